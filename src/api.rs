@@ -1,0 +1,1 @@
+//! The HTTP surfaces (axum), one file each.

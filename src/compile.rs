@@ -1,0 +1,1 @@
+//! TypeScript to JavaScript to image to component.

@@ -1,0 +1,1 @@
+//! The one way out: resolve, filter, dial that address.

@@ -1,0 +1,1 @@
+//! Scripts to routes to live handlers.

@@ -1,0 +1,3 @@
+//! Parse the arguments and run the verb.
+
+fn main() {}

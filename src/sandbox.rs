@@ -1,0 +1,1 @@
+//! Wasmtime: the engine, the limits, one call to one outcome.
