@@ -1,0 +1,5 @@
+// Defines what a script finds on globalThis.
+
+import { native } from "footpath:native.js";
+
+Math.random = native.random;

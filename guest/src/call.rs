@@ -1,0 +1,126 @@
+//! The state of the call in progress: what it may still answer, what it waits
+//! for, what it has scheduled. Emptied at the start of each call, so nothing of
+//! one request outlives it in worker mode either.
+
+use crate::bindings::wasi::{
+    http::types::{IncomingRequest, ResponseOutparam},
+    io::poll::Pollable,
+    random::random,
+};
+use rquickjs::{Function, Persistent, Value};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+#[derive(Default)]
+pub struct Call {
+    pub request: Option<IncomingRequest>,
+    pub response_out: Option<ResponseOutparam>,
+    pub waiting: Vec<Waiting>,
+    pub timers: Timers,
+    /// Promises that were rejected while nobody listened, with the reason.
+    pub rejections: Vec<(Persistent<Value<'static>>, Persistent<Value<'static>>)>,
+    /// The JavaScript half has answered and has nothing left to do.
+    pub finished: bool,
+}
+
+/// A promise that resolves when the host says that something is ready.
+pub struct Waiting {
+    pub pollable: Pollable,
+    pub resolve: Persistent<Function<'static>>,
+}
+
+#[derive(Default)]
+pub struct Timers {
+    last_id: u64,
+    queue: BTreeMap<(u64, u64), Timer>,
+}
+
+struct Timer {
+    callback: Persistent<Function<'static>>,
+    repeat_ns: Option<u64>,
+}
+
+/// A repeating timer waits at least this long, so that it cannot starve the rest.
+const REPEAT_NS_MIN: u64 = 1_000_000;
+
+impl Timers {
+    pub fn add(
+        &mut self,
+        callback: Persistent<Function<'static>>,
+        now_ns: u64,
+        delay_ns: u64,
+        repeat: bool,
+    ) -> u64 {
+        self.last_id += 1;
+        let repeat_ns = repeat.then(|| delay_ns.max(REPEAT_NS_MIN));
+        let due_ns = now_ns.saturating_add(delay_ns);
+        self.queue.insert((due_ns, self.last_id), Timer { callback, repeat_ns });
+        self.last_id
+    }
+
+    pub fn remove(&mut self, id: u64) {
+        self.queue.retain(|(_, timer), _| *timer != id);
+    }
+
+    /// The earliest due time, in nanoseconds of the monotonic clock.
+    pub fn next_due_ns(&self) -> Option<u64> {
+        self.queue.keys().next().map(|(due, _)| *due)
+    }
+
+    /// Takes one timer that is due; a repeating one is queued again.
+    pub fn take_due(&mut self, now_ns: u64) -> Option<Persistent<Function<'static>>> {
+        let (due, id) = *self.queue.keys().next()?;
+        if due > now_ns {
+            return None;
+        }
+        let timer = self.queue.remove(&(due, id))?;
+        if let Some(repeat_ns) = timer.repeat_ns {
+            let callback = timer.callback.clone();
+            self.queue.insert((now_ns.saturating_add(repeat_ns), id), timer);
+            return Some(callback);
+        }
+        Some(timer.callback)
+    }
+}
+
+struct Cell(RefCell<Option<Call>>);
+// SAFETY: a component instance has one thread.
+unsafe impl Sync for Cell {}
+static CALL: Cell = Cell(RefCell::new(None));
+
+/// Starts a call: everything of the last one is dropped.
+pub fn start(request: IncomingRequest, response_out: ResponseOutparam) {
+    let call = Call {
+        request: Some(request),
+        response_out: Some(response_out),
+        ..Call::default()
+    };
+    seed_random();
+    // The old state is dropped outside of the borrow: dropping may run destructors.
+    let _last = CALL.0.borrow_mut().replace(call);
+}
+
+pub fn with<R>(f: impl FnOnce(&mut Call) -> R) -> R {
+    f(CALL.0.borrow_mut().get_or_insert_with(Call::default))
+}
+
+/// The state of `Math.random`, 0 before the first call. The image must not hold
+/// it: two requests would draw the same numbers.
+static RANDOM: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+
+fn seed_random() {
+    RANDOM.store(0, std::sync::atomic::Ordering::Relaxed);
+}
+
+/// `Math.random()`: xorshift64*, seeded by the host on first use in a call.
+pub fn random_unit() -> f64 {
+    let mut state = RANDOM.load(std::sync::atomic::Ordering::Relaxed);
+    if state == 0 {
+        state = random::get_random_u64() | 1;
+    }
+    state ^= state >> 12;
+    state ^= state << 25;
+    state ^= state >> 27;
+    RANDOM.store(state, std::sync::atomic::Ordering::Relaxed);
+    (state.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) as f64 / (1u64 << 53) as f64
+}

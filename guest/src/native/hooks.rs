@@ -1,0 +1,39 @@
+//! The functions of the JavaScript half that the driver calls, kept by name.
+
+use rquickjs::{Ctx, Function, Object, Persistent, Result};
+use std::cell::OnceCell;
+
+pub struct Hooks {
+    /// `load(specJson)`: see `load.rs`.
+    pub load: Persistent<Function<'static>>,
+    /// `answer()`: answers the call in progress.
+    pub answer: Persistent<Function<'static>>,
+    /// `unhandled(reason)`: an unhandled rejection or an exception of a timer.
+    pub unhandled: Persistent<Function<'static>>,
+    /// `stuck()`: nothing is left that could settle the handler's promise.
+    pub stuck: Persistent<Function<'static>>,
+}
+
+struct Cell(OnceCell<Hooks>);
+// SAFETY: a component instance has one thread.
+unsafe impl Sync for Cell {}
+static HOOKS: Cell = Cell(OnceCell::new());
+
+/// Reads the exports of the prelude's main module; once, at build time.
+pub fn install<'js>(ctx: &Ctx<'js>, main: &Object<'js>) -> Result<()> {
+    let get = |name: &str| -> Result<_> { Ok(Persistent::save(ctx, main.get::<_, Function>(name)?)) };
+    let hooks = Hooks {
+        load: get("load")?,
+        answer: get("answer")?,
+        unhandled: get("unhandled")?,
+        stuck: get("stuck")?,
+    };
+    if HOOKS.0.set(hooks).is_err() {
+        panic!("the hooks are installed once");
+    }
+    Ok(())
+}
+
+pub fn hooks() -> &'static Hooks {
+    HOOKS.0.get().expect("engine_init installed them")
+}
