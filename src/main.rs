@@ -1,3 +1,8 @@
 //! Parse the arguments and run the verb.
 
-fn main() {}
+use clap::Parser;
+use footpath::cli;
+
+fn main() -> anyhow::Result<()> {
+    cli::run(cli::Cli::parse())
+}

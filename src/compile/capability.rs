@@ -1,0 +1,61 @@
+//! What a script may touch beyond computing: each capability is an import of its
+//! component and a global of its JavaScript. It must not decide who gets which;
+//! that follows from the script and its origin.
+
+use std::collections::BTreeSet;
+
+/// One capability: its WIT interface and its global.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Capability {
+    Fetch,
+    Kv,
+    Shared,
+}
+
+/// Capabilities in a fixed order.
+pub type Capabilities = BTreeSet<Capability>;
+
+impl Capability {
+    pub const ALL: [Self; 3] = [Self::Fetch, Self::Kv, Self::Shared];
+
+    /// The global that uses it, which is also its name in answers and logs.
+    pub fn global(self) -> &'static str {
+        match self {
+            Self::Fetch => "fetch",
+            Self::Kv => "kv",
+            Self::Shared => "shared",
+        }
+    }
+
+    /// The interface in the component's imports, without its version.
+    pub fn interface(self) -> &'static str {
+        match self {
+            Self::Fetch => "wasi:http/outgoing-handler",
+            Self::Kv => "footpath:host/kv",
+            Self::Shared => "footpath:host/shared-state",
+        }
+    }
+}
+
+/// Interfaces that every handler on a Footpath host imports.
+pub const ALWAYS: &[&str] = &[
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:random/random",
+    "wasi:http/types",
+    HOST_CONTEXT,
+    HOST_LOG,
+];
+
+/// Where a portable handler writes its log, since no Footpath host listens.
+pub const PORTABLE_LOG: &str = "wasi:cli/stderr";
+pub const HOST_CONTEXT: &str = "footpath:host/context";
+pub const HOST_LOG: &str = "footpath:host/log";
+
+/// The interface of an import's module name: `a:b/c@1.2.3` is `a:b/c`.
+pub fn unversioned(module: &str) -> &str {
+    module.split('@').next().unwrap_or(module)
+}

@@ -1,0 +1,99 @@
+//! The engine's forms, derived from one file. `pack` makes that file from what
+//! the linker gives (`make guest`); `Engine` takes it apart at start. It must not
+//! run anything.
+
+use sha2::{Digest, Sha256};
+
+use super::{
+    capability::{ALWAYS, Capability, PORTABLE_LOG, unversioned},
+    core_module::{self, Edit, Memory, ModuleError},
+    image,
+};
+
+/// The engine that is built into this binary.
+pub static BUILT_IN: &[u8] = include_bytes!("../../guest/engine.wasm");
+
+/// Exports that only the three lives of the engine need, not a handler.
+const LIFE_EXPORTS: &[&str] = &["_initialize", "engine_init"];
+
+/// The engine as the server uses it.
+pub struct Engine {
+    /// As packed: defines its memory, which holds the evaluated Web APIs.
+    pub packed: Vec<u8>,
+    /// Imports its memory and has no data: what all handlers share.
+    pub shared: Vec<u8>,
+    /// A module that defines and exports that memory and nothing else.
+    pub base_image: Vec<u8>,
+    /// The first 16 hex digits of the packed form's SHA-256.
+    pub version: String,
+}
+
+impl Engine {
+    /// Takes the packed engine apart.
+    pub fn new(packed: &[u8]) -> Result<Self, ModuleError> {
+        let pages = core_module::memory_pages(packed)?;
+        let shared = core_module::edit(
+            packed,
+            &Edit {
+                stub: &|_, _| false,
+                memory: Memory::Imported { pages },
+                drop_exports: &[],
+                drop_sections: &["name", "producers", "target_features"],
+            },
+        )?;
+        let version = Sha256::digest(packed).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { shared, base_image: memory_module(packed, pages)?, version, packed: packed.to_vec() })
+    }
+}
+
+/// Makes the packed engine from the linker's output and the memory that
+/// `engine_init` left behind: what the C library drags in and nothing uses
+/// becomes stubs, and the evaluated memory becomes the data.
+pub fn pack(linked: &[u8], memory: &[u8]) -> Result<Vec<u8>, ModuleError> {
+    let segments = image::segments(memory);
+    core_module::edit(
+        linked,
+        &Edit {
+            stub: &|module, _| !is_of_the_engine(unversioned(module)),
+            memory: Memory::Own { pages: pages(memory), segments: &segments },
+            drop_exports: LIFE_EXPORTS,
+            drop_sections: &["name", "target_features"],
+        },
+    )
+}
+
+/// How many pages of 64 KiB a memory has.
+pub fn pages(memory: &[u8]) -> u64 {
+    memory.len() as u64 / 65_536
+}
+
+fn is_of_the_engine(interface: &str) -> bool {
+    ALWAYS.contains(&interface)
+        || interface == PORTABLE_LOG
+        || Capability::ALL.iter().any(|one| one.interface() == interface)
+}
+
+fn memory_module(packed: &[u8], pages: u64) -> Result<Vec<u8>, ModuleError> {
+    use wasm_encoder::{
+        ExportKind, ExportSection, MemorySection, MemoryType, Module, RawSection, SectionId,
+    };
+    let mut module = Module::new();
+    let mut memories = MemorySection::new();
+    memories.memory(MemoryType {
+        minimum: pages,
+        maximum: None,
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    });
+    let mut exports = ExportSection::new();
+    exports.export("memory", ExportKind::Memory, 0);
+    module.section(&memories).section(&exports);
+    for payload in wasmparser::Parser::new(0).parse_all(packed) {
+        if let wasmparser::Payload::DataSection(section) = payload? {
+            let data = &packed[section.range()];
+            module.section(&RawSection { id: SectionId::Data.into(), data });
+        }
+    }
+    Ok(module.finish())
+}

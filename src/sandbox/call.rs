@@ -1,0 +1,241 @@
+//! One call of a handler: a fresh instance, a request in, an answer or a failure
+//! out, and a report of what it used. It must not choose limits or log.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body::Body;
+use tokio::sync::oneshot;
+use wasmtime::component::Resource;
+use wasmtime::{Store, Trap};
+use wasmtime_wasi_http::WasiBody;
+use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
+use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
+
+use super::Sandbox;
+use super::failure::{Failure, Limit, ScriptError};
+use super::handler::Handler;
+use super::host::State;
+use super::limits::{CallLimits, FUEL_PER_TURN, HANDLES_MAX, HOSTCALL_BYTES_MAX};
+use super::services::{CallContext, Services};
+
+/// What a call used.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Usage {
+    pub fuel: u64,
+    pub memory_peak_bytes: usize,
+    pub duration: Duration,
+}
+
+/// The end of a call.
+#[derive(Debug)]
+pub struct Report {
+    pub usage: Usage,
+    /// What went wrong; after the answer had begun the caller saw it cut off.
+    pub failure: Option<Failure>,
+}
+
+/// The answer of a handler. Its body may still be growing.
+pub struct Answer {
+    pub response: http::Response<WasiBody>,
+    pub report: Reported,
+}
+
+/// When the report is there.
+pub enum Reported {
+    Now(Report),
+    /// At the end of the body; dropped unsent when the caller went away.
+    Later(oneshot::Receiver<Report>),
+}
+
+impl Sandbox {
+    /// Calls the handler in a fresh instance. Dropping the future, or later the
+    /// body, ends the call.
+    pub async fn call<B>(
+        &self,
+        handler: &Handler,
+        request: http::Request<B>,
+        https: bool,
+        context: CallContext,
+        services: Arc<dyn Services>,
+        limits: &CallLimits,
+    ) -> Result<Answer, Report>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<wasmtime_wasi_http::Error>,
+    {
+        let permits = if context.depth == 0 { &self.from_outside } else { &self.from_inside };
+        let Ok(permit) = permits.clone().try_acquire_owned() else {
+            let failure = Failure::Limit { limit: Limit::Instances, used: 0, max: 0 };
+            return Err(Report { usage: Usage::default(), failure: Some(failure) });
+        };
+        let mut run = Run::new(self, State::new(context, services, limits), limits.clone());
+        let (sender, mut answer) = oneshot::channel();
+        let handles = match run.prepare(request, https, sender) {
+            Ok(handles) => handles,
+            Err(error) => return Err(run.report(Err(error))),
+        };
+        let handler = handler.clone();
+        let mut running = Box::pin(async move {
+            let result = run.finish(&handler, handles).await;
+            drop(permit);
+            run.report(result)
+        });
+        // Most handlers are done when their answer is: they never leave this task.
+        tokio::select! {
+            biased;
+            report = &mut running => conclude(report, answer.try_recv().ok()),
+            response = &mut answer => match response {
+                Ok(Ok(response)) => {
+                    let (sender, report) = oneshot::channel();
+                    let task = AbortOnDrop(tokio::spawn(async move {
+                        let _ = sender.send(running.await);
+                    }));
+                    let response = response.map(|body| tied(body, task));
+                    Ok(Answer { response, report: Reported::Later(report) })
+                }
+                error => conclude(running.await, error.ok()),
+            },
+        }
+    }
+}
+
+type Told = Result<http::Response<WasiBody>, ErrorCode>;
+
+/// The call has ended: what the handler told decides, if it told anything.
+fn conclude(mut report: Report, told: Option<Told>) -> Result<Answer, Report> {
+    match told {
+        Some(Ok(response)) => Ok(Answer { response, report: Reported::Now(report) }),
+        Some(Err(code)) => {
+            report.failure = Some(match report.failure.take() {
+                Some(limit @ Failure::Limit { .. }) => limit,
+                _ => told_failure(code),
+            });
+            Err(report)
+        }
+        None => {
+            report.failure.get_or_insert(Failure::NoAnswer);
+            Err(report)
+        }
+    }
+}
+
+/// The engine tells what a script threw as JSON in an internal error.
+fn told_failure(code: ErrorCode) -> Failure {
+    match code {
+        ErrorCode::InternalError(Some(detail)) => match serde_json::from_str::<ScriptError>(&detail) {
+            Ok(error) if error.name == "NeverSettles" => Failure::NeverSettles,
+            Ok(error) => Failure::Threw(error),
+            Err(_) => Failure::Trapped(detail),
+        },
+        other => Failure::Trapped(format!("{other:?}")),
+    }
+}
+
+/// One store and its limits.
+struct Run {
+    store: Store<State>,
+    limits: CallLimits,
+    started: Instant,
+}
+
+type Handles = (Resource<HostIncomingRequest>, Resource<HostResponseOutparam>);
+
+impl Run {
+    fn new(sandbox: &Sandbox, state: State, limits: CallLimits) -> Self {
+        let mut store = Store::new(&sandbox.engine, state);
+        store.limiter(|state| &mut state.memory);
+        store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
+        Self { store, limits, started: Instant::now() }
+    }
+
+    fn prepare<B>(
+        &mut self,
+        request: http::Request<B>,
+        https: bool,
+        sender: oneshot::Sender<Told>,
+    ) -> wasmtime::Result<Handles>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<wasmtime_wasi_http::Error>,
+    {
+        self.store.set_fuel(self.limits.fuel)?;
+        self.store.fuel_async_yield_interval(Some(FUEL_PER_TURN))?;
+        let state = self.store.data_mut();
+        state.table.set_max_capacity(HANDLES_MAX);
+        let scheme = if https { Scheme::Https } else { Scheme::Http };
+        let request = state.http().new_incoming_request(scheme, request)?;
+        let outparam = state.http().new_response_outparam(sender)?;
+        Ok((request, outparam))
+    }
+
+    /// Runs the handler to its end, or to the end of its time.
+    async fn finish(&mut self, handler: &Handler, (request, outparam): Handles) -> wasmtime::Result<()> {
+        let timeout = self.limits.timeout;
+        let store = &mut self.store;
+        let call = async move {
+            let proxy = handler.pre.instantiate_async(&mut *store).await?;
+            proxy.wasi_http_incoming_handler().call_handle(&mut *store, request, outparam).await
+        };
+        match tokio::time::timeout(timeout, call).await {
+            Ok(result) => result,
+            Err(_) => Err(wasmtime::Error::new(TimedOut)),
+        }
+    }
+
+    fn report(&self, result: wasmtime::Result<()>) -> Report {
+        let left = self.store.get_fuel().unwrap_or(0);
+        let usage = Usage {
+            fuel: self.limits.fuel.saturating_sub(left),
+            memory_peak_bytes: self.store.data().memory.peak_bytes,
+            duration: self.started.elapsed(),
+        };
+        Report { usage, failure: self.failure(result.err(), &usage) }
+    }
+
+    fn failure(&self, error: Option<wasmtime::Error>, usage: &Usage) -> Option<Failure> {
+        let limit = |limit, used, max| Some(Failure::Limit { limit, used, max });
+        let memory = &self.store.data().memory;
+        let refused_memory = || limit(Limit::Memory, memory.limit_bytes as u64, memory.limit_bytes as u64);
+        let Some(error) = error else {
+            return if memory.refused { refused_memory() } else { None };
+        };
+        if error.is::<TimedOut>() {
+            return limit(Limit::Timeout, millis(usage.duration), millis(self.limits.timeout));
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::OutOfFuel) => limit(Limit::Fuel, usage.fuel, self.limits.fuel),
+            Some(Trap::StackOverflow) => limit(Limit::Stack, 0, 0),
+            _ if memory.refused => refused_memory(),
+            _ => Some(Failure::Trapped(format!("{error:#}"))),
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the time is over")]
+struct TimedOut;
+
+/// Ends a task when its owner is dropped.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The body owns the task that makes it: a caller that goes away ends the call.
+fn tied(body: WasiBody, task: AbortOnDrop) -> WasiBody {
+    use http_body_util::BodyExt;
+    body.map_frame(move |frame| {
+        let _owner = &task;
+        frame
+    })
+    .boxed_unsync()
+}

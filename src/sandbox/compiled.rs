@@ -1,0 +1,73 @@
+//! Machine code on disk, named by what it was made from, so that a restart
+//! compiles nothing. Losing it costs time only, so nothing here is fsynced.
+
+use std::fs;
+use std::path::PathBuf;
+
+use sha2::{Digest, Sha256};
+use wasmtime::component::Component;
+use wasmtime::{Engine, Module};
+
+use super::SandboxError;
+
+pub struct Cache {
+    dir: Option<PathBuf>,
+    engine_version: String,
+}
+
+impl Cache {
+    pub fn new(dir: Option<PathBuf>, engine_version: &str) -> Result<Self, SandboxError> {
+        if let Some(dir) = &dir {
+            fs::create_dir_all(dir).map_err(|error| SandboxError::Cache { path: dir.clone(), error })?;
+        }
+        Ok(Self { dir, engine_version: engine_version.to_owned() })
+    }
+
+    pub fn module(&self, engine: &Engine, kind: &str, wasm: &[u8]) -> Result<Module, SandboxError> {
+        let Some(path) = self.path(engine, kind, wasm) else {
+            return Module::new(engine, wasm).map_err(SandboxError::Start);
+        };
+        // SAFETY: the file is ours; its name carries the hash of what it was
+        // made from, and Wasmtime checks version and settings in its header.
+        if let Ok(module) = unsafe { Module::deserialize_file(engine, &path) } {
+            return Ok(module);
+        }
+        let code = engine.precompile_module(wasm).map_err(SandboxError::Start)?;
+        write(&path, &code)?;
+        // SAFETY: as above.
+        unsafe { Module::deserialize_file(engine, &path) }.map_err(SandboxError::Start)
+    }
+
+    /// A component from the cache, or compiled into it. The code is mapped from
+    /// the file, so idle handlers cost disk, not memory.
+    pub fn component(&self, engine: &Engine, wasm: &[u8]) -> Result<Component, SandboxError> {
+        let Some(path) = self.path(engine, "handler", wasm) else {
+            return Component::new(engine, wasm).map_err(SandboxError::Component);
+        };
+        // SAFETY: as for modules.
+        if let Ok(component) = unsafe { Component::deserialize_file(engine, &path) } {
+            return Ok(component);
+        }
+        let code = engine.precompile_component(wasm).map_err(SandboxError::Component)?;
+        write(&path, &code)?;
+        // SAFETY: as for modules.
+        unsafe { Component::deserialize_file(engine, &path) }.map_err(SandboxError::Component)
+    }
+
+    fn path(&self, engine: &Engine, kind: &str, wasm: &[u8]) -> Option<PathBuf> {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let dir = self.dir.as_ref()?;
+        let mut settings = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut settings);
+        let digest = Sha256::digest(wasm);
+        let hash: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        Some(dir.join(format!("{kind}-{}-{:016x}-{hash}.cwasm", self.engine_version, settings.finish())))
+    }
+}
+
+fn write(path: &PathBuf, code: &[u8]) -> Result<(), SandboxError> {
+    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+    fs::write(&temporary, code)
+        .and_then(|()| fs::rename(&temporary, path))
+        .map_err(|error| SandboxError::Cache { path: path.clone(), error })
+}

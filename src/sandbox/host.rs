@@ -1,0 +1,106 @@
+//! The host side of the handler's imports: the state of one call, and one file
+//! per WIT interface of ours. WASI's own interfaces come from their crates.
+
+mod context;
+mod kv;
+mod log;
+mod outgoing;
+mod shared_state;
+
+use std::sync::Arc;
+
+use wasmtime::component::{HasSelf, Linker, ResourceTable};
+use wasmtime::{Engine, Module};
+use wasmtime_wasi::clocks::{WasiClocks, WasiClocksCtx, WasiClocksCtxView};
+use wasmtime_wasi::p2::bindings as wasi;
+use wasmtime_wasi::random::{WasiRandom, WasiRandomCtx};
+use wasmtime_wasi_http::p2::bindings::http as wasi_http;
+use wasmtime_wasi_http::{WasiHttp, WasiHttpCtx, WasiHttpCtxView};
+
+use super::limits::{CallLimits, FIELDS_BYTES_MAX, MemoryWatch};
+use super::services::{CallContext, Services};
+use outgoing::Outgoing;
+
+mod bindings {
+    wasmtime::component::bindgen!({
+        path: "wit",
+        world: "footpath:host/host",
+        imports: {
+            "footpath:host/kv": async | trappable,
+            default: trappable,
+        },
+    });
+}
+
+/// The name of the engine among a component's imports (`compile::link`).
+const ENGINE_IMPORT: &str = "footpath-engine";
+
+/// The state of one call; in worker mode it is set anew for each.
+pub struct State {
+    pub table: ResourceTable,
+    pub memory: MemoryWatch,
+    pub call: Arc<CallContext>,
+    pub services: Arc<dyn Services>,
+    pub log: log::LogBudget,
+    outgoing: Outgoing,
+    http: WasiHttpCtx,
+    clocks: WasiClocksCtx,
+    /// Made on first use: most calls draw no random numbers.
+    random: Option<WasiRandomCtx>,
+}
+
+impl State {
+    pub fn new(call: CallContext, services: Arc<dyn Services>, limits: &CallLimits) -> Self {
+        let call = Arc::new(call);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(FIELDS_BYTES_MAX);
+        Self {
+            table: ResourceTable::new(),
+            memory: MemoryWatch::new(limits.memory_bytes),
+            log: log::LogBudget::new(limits.log_bytes),
+            outgoing: Outgoing::new(call.clone(), services.clone(), limits),
+            call,
+            services,
+            http,
+            clocks: WasiClocksCtx::default(),
+            random: None,
+        }
+    }
+
+    pub fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.outgoing, table: &mut self.table, ctx: &mut self.http }
+    }
+
+    fn clocks(&mut self) -> WasiClocksCtxView<'_> {
+        WasiClocksCtxView { ctx: &mut self.clocks, table: &mut self.table }
+    }
+}
+
+/// Everything a handler can import.
+pub fn linker(engine: &Engine, shared: &Module) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::<State>::new(engine);
+    let l = &mut linker;
+    wasi::io::error::add_to_linker::<_, HasTable>(l, |state| &mut state.table)?;
+    wasi::io::poll::add_to_linker::<_, HasTable>(l, |state| &mut state.table)?;
+    wasi::io::streams::add_to_linker::<_, HasTable>(l, |state| &mut state.table)?;
+    wasi::clocks::wall_clock::add_to_linker::<_, WasiClocks>(l, State::clocks)?;
+    wasi::clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(l, State::clocks)?;
+    wasi::random::random::add_to_linker::<_, WasiRandom>(l, |state| {
+        state.random.get_or_insert_with(WasiRandomCtx::default)
+    })?;
+    let options = wasi_http::types::LinkOptions::default();
+    wasi_http::types::add_to_linker::<_, WasiHttp>(l, &options, State::http)?;
+    wasi_http::outgoing_handler::add_to_linker::<_, WasiHttp>(l, State::http)?;
+    bindings::footpath::host::context::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
+    bindings::footpath::host::log::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
+    bindings::footpath::host::kv::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
+    bindings::footpath::host::shared_state::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
+    linker.root().module(ENGINE_IMPORT, shared)?;
+    Ok(linker)
+}
+
+struct HasTable;
+
+impl wasmtime::component::HasData for HasTable {
+    type Data<'a> = &'a mut ResourceTable;
+}

@@ -1,0 +1,104 @@
+//! What a call can reach besides its own memory: one object per deployment,
+//! handed in by whoever makes the call. The sandbox checks capabilities; a
+//! service that is asked was granted.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+
+use serde::Serialize;
+use wasmtime_wasi_http::WasiBody;
+
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What is known about a call besides its request.
+#[derive(Debug, Clone)]
+pub struct CallContext {
+    /// UUID of the call.
+    pub execution_id: String,
+    pub client_ip: Option<IpAddr>,
+    pub parameters: Vec<(String, Parameter)>,
+    /// The URL's path as routed.
+    pub path: String,
+    /// How many calls of our own routes led here.
+    pub depth: u32,
+}
+
+/// The value of a route parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Parameter {
+    One(String),
+    Many(Vec<String>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// See `footpath:host/kv` in `wit/host.wit`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KvError {
+    #[error("{0}")]
+    TooLarge(String),
+    #[error("the stored value is not a number")]
+    NotANumber,
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// A page of keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KvPage {
+    pub keys: Vec<String>,
+    pub cursor: Option<String>,
+}
+
+/// An outgoing request that got no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct OutboundError {
+    /// `REFUSED`, `DNS`, `CONNECT`, `TLS`, `TIMEOUT`, `PROTOCOL`, `LIMIT_…`.
+    pub code: &'static str,
+    pub message: String,
+}
+
+pub type OutboundResult = Result<http::Response<WasiBody>, OutboundError>;
+
+pub trait Services: Send + Sync + 'static {
+    /// A line of the handler's log; cut to the call's limit already.
+    fn log(&self, call: &CallContext, level: LogLevel, message: &str);
+
+    /// `process.env`.
+    fn environment(&self) -> Vec<(String, String)>;
+
+    fn kv_get<'a>(&'a self, key: &'a str) -> Later<'a, Result<Option<Vec<u8>>, KvError>>;
+    fn kv_set<'a>(&'a self, key: &'a str, value: Vec<u8>) -> Later<'a, Result<(), KvError>>;
+    fn kv_delete<'a>(&'a self, key: &'a str) -> Later<'a, Result<bool, KvError>>;
+    fn kv_list<'a>(&'a self, prefix: &'a str, cursor: Option<&'a str>, limit: u32)
+    -> Later<'a, Result<KvPage, KvError>>;
+    fn kv_increment<'a>(&'a self, key: &'a str, by: i64) -> Later<'a, Result<i64, KvError>>;
+    fn kv_compare_and_set<'a>(
+        &'a self,
+        key: &'a str,
+        expected: Option<Vec<u8>>,
+        new: Option<Vec<u8>>,
+    ) -> Later<'a, Result<bool, KvError>>;
+
+    /// Every key of `shared` with its JSON text.
+    fn shared_load(&self) -> Vec<(String, String)>;
+    /// Sets or deletes keys, all or nothing; the error is the size it would have, in bytes.
+    fn shared_store(&self, changes: Vec<(String, Option<String>)>) -> Result<(), u64>;
+
+    /// A route of the same deployment (`OWN_AUTHORITY`) or the world outside.
+    fn send(&self, call: &CallContext, request: http::Request<WasiBody>) -> Later<'static, OutboundResult>;
+}
+
+/// The host name under which a relative `fetch` leaves the engine.
+pub const OWN_AUTHORITY: &str = "self.footpath.internal";

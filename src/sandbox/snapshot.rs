@@ -1,0 +1,187 @@
+//! Runs the engine as a core module whose every import traps, and takes its
+//! memory: once with `engine_init` when the engine is built, and with
+//! `engine_load` for each script that is published. No I/O can happen.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use wasmtime::{AsContextMut, Engine, Instance, Linker, Memory, Module, Store, Trap, Val};
+
+use super::failure::ScriptError;
+use super::limits::MemoryWatch;
+use super::{Sandbox, SandboxError};
+
+/// A script for the engine.
+#[derive(Debug, Clone, Serialize)]
+pub struct LoadSpec {
+    /// The name of the module that holds the handler.
+    pub entry: String,
+    /// `body`, `commonjs`, `node`, `web` or `evaluate`.
+    pub shape: &'static str,
+    /// The route's pattern, from which the portable form reads parameters.
+    pub pattern: String,
+    /// Names of the capabilities' globals that the script has.
+    pub globals: Vec<&'static str>,
+    /// For the portable form: no Footpath host will be there.
+    pub portable: bool,
+    /// Compile only, and evaluate at the start of each request.
+    pub deferred: bool,
+    /// `@rawBody`: the handler reads the request's body itself.
+    #[serde(rename = "rawBody")]
+    pub raw_body: bool,
+    /// Module name and JavaScript.
+    pub modules: Vec<(String, String)>,
+}
+
+/// A loaded script.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The whole linear memory.
+    pub memory: Vec<u8>,
+    /// How the handler is called: `node` or `web`.
+    pub shape: String,
+    /// False when its top level waits for I/O and so runs with each request.
+    pub evaluated: bool,
+}
+
+/// The script does not load.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    #[error("{}: {}", .0.name, .0.message)]
+    Threw(ScriptError),
+    #[error("the script's top level used up the fuel for publishing ({0}); do less there, or do it in the handler")]
+    Fuel(u64),
+    #[error("the script's top level needs more than {0} bytes of memory; do less there, or raise @memory")]
+    Memory(usize),
+    #[error("the script's top level nests too deeply")]
+    Stack,
+    #[error("the engine stopped: {0}")]
+    Trapped(String),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Answer {
+    Failed { error: ScriptError },
+    Loaded { shape: String, evaluated: bool },
+}
+
+/// What evaluating a top level may cost: two seconds of CPU.
+const LOAD_FUEL: u64 = 2 * super::limits::FUEL_PER_SECOND;
+
+impl Sandbox {
+    /// Loads a script and takes its memory. Blocks for about 2 ms, at most for
+    /// as long as `LOAD_FUEL` lasts; call it off the async threads.
+    pub fn snapshot(&self, spec: &LoadSpec, memory_bytes_max: usize) -> Result<Snapshot, SnapshotError> {
+        match self.load(spec, memory_bytes_max) {
+            // Top-level code asked the host for something, and there is no host yet.
+            Err(SnapshotError::Trapped(_)) if !spec.deferred => {
+                self.load(&LoadSpec { deferred: true, ..spec.clone() }, memory_bytes_max)
+            }
+            other => other,
+        }
+    }
+
+    fn load(&self, spec: &LoadSpec, memory_bytes_max: usize) -> Result<Snapshot, SnapshotError> {
+        let mut store = Store::new(&self.engine, MemoryWatch::new(memory_bytes_max));
+        store.limiter(|watch| watch);
+        let result = self.run_load(&mut store, spec);
+        let answer = result.map_err(|error| match error.downcast_ref::<Trap>() {
+            Some(Trap::OutOfFuel) => SnapshotError::Fuel(LOAD_FUEL),
+            Some(Trap::StackOverflow) => SnapshotError::Stack,
+            _ if store.data().refused => SnapshotError::Memory(memory_bytes_max),
+            _ => SnapshotError::Trapped(format!("{error:#}")),
+        })?;
+        match answer {
+            (Answer::Failed { .. }, _) if store.data().refused => Err(SnapshotError::Memory(memory_bytes_max)),
+            (Answer::Failed { error }, _) => Err(SnapshotError::Threw(error)),
+            (Answer::Loaded { shape, evaluated }, memory) => Ok(Snapshot { memory, shape, evaluated }),
+        }
+    }
+
+    fn run_load(&self, store: &mut Store<MemoryWatch>, spec: &LoadSpec) -> wasmtime::Result<(Answer, Vec<u8>)> {
+        store.set_fuel(LOAD_FUEL)?;
+        let image = Instance::new(&mut *store, &self.base_image, &[])?;
+        let memory = image
+            .get_memory(&mut *store, "memory")
+            .ok_or_else(|| wasmtime::format_err!("the image exports no memory"))?;
+        let mut linker = Linker::new(&self.engine);
+        linker.define(&mut *store, "env", "memory", memory)?;
+        linker.define_unknown_imports_as_traps(&self.shared)?;
+        let instance = linker.instantiate(&mut *store, &self.shared)?;
+        let spec = serde_json::to_vec(spec)?;
+        let input = instance.get_typed_func::<u32, u32>(&mut *store, "engine_input")?;
+        let address = input.call(&mut *store, spec.len() as u32)?;
+        memory.write(&mut *store, address as usize, &spec)?;
+        let load = instance.get_typed_func::<(), u64>(&mut *store, "engine_load")?;
+        let answer = load.call(&mut *store, ())?;
+        let (address, length) = ((answer >> 32) as usize, (answer & 0xffff_ffff) as usize);
+        let data = memory.data(&*store);
+        let answer = data
+            .get(address..address + length)
+            .ok_or_else(|| wasmtime::format_err!("the engine answers outside of its memory"))?;
+        let answer = serde_json::from_slice(answer)?;
+        Ok((answer, data.to_vec()))
+    }
+}
+
+/// Runs a linked engine's constructors and `engine_init`, and gives its memory:
+/// the step of `make guest` between the linker and `compile::engine::pack`.
+pub fn initialise(linked: &[u8]) -> Result<Vec<u8>, SandboxError> {
+    run_initialise(linked).map_err(SandboxError::Start)
+}
+
+fn run_initialise(linked: &[u8]) -> wasmtime::Result<Vec<u8>> {
+    let engine = Engine::default();
+    let module = Module::new(&engine, linked)?;
+    let mut store = Store::new(&engine, ());
+    let mut linker = Linker::new(&engine);
+    // The C library looks for an environment and open folders as it starts;
+    // there are none. Both answer through a pointer to an empty list.
+    for (interface, name) in
+        [("wasi:cli/environment@0.2.6", "get-environment"), ("wasi:filesystem/preopens@0.2.6", "get-directories")]
+    {
+        let known = module.imports().find(|import| {
+            import.name() == name && import.module().split('@').next() == interface.split('@').next()
+        });
+        if let Some(import) = known {
+            linker.func_wrap(import.module(), name, |mut caller: wasmtime::Caller<'_, ()>, at: u32| {
+                let memory = caller.get_export("memory").and_then(wasmtime::Extern::into_memory);
+                if let Some(memory) = memory {
+                    memory.write(caller.as_context_mut(), at as usize, &[0; 8])?;
+                }
+                Ok(())
+            })?;
+        }
+    }
+    linker.define_unknown_imports_as_traps(&module)?;
+    let instance = linker.instantiate(&mut store, &module)?;
+    let before = globals(&mut store, &instance, &module);
+    for name in ["_initialize", "engine_init"] {
+        instance.get_typed_func::<(), ()>(&mut store, name)?.call(&mut store, ())?;
+    }
+    // The image holds memory only: a global that differs would be lost.
+    let after = globals(&mut store, &instance, &module);
+    if before != after {
+        wasmtime::bail!("engine_init changed a global: {before:?} became {after:?}");
+    }
+    let memory: Memory = instance
+        .get_memory(&mut store, "memory")
+        .ok_or_else(|| wasmtime::format_err!("the engine exports no memory"))?;
+    Ok(memory.data(&store).to_vec())
+}
+
+/// The exported globals; the linker exports all mutable ones for this check.
+fn globals(store: &mut Store<()>, instance: &Instance, module: &Module) -> BTreeMap<String, String> {
+    module
+        .exports()
+        .filter_map(|export| {
+            let global = instance.get_global(&mut *store, export.name())?;
+            let value = match global.get(&mut *store) {
+                Val::I32(value) => value.to_string(),
+                other => format!("{other:?}"),
+            };
+            Some((export.name().to_owned(), value))
+        })
+        .collect()
+}
