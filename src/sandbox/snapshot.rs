@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use wasmtime::{AsContextMut, Engine, Instance, Linker, Memory, Module, Store, Trap, Val};
+use wasmtime::{AsContextMut, Caller, Engine, Extern, Instance, Linker, Memory, Module, Store, Trap};
 
 use super::failure::ScriptError;
 use super::limits::MemoryWatch;
@@ -136,30 +136,27 @@ fn run_initialise(linked: &[u8]) -> wasmtime::Result<Vec<u8>> {
     let module = Module::new(&engine, linked)?;
     let mut store = Store::new(&engine, ());
     let mut linker = Linker::new(&engine);
-    // The C library looks for an environment and open folders as it starts;
-    // there are none. Both answer through a pointer to an empty list.
-    for (interface, name) in
-        [("wasi:cli/environment@0.2.6", "get-environment"), ("wasi:filesystem/preopens@0.2.6", "get-directories")]
-    {
-        let known = module.imports().find(|import| {
-            import.name() == name && import.module().split('@').next() == interface.split('@').next()
-        });
-        if let Some(import) = known {
-            linker.func_wrap(import.module(), name, |mut caller: wasmtime::Caller<'_, ()>, at: u32| {
-                let memory = caller.get_export("memory").and_then(wasmtime::Extern::into_memory);
-                if let Some(memory) = memory {
-                    memory.write(caller.as_context_mut(), at as usize, &[0; 8])?;
-                }
-                Ok(())
-            })?;
+    // Seeds and clocks read as zero: the image must come out the same each time,
+    // and each call seeds and reads what it needs afresh.
+    for import in module.imports() {
+        match (import.module().split('@').next(), import.name()) {
+            (Some("wasi:clocks/monotonic-clock"), "now") => {
+                linker.func_wrap(import.module(), import.name(), || 0u64)?;
+            }
+            (Some("wasi:clocks/wall-clock"), "now") | (_, "insecure-seed") => {
+                linker.func_wrap(import.module(), import.name(), zeros)?;
+            }
+            _ => {}
         }
     }
     linker.define_unknown_imports_as_traps(&module)?;
     let instance = linker.instantiate(&mut store, &module)?;
     let before = globals(&mut store, &instance, &module);
-    for name in ["_initialize", "engine_init"] {
-        instance.get_typed_func::<(), ()>(&mut store, name)?.call(&mut store, ())?;
+    // A linked engine has constructors only when some library needs them.
+    if let Ok(constructors) = instance.get_typed_func::<(), ()>(&mut store, "_initialize") {
+        constructors.call(&mut store, ())?;
     }
+    instance.get_typed_func::<(), ()>(&mut store, "engine_init")?.call(&mut store, ())?;
     // The image holds memory only: a global that differs would be lost.
     let after = globals(&mut store, &instance, &module);
     if before != after {
@@ -171,17 +168,20 @@ fn run_initialise(linked: &[u8]) -> wasmtime::Result<Vec<u8>> {
     Ok(memory.data(&store).to_vec())
 }
 
+/// A host function that answers with 16 bytes of zeros at an address.
+fn zeros(mut caller: Caller<'_, ()>, at: u32) -> wasmtime::Result<()> {
+    let memory = caller.get_export("memory").and_then(Extern::into_memory);
+    let memory = memory.ok_or_else(|| wasmtime::format_err!("the engine exports no memory"))?;
+    Ok(memory.write(caller.as_context_mut(), at as usize, &[0; 16])?)
+}
+
 /// The exported globals; the linker exports all mutable ones for this check.
 fn globals(store: &mut Store<()>, instance: &Instance, module: &Module) -> BTreeMap<String, String> {
     module
         .exports()
         .filter_map(|export| {
             let global = instance.get_global(&mut *store, export.name())?;
-            let value = match global.get(&mut *store) {
-                Val::I32(value) => value.to_string(),
-                other => format!("{other:?}"),
-            };
-            Some((export.name().to_owned(), value))
+            Some((export.name().to_owned(), format!("{:?}", global.get(&mut *store))))
         })
         .collect()
 }
