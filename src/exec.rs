@@ -4,3 +4,4 @@ pub mod cors;
 pub mod directives;
 pub mod precondition;
 pub mod routes;
+pub mod versions;
