@@ -4,15 +4,18 @@
 use std::{env, fmt::Write, fs, path::Path};
 
 /// npm packages (see package.json): module name, file inside `node_modules`.
-const PACKAGES: &[(&str, &str)] = &[("web-streams-polyfill", "web-streams-polyfill/dist/ponyfill.mjs")];
+const PACKAGES: &[(&str, &str)] = &[("footpath:npm/web-streams-polyfill", "web-streams-polyfill/dist/ponyfill.mjs")];
 
 fn main() {
     let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
     let root = Path::new(&root);
-    let mut list = String::from("[\n");
+    let mut text = Vec::new();
+    let mut list = String::from("const FILES: &[(&str, usize, usize)] = &[\n");
     let mut entry = |name: &str, file: &Path| {
         println!("cargo:rerun-if-changed={}", file.display());
-        writeln!(list, "({name:?}, include_str!({file:?})),").expect("writing to a string");
+        let start = text.len();
+        text.extend(fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display())));
+        writeln!(list, "({name:?}, {start}, {}),", text.len()).expect("writing to a string");
     };
     for (name, file) in PACKAGES {
         entry(name, &root.join("node_modules").join(file));
@@ -34,7 +37,8 @@ fn main() {
             }
         }
     }
-    list.push(']');
-    let out = Path::new(&env::var("OUT_DIR").expect("cargo sets it")).join("prelude.rs");
-    fs::write(out, list).expect("OUT_DIR is writable");
+    writeln!(list, "];\nconst TEXT_BYTES: usize = {};", text.len()).expect("writing to a string");
+    let out = env::var("OUT_DIR").expect("cargo sets it");
+    fs::write(Path::new(&out).join("prelude.rs"), list).expect("OUT_DIR is writable");
+    fs::write(Path::new(&out).join("prelude.txt"), text).expect("OUT_DIR is writable");
 }

@@ -18,7 +18,6 @@ export function stuck() {
 
 async function run() {
   if (script.deferred) await importHandler();
-  const request = native.request();
-  const result = await script.handler({ url: request.url, method: request.method }, {}, {}, {});
+  const result = await script.handler({ url: native.target(), method: native.method() }, {}, {}, {});
   native.respond(200, ["content-type", "application/json"], JSON.stringify(result ?? null));
 }

@@ -3,3 +3,4 @@
 import { native } from "footpath:native.js";
 
 Math.random = native.random;
+

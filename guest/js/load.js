@@ -1,6 +1,8 @@
 // Publishing: imports the script's modules and finds the handler in them. The
 // shapes are those of the compiler: body, commonjs, node, web, evaluate.
 
+import { native } from "footpath:native.js";
+
 /** The published script: `{ call(style, handler), pattern, portable }`, or null. */
 export const script = { spec: null, style: null, handler: null, deferred: false };
 
@@ -23,7 +25,7 @@ export function load(spec) {
 
 /** Evaluates the script; at the first line of each request when it was deferred. */
 export async function importHandler() {
-  const namespace = await import(script.spec.entry);
+  const namespace = await native.importModule(script.spec.entry);
   const found = recognise(script.spec.shape, namespace.default);
   script.style = found.style;
   script.handler = found.handler;

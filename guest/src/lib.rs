@@ -11,6 +11,7 @@ mod call;
 mod driver;
 mod load;
 mod native;
+mod prelude;
 mod runtime;
 
 #[expect(clippy::all, reason = "generated code")]

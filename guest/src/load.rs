@@ -3,7 +3,7 @@
 //! host while every import is a stub that traps, so nothing here does I/O.
 
 use crate::{native::hooks::hooks, runtime};
-use rquickjs::{Array, Ctx, Function, Module, Object, Result, prelude::Func};
+use rquickjs::{Array, Ctx, Function, Object, Result, prelude::Func};
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -35,7 +35,7 @@ pub extern "C" fn engine_input(length: usize) -> *mut u8 {
 /// `{ shape, evaluated }` or `{ error: { name, message, stack } }`.
 #[unsafe(no_mangle)]
 pub extern "C" fn engine_load() -> u64 {
-    let spec = String::from_utf8(BUFFER.0.take()).unwrap_or_default();
+    let spec = String::from_utf8(take_input()).unwrap_or_default();
     let answer = runtime::with(|ctx| match start(ctx, &spec) {
         Ok(answer) => answer,
         Err(error) => panic!("load: {error}: {:?}", ctx.catch()),
@@ -47,8 +47,18 @@ pub extern "C" fn engine_load() -> u64 {
             .and_then(|answer| answer.call(()))
             .unwrap_or_else(|error| panic!("load: {error}: {:?}", ctx.catch()))
     });
+    output(text.into_bytes())
+}
+
+/// What the host wrote.
+pub fn take_input() -> Vec<u8> {
+    BUFFER.0.take()
+}
+
+/// Keeps an answer for the host to read.
+pub fn output(answer: Vec<u8>) -> u64 {
     let mut buffer = BUFFER.0.borrow_mut();
-    *buffer = text.into_bytes();
+    *buffer = answer;
     ((buffer.as_ptr() as u64) << 32) | buffer.len() as u64
 }
 
@@ -66,8 +76,7 @@ fn start(ctx: &Ctx<'_>, spec: &str) -> Result<rquickjs::Persistent<Function<'sta
 /// Compiles every module, so that importing one finds the others by name.
 fn declare<'js>(ctx: Ctx<'js>, modules: Vec<Array<'js>>) -> Result<()> {
     for module in modules {
-        let (name, code): (String, String) = (module.get(0)?, module.get(1)?);
-        Module::declare(ctx.clone(), name, code)?;
+        runtime::provide([(module.get(0)?, module.get(1)?)]);
     }
-    Ok(())
+    runtime::declare_provided(&ctx)
 }

@@ -4,18 +4,29 @@
 
 mod body;
 mod context;
+mod crypto;
+mod engine;
 mod exchange;
 pub mod hooks;
 mod log;
+mod multipart;
 pub mod rejections;
 mod respond;
 mod storage;
+mod text;
 mod timers;
+mod url;
 
-use rquickjs::{Ctx, Object, Result};
+use rquickjs::{Ctx, Object, Result, qjs};
 
 /// The object with every native function.
 pub fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
+    // QuickJS has DOMException, atob and btoa in C.
+    // SAFETY: the context is alive, and nothing is added twice.
+    unsafe {
+        qjs::JS_AddIntrinsicDOMException(ctx.as_raw().as_ptr());
+        qjs::JS_AddIntrinsicAToB(ctx.as_raw().as_ptr());
+    }
     let native = Object::new(ctx.clone())?;
     log::add(&native)?;
     timers::add(&native)?;
@@ -23,5 +34,10 @@ pub fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     respond::add(&native)?;
     exchange::add(&native)?;
     storage::add(&native)?;
+    text::add(&native)?;
+    url::add(&native)?;
+    multipart::add(&native)?;
+    crypto::add(&native)?;
+    engine::add(&native)?;
     Ok(native)
 }

@@ -2,14 +2,18 @@
 //! found again in the memory image ever after. It must not do I/O: at build and
 //! publish time every import is a stub that traps.
 
-use crate::native;
+use crate::{
+    load, native,
+    prelude::{self, Names},
+};
 use javy::{Config, Runtime};
 use rquickjs::{
-    Ctx, Module, Object, Result,
-    loader::{ImportAttributes, Loader, Resolver},
+    Ctx, Module, Result,
+    loader::{ImportAttributes, Loader},
     module::Declared,
 };
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 
 /// QuickJS raises a RangeError when this much of the shadow stack is in use. The
 /// stack itself is 1 MiB (`-zstack-size`), so native code below a JavaScript
@@ -25,13 +29,14 @@ struct Cell(OnceCell<Runtime>);
 unsafe impl Sync for Cell {}
 static RUNTIME: Cell = Cell(OnceCell::new());
 
-/// The JavaScript half of the engine: module name and source, in no order.
-const PRELUDE: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/prelude.rs"));
+/// Compiles the JavaScript half; the host gives it to the `engine_init` of a
+/// fresh instance as its input. Address and length as in `engine_load`.
+#[unsafe(no_mangle)]
+pub extern "C" fn engine_compile() -> u64 {
+    load::output(prelude::compile())
+}
 
-/// The module of the prelude that starts everything.
-const MAIN: &str = "footpath:main.js";
-
-/// Called once, when the engine is built.
+/// Called once, when the engine is built; the input is what `engine_compile` gave.
 #[unsafe(no_mangle)]
 pub extern "C" fn engine_init() {
     let mut config = Config::default();
@@ -39,13 +44,13 @@ pub extern "C" fn engine_init() {
         .gc_threshold(GC_THRESHOLD_BYTES)
         .max_stack_size(JS_STACK_BYTES_MAX);
     let runtime = Runtime::new(config).expect("the build sees this fail");
-    runtime.context().runtime().set_loader(Names, NoMoreModules);
     native::rejections::track(&runtime);
-    runtime.context().with(|ctx| {
-        evaluate_prelude(&ctx).unwrap_or_else(|error| {
-            panic!("the prelude does not evaluate: {error}: {:?}", ctx.catch())
-        });
+    let (inner, context) = (runtime.context().runtime(), runtime.context());
+    prelude::evaluate(inner, context, load::take_input()).unwrap_or_else(|error| {
+        let thrown = context.with(|ctx| format!("{:?}", ctx.catch()));
+        panic!("the prelude does not evaluate: {error}: {thrown}")
     });
+    inner.set_loader(Names, Provided);
     drain_jobs(&runtime);
     if RUNTIME.0.set(runtime).is_err() {
         panic!("engine_init is called once");
@@ -79,43 +84,47 @@ fn drain_jobs(runtime: &Runtime) {
     }
 }
 
-fn evaluate_prelude(ctx: &Ctx<'_>) -> Result<()> {
-    let natives = native::object(ctx)?;
-    ctx.globals().set("__native", natives)?;
-    for (name, source) in PRELUDE {
-        Module::declare(ctx.clone(), *name, *source)?;
-    }
-    let main: Object = Module::import(ctx, MAIN)?.finish()?;
-    native::hooks::install(ctx, &main)?;
-    ctx.globals().remove("__native")
+/// Sources that imports may find, by name. Declaring a module declares what it
+/// imports, in any order and around cycles; what is declared is gone from here.
+struct Sources(RefCell<BTreeMap<String, String>>);
+// SAFETY: a component instance has one thread.
+unsafe impl Sync for Sources {}
+static SOURCES: Sources = Sources(RefCell::new(BTreeMap::new()));
+
+/// Gives sources to import.
+pub fn provide(modules: impl IntoIterator<Item = (String, String)>) {
+    SOURCES.0.borrow_mut().extend(modules);
 }
 
-/// Every module is declared before it is imported, under the very name that
-/// imports use, so resolving is the identity.
-struct Names;
-
-impl Resolver for Names {
-    fn resolve<'js>(
-        &mut self,
-        _: &Ctx<'js>,
-        _: &str,
-        name: &str,
-        _: Option<ImportAttributes<'js>>,
-    ) -> Result<String> {
-        Ok(name.to_owned())
+/// Compiles every source that nothing has imported yet.
+pub fn declare_provided(ctx: &Ctx<'_>) -> Result<()> {
+    loop {
+        let next = SOURCES.0.borrow_mut().pop_first();
+        let Some((name, source)) = next else { return Ok(()) };
+        Module::declare(ctx.clone(), name, source)?;
     }
 }
 
-struct NoMoreModules;
+struct Provided;
 
-impl Loader for NoMoreModules {
+impl Loader for Provided {
     fn load<'js>(
         &mut self,
         ctx: &Ctx<'js>,
         name: &str,
         _: Option<ImportAttributes<'js>>,
     ) -> Result<Module<'js, Declared>> {
-        let message = format!("cannot import {name:?}: only what was published with this script can be imported");
-        Err(rquickjs::Exception::throw_type(ctx, &message))
+        if prelude::owns(name) {
+            return prelude::load(ctx, name);
+        }
+        let source = SOURCES.0.borrow_mut().remove(name);
+        match source {
+            Some(source) => Module::declare(ctx.clone(), name, source),
+            None => {
+                let message =
+                    format!("cannot import {name:?}: only what was published with this script can be imported");
+                Err(rquickjs::Exception::throw_type(ctx, &message))
+            }
+        }
     }
 }

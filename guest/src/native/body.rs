@@ -41,6 +41,28 @@ impl InBody {
     }
 }
 
+impl InBody {
+    /// Reads to the end, blocking the instance.
+    pub fn read_whole(mut self, ctx: &Ctx<'_>) -> Result<Vec<u8>> {
+        let mut whole = Vec::new();
+        while let Some(stream) = &self.stream {
+            match stream.read(READ_BYTES) {
+                Ok(bytes) if bytes.is_empty() => stream.subscribe().block(),
+                Ok(bytes) if whole.is_empty() => whole = bytes,
+                Ok(bytes) => whole.extend(bytes),
+                Err(StreamError::Closed) => self.stream = None,
+                Err(StreamError::LastOperationFailed(error)) => {
+                    return Err(Exception::throw_message(ctx, &error.to_debug_string()));
+                }
+            }
+        }
+        Ok(whole)
+    }
+}
+
+/// How much one read of a whole body asks for.
+const READ_BYTES: u64 = 256 * 1024;
+
 #[rquickjs::methods]
 impl InBody {
     /// Bytes, or null when none are there yet, or undefined at the end.

@@ -5,14 +5,15 @@ use crate::{
     bindings::{footpath::host::log, wasi::cli::stderr},
     load,
 };
+use super::text::Text;
 use rquickjs::{Object, Result, prelude::Func};
 
 pub fn add(native: &Object<'_>) -> Result<()> {
-    native.set("log", Func::from(write))
+    native.set("log", Func::from(|level: u32, message: Text| write(level, message.0)))
 }
 
 /// `level`: 0 trace, 1 debug, 2 info, 3 warn, 4 error.
-pub fn write(level: u32, message: String) {
+fn write(level: u32, message: String) {
     if load::portable() {
         // A closed standard error is nothing a handler could act on.
         let _ = stderr::get_stderr().blocking_write_and_flush(format!("{message}\n").as_bytes());

@@ -2,20 +2,28 @@
 //! (`respond`), as a stream (`startResponse`), or with an error that the host
 //! turns into its own answer (`fail`).
 
-use super::body::{InBody, OutBody};
+use super::{
+    body::{InBody, OutBody},
+    text::Text,
+};
 use crate::{
     bindings::wasi::http::types::{
-        ErrorCode, Fields, Method, OutgoingResponse, ResponseOutparam, Scheme,
+        ErrorCode, Fields, IncomingRequest, Method, OutgoingResponse, ResponseOutparam, Scheme,
     },
     call,
 };
 use rquickjs::{
-    Array, Class, Ctx, Exception, IntoJs, Null, Object, Result, String as JsString,
-    Value, prelude::Func,
+    Array, Class, Ctx, Exception, FromJs, IntoJs, Null, Object, Result, String as JsString,
+    TypedArray, Value, prelude::Func,
 };
 
 pub fn add(native: &Object<'_>) -> Result<()> {
-    native.set("request", Func::from(request))?;
+    native.set("method", Func::from(method))?;
+    native.set("target", Func::from(target))?;
+    native.set("origin", Func::from(origin))?;
+    native.set("headers", Func::from(headers))?;
+    native.set("header", Func::from(header))?;
+    native.set("readRequestBody", Func::from(read_request_body))?;
     native.set("requestBody", Func::from(request_body))?;
     native.set("respond", Func::from(respond))?;
     native.set("startResponse", Func::from(start_response))?;
@@ -23,21 +31,49 @@ pub fn add(native: &Object<'_>) -> Result<()> {
     native.set("finished", Func::from(finished))
 }
 
-/// `{ method, scheme, authority, url, headers: [name, value, …] }`.
-fn request<'js>(ctx: Ctx<'js>) -> Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
-    let headers = call::with(|call| -> Result<_> {
-        let Some(request) = &call.request else {
-            return Err(Exception::throw_message(&ctx, "no request is being answered"));
-        };
-        object.set("method", method_name(&request.method()))?;
-        object.set("scheme", if matches!(request.scheme(), Some(Scheme::Https)) { "https" } else { "http" })?;
-        object.set("authority", request.authority())?;
-        object.set("url", request.path_with_query())?;
-        Ok(request.headers())
-    })?;
-    object.set("headers", flat_headers(&ctx, &headers)?)?;
-    Ok(object)
+fn incoming<'js, R>(ctx: &Ctx<'js>, f: impl FnOnce(&IncomingRequest) -> R) -> Result<R> {
+    call::with(|call| call.request.as_ref().map(f))
+        .ok_or_else(|| Exception::throw_message(ctx, "no request is being answered"))
+}
+
+fn method(ctx: Ctx<'_>) -> Result<String> {
+    incoming(&ctx, |request| method_name(&request.method()))
+}
+
+/// Path and query.
+fn target(ctx: Ctx<'_>) -> Result<String> {
+    Ok(incoming(&ctx, IncomingRequest::path_with_query)?.unwrap_or_else(|| "/".to_owned()))
+}
+
+/// `http` or `https`, and the authority or null.
+fn origin(ctx: Ctx<'_>) -> Result<Vec<Option<String>>> {
+    incoming(&ctx, |request| {
+        let scheme = if matches!(request.scheme(), Some(Scheme::Https)) { "https" } else { "http" };
+        vec![Some(scheme.to_owned()), request.authority()]
+    })
+}
+
+/// `[name, value, …]`, names in lower case.
+fn headers(ctx: Ctx<'_>) -> Result<Array<'_>> {
+    flat_headers(&ctx, &incoming(&ctx, IncomingRequest::headers)?)
+}
+
+/// The first value of a header, or null.
+fn header(ctx: Ctx<'_>, name: String) -> Result<Value<'_>> {
+    let values = incoming(&ctx, |request| request.headers().get(&name))?;
+    match values.into_iter().next() {
+        Some(value) => latin1(&ctx, &value).map(JsString::into_value),
+        None => Null.into_js(&ctx),
+    }
+}
+
+/// The whole body, blocking the instance until it is there; null when it was
+/// taken before.
+fn read_request_body<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
+    match incoming(&ctx, |request| request.consume().ok())? {
+        Some(body) => TypedArray::new(ctx.clone(), InBody::new(body).read_whole(&ctx)?).map(TypedArray::into_value),
+        None => Null.into_js(&ctx),
+    }
 }
 
 /// The body can be taken once; null afterwards.
@@ -52,8 +88,8 @@ fn request_body<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
 /// Answers completely. The body is text (sent as UTF-8), bytes or null; its
 /// length is announced.
 fn respond<'js>(ctx: Ctx<'js>, status: u16, headers: Array<'js>, body: Value<'js>) -> Result<()> {
-    if let Some(text) = body.as_string() {
-        return respond_bytes(&ctx, status, headers, text.to_string()?.as_bytes());
+    if body.is_string() {
+        return respond_bytes(&ctx, status, headers, Text::from_js(&ctx, body)?.0.as_bytes());
     }
     match body.as_object().and_then(Object::as_typed_array::<u8>) {
         Some(bytes) => respond_bytes(&ctx, status, headers, bytes.as_bytes().unwrap_or_default()),
@@ -97,9 +133,9 @@ fn open(ctx: &Ctx<'_>, status: u16, headers: &[(String, Vec<u8>)]) -> Result<Out
 
 /// No answer from the handler: the host gets `detail` (JSON) and answers itself.
 /// False when an answer has begun already.
-fn fail(detail: String) -> bool {
+fn fail(detail: Text) -> bool {
     let Some(out) = call::with(|call| call.response_out.take()) else { return false };
-    ResponseOutparam::set(out, Err(ErrorCode::InternalError(Some(detail))));
+    ResponseOutparam::set(out, Err(ErrorCode::InternalError(Some(detail.0))));
     true
 }
 
@@ -112,10 +148,19 @@ pub fn flat_headers<'js>(ctx: &Ctx<'js>, fields: &Fields) -> Result<Array<'js>> 
     let flat = Array::new(ctx.clone())?;
     for (index, (name, value)) in fields.entries().into_iter().enumerate() {
         flat.set(2 * index, name)?;
-        let value: String = value.into_iter().map(char::from).collect();
-        flat.set(2 * index + 1, JsString::from_str(ctx.clone(), &value)?)?;
+        flat.set(2 * index + 1, latin1(ctx, &value)?)?;
     }
     Ok(flat)
+}
+
+fn latin1<'js>(ctx: &Ctx<'js>, bytes: &[u8]) -> Result<JsString<'js>> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.is_ascii() => JsString::from_str(ctx.clone(), text),
+        _ => {
+            let text: String = bytes.iter().copied().map(char::from).collect();
+            JsString::from_str(ctx.clone(), &text)
+        }
+    }
 }
 
 /// The inverse of `flat_headers`; JavaScript has checked the characters.

@@ -1,0 +1,156 @@
+//! The JavaScript half of the engine, from text to evaluated modules. Every
+//! handler's image holds what `evaluate` leaves in memory, so compiling happens
+//! in an instance of its own that is thrown away: what it gives is bytecode
+//! without source text, lines and columns. It must not do I/O.
+
+use crate::native;
+use rquickjs::{
+    Context, Ctx, Error, Module, Result, Runtime, WriteOptions,
+    context::intrinsic,
+    loader::{ImportAttributes, Loader, Resolver},
+    module::Declared,
+};
+use std::cell::{RefCell, UnsafeCell};
+use std::collections::BTreeMap;
+
+/// The module of the prelude that starts everything.
+const MAIN: &str = "footpath:main.js";
+
+// `FILES`: module name, start and end in `TEXT`. `TEXT_BYTES`: the length of it.
+include!(concat!(env!("OUT_DIR"), "/prelude.rs"));
+
+struct Text(UnsafeCell<[u8; TEXT_BYTES]>);
+// SAFETY: a component instance has one thread.
+unsafe impl Sync for Text {}
+/// Not a constant, so that `evaluate` can wipe it from the image.
+static TEXT: Text = Text(UnsafeCell::new(*include_bytes!(concat!(env!("OUT_DIR"), "/prelude.txt"))));
+
+/// Compiles every file. For each module: length and bytes of its name, length
+/// and bytes of its bytecode; lengths are 32 bits, little endian.
+pub fn compile() -> Vec<u8> {
+    let mut bundle = Vec::new();
+    compile_into(&mut bundle).unwrap_or_else(|error| panic!("the prelude does not compile: {error}"));
+    bundle
+}
+
+fn compile_into(bundle: &mut Vec<u8>) -> Result<()> {
+    let runtime = Runtime::new()?;
+    runtime.set_loader(Names, Blank);
+    let context = Context::custom::<(intrinsic::Eval, intrinsic::RegExpCompiler)>(&runtime)?;
+    context.with(|ctx| {
+        // SAFETY: nothing else refers to the text.
+        let text = unsafe { &*TEXT.0.get() };
+        for (name, start, end) in FILES {
+            let module = Module::declare(ctx.clone(), *name, &text[*start..*end])
+                .unwrap_or_else(|_| panic!("{name}: {:?}", ctx.catch()));
+            let stripped = WriteOptions { strip_source: true, strip_debug: true, ..WriteOptions::default() };
+            for part in [name.as_bytes(), &module.write(stripped)?] {
+                bundle.extend((part.len() as u32).to_le_bytes());
+                bundle.extend(part);
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Evaluates a compiled prelude in the context and installs its hooks; once,
+/// when the engine is built. The runtime needs its own loader afterwards.
+pub fn evaluate(runtime: &Runtime, context: &Context, mut bundle: Vec<u8>) -> Result<()> {
+    // SAFETY: nothing else refers to the text.
+    unsafe { (*TEXT.0.get()).fill(0) };
+    unpack(&bundle);
+    bundle.fill(0);
+    runtime.set_loader(Names, Compiled);
+    context.with(|ctx| {
+        ctx.globals().set("__native", native::object(&ctx)?)?;
+        let (main, _) = load(&ctx, MAIN)?.eval()?;
+        native::hooks::install(&ctx, &main.namespace()?)?;
+        ctx.globals().remove("__native")
+    })
+}
+
+/// Modules that nothing has imported yet, by name: bytecode takes a third of what
+/// the evaluated module does, so most Web APIs wait here until they are touched.
+struct Waiting(RefCell<BTreeMap<String, Box<[u8]>>>);
+// SAFETY: a component instance has one thread.
+unsafe impl Sync for Waiting {}
+static WAITING: Waiting = Waiting(RefCell::new(BTreeMap::new()));
+
+/// Declares a module that waits, with what it imports.
+pub fn load<'js>(ctx: &Ctx<'js>, name: &str) -> Result<Module<'js, Declared>> {
+    let bytecode = WAITING.0.borrow_mut().remove(name);
+    let mut bytecode = bytecode.ok_or_else(|| Error::new_loading(name))?;
+    // SAFETY: the bytes come from `Module::write` of this very engine.
+    let module = unsafe { Module::load(ctx.clone(), &bytecode) };
+    // Freed memory is part of the image, unless it is zero.
+    bytecode.fill(0);
+    std::hint::black_box(&bytecode);
+    module
+}
+
+/// Whether a name is one of the prelude's.
+pub fn owns(name: &str) -> bool {
+    name.starts_with("footpath:")
+}
+
+/// Names are complete, so resolving is the identity; but the prelude's modules
+/// hold the natives, and nobody else may import them.
+pub struct Names;
+
+impl Resolver for Names {
+    fn resolve<'js>(
+        &mut self,
+        _: &Ctx<'js>,
+        importer: &str,
+        name: &str,
+        _: Option<ImportAttributes<'js>>,
+    ) -> Result<String> {
+        if owns(name) && !owns(importer) {
+            return Err(Error::new_resolving_message(importer, name, "it belongs to the engine"));
+        }
+        Ok(name.to_owned())
+    }
+}
+
+/// Compiling a module asks for what it imports; nothing of it is looked at.
+struct Blank;
+
+impl Loader for Blank {
+    fn load<'js>(
+        &mut self,
+        ctx: &Ctx<'js>,
+        name: &str,
+        _: Option<ImportAttributes<'js>>,
+    ) -> Result<Module<'js, Declared>> {
+        Module::declare(ctx.clone(), name, "")
+    }
+}
+
+/// Takes the parts of what `compile` gave.
+fn unpack(bundle: &[u8]) {
+    let mut at = 0;
+    let mut part = || {
+        let length = bundle.get(at..at + 4)?;
+        let start = at + 4;
+        at = start + u32::from_le_bytes(length.try_into().ok()?) as usize;
+        bundle.get(start..at)
+    };
+    while let (Some(name), Some(bytecode)) = (part(), part()) {
+        let name = String::from_utf8_lossy(name).into_owned();
+        WAITING.0.borrow_mut().insert(name, bytecode.into());
+    }
+}
+
+/// While the prelude is evaluated, only its own modules can be imported.
+struct Compiled;
+
+impl Loader for Compiled {
+    fn load<'js>(
+        &mut self,
+        ctx: &Ctx<'js>,
+        name: &str,
+        _: Option<ImportAttributes<'js>>,
+    ) -> Result<Module<'js, Declared>> {
+        load(ctx, name)
+    }
+}
