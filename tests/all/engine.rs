@@ -6,6 +6,7 @@ use std::time::Duration;
 use footpath::compile::capability::Capabilities;
 use footpath::compile::engine::{BUILT_IN, Engine};
 use footpath::compile::link::{Linker, Provenance};
+use footpath::sandbox::call::Call;
 use footpath::sandbox::limits::CallLimits;
 use footpath::sandbox::services::*;
 use footpath::sandbox::snapshot::LoadSpec;
@@ -106,7 +107,7 @@ async fn a_handler_answers() {
     }
     let component = linker.shared(&snapshot.memory, &Capabilities::new(), &provenance).unwrap();
     let t = std::time::Instant::now();
-    let handler = sandbox.handler(&component).unwrap();
+    let handler = sandbox.handler("test", &component).unwrap();
     eprintln!("load {:?}", t.elapsed());
     for _ in 0..5 {
         let request = http::Request::builder()
@@ -121,7 +122,9 @@ async fn a_handler_answers() {
             depth: 0,
         };
         let t = std::time::Instant::now();
-        let answer = sandbox.call(&handler, request, false, context, Arc::new(NoServices), &limits()).await;
+        let limits = limits();
+        let call = Call { handler: &handler, worker: None, https: false, context, services: Arc::new(NoServices), limits: &limits };
+        let answer = sandbox.call(call, request).await;
         let answer = answer.unwrap_or_else(|report| panic!("{report:?}"));
         eprintln!("call {:?}", t.elapsed());
         if let footpath::sandbox::call::Reported::Now(report) = &answer.report { eprintln!("{report:?}"); }
