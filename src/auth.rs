@@ -1,1 +1,340 @@
-//! Tokens: who may do what. Stored as hashes, compared in constant time.
+//! Tokens: who may do what.
+//!
+//! A token's secret is shown once and stored as a hash. The table in memory
+//! answers every request without waiting; changes are saved first and then
+//! swapped in, so they count from the next request on. Nobody hands out, takes
+//! over or takes away a token that may do more than his own. This module must
+//! not know HTTP routes.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use chrono::{DateTime, Utc};
+use tokio::sync::Mutex;
+
+mod error;
+mod permission;
+mod presented;
+mod token;
+
+pub use error::AuthError;
+pub use permission::{KNOWN as KNOWN_PERMISSIONS, Permissions, ROOT};
+pub use presented::{Presented, SCRIPT_TOKENS_MAX, matches_any, presented, without_tokens};
+pub use token::{NewToken, TokenInfo};
+
+use crate::store::{Store, StoreError};
+use token::{SecretHash, Token, TokenRecord, new_secret};
+
+const KEY_PREFIX: &str = "auth/token/";
+/// The token of the first start, or of the configuration.
+const ROOT_ID: &str = "root";
+/// How many tokens there may be; each request compares with all of them.
+pub const TOKENS_MAX: usize = 1000;
+/// The longest alias, in characters.
+pub const ALIAS_CHARS_MAX: usize = 100;
+/// A configured root token below this length draws a warning.
+const SECRET_CHARS_MIN: usize = 16;
+
+/// All tokens: a table in memory over the store.
+#[derive(Debug)]
+pub struct Tokens {
+    store: Store,
+    table: ArcSwap<Vec<Arc<Token>>>,
+    /// Held by whoever changes the table.
+    changing: Mutex<()>,
+}
+
+/// What a new token should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRequest {
+    pub alias: String,
+    pub permissions: Permissions,
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// What to change; `None` leaves it. `expires_at: Some(None)` takes the end away.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TokenUpdate {
+    pub alias: Option<String>,
+    pub permissions: Option<Permissions>,
+    pub expires_at: Option<Option<DateTime<Utc>>>,
+    pub enabled: Option<bool>,
+}
+
+impl Tokens {
+    /// Reads all tokens. `root_secret` is the configured root token and takes the
+    /// place of an earlier one. Without it the first start makes a root token
+    /// and returns it, to be shown this once.
+    pub async fn open(
+        store: Store,
+        root_secret: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<(Tokens, Option<NewToken>), StoreError> {
+        let mut table = Vec::new();
+        for entry in store.range(KEY_PREFIX, None, usize::MAX)?.entries {
+            let record = crate::store::from_record(&entry.key, &entry.record?)?;
+            table.push(Arc::new(Token::new(record)));
+        }
+        let tokens = Tokens {
+            store,
+            table: ArcSwap::from_pointee(table),
+            changing: Mutex::new(()),
+        };
+        let made = tokens.ensure_root(root_secret, now).await?;
+        Ok((tokens, made))
+    }
+
+    async fn ensure_root(
+        &self,
+        configured: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<NewToken>, StoreError> {
+        let _changing = self.changing.lock().await;
+        let existing = self.find(ROOT_ID);
+        let (secret, made) = match (configured, &existing) {
+            (Some(secret), _) => (secret.to_owned(), false),
+            (None, None) => (new_secret(), true),
+            (None, Some(_)) => return Ok(None),
+        };
+        if secret.chars().count() < SECRET_CHARS_MIN {
+            tracing::warn!(
+                "the configured root token is short enough to be guessed; `openssl rand -hex 32` makes a good one"
+            );
+        }
+        let hash = SecretHash::of(&secret);
+        if existing.is_some_and(|token| {
+            token.record.hash.matches(&hash) && token.record.info.is_valid(now)
+        }) {
+            return Ok(None);
+        }
+        let info = TokenInfo {
+            id: ROOT_ID.to_owned(),
+            alias: ROOT_ID.to_owned(),
+            permissions: Permissions::root(),
+            created_at: now,
+            expires_at: None,
+            enabled: true,
+            last_used_at: None,
+        };
+        self.save(TokenRecord {
+            info: info.clone(),
+            hash,
+        })
+        .await?;
+        Ok(made.then_some(NewToken { info, secret }))
+    }
+
+    /// The token with this secret, if it is valid now. Never waits, and takes the
+    /// same time whichever token it is.
+    pub fn authenticate(&self, secret: &str, now: DateTime<Utc>) -> Option<TokenInfo> {
+        let hash = SecretHash::of(secret);
+        let mut found = None;
+        for token in self.table.load().iter() {
+            if token.record.hash.matches(&hash) {
+                found = Some(token.clone());
+            }
+        }
+        let token = found.filter(|token| token.record.info.is_valid(now))?;
+        token.used(now);
+        Some(token.record.info.clone())
+    }
+
+    /// All tokens, oldest first.
+    pub fn list(&self) -> Vec<TokenInfo> {
+        let mut infos: Vec<TokenInfo> = self
+            .table
+            .load()
+            .iter()
+            .map(|token| token.current().info)
+            .collect();
+        infos.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        infos
+    }
+
+    pub fn get(&self, id: &str) -> Option<TokenInfo> {
+        Some(self.find(id)?.current().info)
+    }
+
+    /// Makes a token on behalf of somebody with the permissions `by`.
+    pub async fn create(
+        &self,
+        request: TokenRequest,
+        by: &Permissions,
+        now: DateTime<Utc>,
+    ) -> Result<NewToken, AuthError> {
+        let _changing = self.changing.lock().await;
+        if self.table.load().len() >= TOKENS_MAX {
+            return Err(AuthError::TooMany);
+        }
+        let info = TokenInfo {
+            id: uuid::Uuid::now_v7().to_string(),
+            alias: request.alias,
+            permissions: request.permissions,
+            created_at: now,
+            expires_at: request.expires_at,
+            enabled: true,
+            last_used_at: None,
+        };
+        self.check(&info, by, now)?;
+        let secret = new_secret();
+        self.save(TokenRecord {
+            info: info.clone(),
+            hash: SecretHash::of(&secret),
+        })
+        .await?;
+        Ok(NewToken { info, secret })
+    }
+
+    /// Gives the token a new secret; the old one is refused from the next request on.
+    pub async fn rotate(&self, id: &str, by: &Permissions) -> Result<NewToken, AuthError> {
+        let _changing = self.changing.lock().await;
+        let mut record = self.changeable(id, by)?.current();
+        let secret = new_secret();
+        record.hash = SecretHash::of(&secret);
+        let info = record.info.clone();
+        self.save(record).await?;
+        Ok(NewToken { info, secret })
+    }
+
+    /// Changes name, permissions, end, or whether it is enabled.
+    pub async fn update(
+        &self,
+        id: &str,
+        update: TokenUpdate,
+        by: &Permissions,
+        now: DateTime<Utc>,
+    ) -> Result<TokenInfo, AuthError> {
+        let _changing = self.changing.lock().await;
+        let mut record = self.changeable(id, by)?.current();
+        let info = &mut record.info;
+        info.alias = update.alias.unwrap_or_else(|| info.alias.clone());
+        info.permissions = update
+            .permissions
+            .unwrap_or_else(|| info.permissions.clone());
+        info.expires_at = update.expires_at.unwrap_or(info.expires_at);
+        info.enabled = update.enabled.unwrap_or(info.enabled);
+        let info = info.clone();
+        // An end that has passed must not keep anybody from renaming a token.
+        let check_end = if update.expires_at.is_some() {
+            now
+        } else {
+            DateTime::<Utc>::MIN_UTC
+        };
+        self.check(&info, by, check_end)?;
+        if !is_lasting_root(&info) {
+            self.check_root_remains(id)?;
+        }
+        self.save(record).await?;
+        Ok(info)
+    }
+
+    /// Deletes the token; it is refused from the next request on.
+    pub async fn revoke(&self, id: &str, by: &Permissions) -> Result<(), AuthError> {
+        let _changing = self.changing.lock().await;
+        self.changeable(id, by)?;
+        self.check_root_remains(id)?;
+        self.store.delete(&key(id)).await?;
+        let table = self.table.load();
+        let others = table
+            .iter()
+            .filter(|token| token.record.info.id != id)
+            .cloned();
+        self.table.store(Arc::new(others.collect()));
+        Ok(())
+    }
+
+    /// Stores when tokens were last used, if that has changed. To be called now
+    /// and then, and when the server stops.
+    pub async fn save_last_used(&self) -> Result<(), StoreError> {
+        let _changing = self.changing.lock().await;
+        for token in self.table.load().iter() {
+            let record = token.current();
+            if record != token.record {
+                self.save(record).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn find(&self, id: &str) -> Option<Arc<Token>> {
+        let table = self.table.load();
+        table
+            .iter()
+            .find(|token| token.record.info.id == id)
+            .cloned()
+    }
+
+    fn changeable(&self, id: &str, by: &Permissions) -> Result<Arc<Token>, AuthError> {
+        let token = self
+            .find(id)
+            .ok_or_else(|| AuthError::NotFound { id: id.to_owned() })?;
+        if !by.include(&token.record.info.permissions) {
+            return Err(AuthError::BeyondOwn);
+        }
+        Ok(token)
+    }
+
+    fn check(
+        &self,
+        info: &TokenInfo,
+        by: &Permissions,
+        now: DateTime<Utc>,
+    ) -> Result<(), AuthError> {
+        let chars = info.alias.chars().count();
+        if chars == 0 || chars > ALIAS_CHARS_MAX || info.alias.chars().any(char::is_control) {
+            return Err(AuthError::BadAlias);
+        }
+        let table = self.table.load();
+        let mut others = table.iter().filter(|token| token.record.info.id != info.id);
+        if others.any(|other| other.record.info.alias == info.alias) {
+            return Err(AuthError::AliasInUse {
+                alias: info.alias.clone(),
+            });
+        }
+        if !by.include(&info.permissions) {
+            return Err(AuthError::BeyondOwn);
+        }
+        if info.expires_at.is_some_and(|expires| expires <= now) {
+            return Err(AuthError::AlreadyExpired);
+        }
+        Ok(())
+    }
+
+    /// Somebody must always be able to get in.
+    fn check_root_remains(&self, without: &str) -> Result<(), AuthError> {
+        let table = self.table.load();
+        let mut others = table.iter().filter(|token| token.record.info.id != without);
+        let lost = self
+            .find(without)
+            .is_some_and(|token| is_lasting_root(&token.record.info));
+        if lost && !others.any(|other| is_lasting_root(&other.record.info)) {
+            return Err(AuthError::LastRoot);
+        }
+        Ok(())
+    }
+
+    /// Saves first, then swaps. The caller holds `changing`.
+    async fn save(&self, record: TokenRecord) -> Result<(), StoreError> {
+        let id = record.info.id.clone();
+        self.store.put_json(&key(&id), &record).await?;
+        let table = self.table.load();
+        let others = table
+            .iter()
+            .filter(|token| token.record.info.id != id)
+            .cloned();
+        let changed = others.chain([Arc::new(Token::new(record))]).collect();
+        self.table.store(Arc::new(changed));
+        Ok(())
+    }
+}
+
+fn is_lasting_root(info: &TokenInfo) -> bool {
+    info.enabled && info.expires_at.is_none() && info.permissions.is_root()
+}
+
+fn key(id: &str) -> String {
+    format!("{KEY_PREFIX}{id}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,307 @@
-//! Scripts to routes to live handlers.
+//! Scripts to routes to live handlers: the folder on disk, the versions in the
+//! store, the table in memory. It must not know HTTP surfaces; `api` asks it.
+//!
+//! Requests read `live`. Whatever changes a script goes through `Exec::publish`
+//! or `Exec::remove`: compile, save, swap, one at a time, so a request sees the
+//! old version or the new one and a crash leaves one of them.
+
+pub mod cors;
+pub mod directives;
+pub mod environment;
+pub mod folder;
+pub mod history;
+pub mod live;
+pub mod precondition;
+pub mod publish;
+pub mod routes;
+pub mod script;
+pub mod services;
+pub mod shared;
+pub mod versions;
+pub mod watcher;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::Utc;
+use tokio::sync::Semaphore;
+
+use crate::model::exec_id::ExecId;
+use crate::model::script::ScriptPath;
+use crate::sandbox::handler::Handler;
+use crate::sandbox::services::Services;
+use crate::store::kv::Kv;
+use crate::store::{Store, StoreError};
+use folder::{Folder, FolderError};
+use history::{Author, History, Origin};
+use live::{Deployment, Live};
+use publish::Publisher;
+use script::{Problem, Program, Script};
+use services::{DeploymentState, Outside, ScriptServices};
+
+/// Scripts that compile at once: more would only take turns on the cores.
+const PUBLISHING_AT_ONCE: usize = 2;
+
+pub struct Exec {
+    pub live: Live,
+    pub history: History,
+    pub publisher: Arc<Publisher>,
+    pub outside: Arc<Outside>,
+    store: Store,
+    states: Mutex<HashMap<ExecId, Arc<DeploymentState>>>,
+    /// Held from saving to swapping.
+    changing: tokio::sync::Mutex<()>,
+    publishing: Semaphore,
+}
+
+/// A change did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecError {
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{}", .0.message)]
+    Invalid(Problem),
+    #[error("the server is stopping; nothing was changed")]
+    Stopping,
+}
+
+/// What publishing did.
+pub struct Published {
+    pub script: Arc<Script>,
+    /// Scripts that import it and were published again.
+    pub republished: Vec<ScriptPath>,
+}
+
+impl Exec {
+    pub fn new(store: Store, publisher: Publisher, outside: Outside, versions_max: usize) -> Self {
+        Self {
+            live: Live::default(),
+            history: History::new(store.clone(), versions_max),
+            publisher: Arc::new(publisher),
+            outside: Arc::new(outside),
+            store,
+            states: Mutex::default(),
+            changing: tokio::sync::Mutex::new(()),
+            publishing: Semaphore::new(PUBLISHING_AT_ONCE),
+        }
+    }
+
+    pub fn folder(&self) -> &Folder {
+        &self.publisher.folder
+    }
+
+    /// Reads the folder and makes every script live whose compiled form is known;
+    /// the paths that come back are still to be published.
+    pub async fn open(self: &Arc<Self>) -> Result<Vec<ScriptPath>, ExecError> {
+        let mut waiting = Vec::new();
+        for exec_id in self.folder().deployments() {
+            let state = self.state(&exec_id)?;
+            let exec = self.clone();
+            let scan = move || exec.scan(&exec_id);
+            let scripts = tokio::task::spawn_blocking(scan).await.map_err(|_| ExecError::Stopping)?;
+            waiting.extend(
+                scripts.iter().filter(|script| script.is_waiting()).map(|script| script.path.clone()),
+            );
+            self.live.change(&state, scripts.into_iter().map(Arc::new).collect(), &[]);
+        }
+        Ok(waiting)
+    }
+
+    fn scan(&self, exec_id: &ExecId) -> Vec<Script> {
+        let mut scripts = Vec::new();
+        for path in self.folder().files(exec_id).into_keys() {
+            let Ok(path) = ScriptPath::in_deployment(exec_id, &path) else { continue };
+            if routes::mount::mount(path.relative()).is_err() {
+                continue;
+            }
+            let source = match self.folder().read(&path) {
+                Ok(source) => source,
+                Err(error) => {
+                    let mut script = Script::new(path, "", Vec::new());
+                    script.problem = Some(Problem { message: error.to_string(), diagnostics: Vec::new() });
+                    scripts.push(script);
+                    continue;
+                }
+            };
+            let environment = environment::of_script(self.folder(), &path);
+            let mut script = Script::new(path, &source, environment);
+            let manifest = self.history.manifest(&script.path);
+            let current = manifest
+                .filter(|manifest| self.publisher.is_current(&script.path, &script.source_hash, manifest));
+            script.program = current.map(|manifest| Arc::new(self.publisher.known(manifest)));
+            scripts.push(script);
+        }
+        scripts
+    }
+
+    /// Compiles what the file says now, saves it as a version and makes it live,
+    /// then does the same for the scripts that import it. A text that does not
+    /// compile leaves the old version up and says why.
+    pub async fn publish(self: &Arc<Self>, path: &ScriptPath, author: &Author) -> Result<Published, ExecError> {
+        let source = self.folder().read(path)?;
+        let script = self.publish_text(path, source, author).await?;
+        let mut republished = Vec::new();
+        for user in self.users_of(path) {
+            let Ok(source) = self.folder().read(&user) else { continue };
+            // What a broken import breaks is shown with the scripts it breaks.
+            let _ = self.publish_text(&user, source, author).await;
+            republished.push(user);
+        }
+        Ok(Published { script, republished })
+    }
+
+    async fn publish_text(
+        self: &Arc<Self>,
+        path: &ScriptPath,
+        source: String,
+        author: &Author,
+    ) -> Result<Arc<Script>, ExecError> {
+        let environment = environment::of_script(self.folder(), path);
+        let mut script = Script::new(path.clone(), &source, environment);
+        let built = if script.is_markdown() { None } else { Some(self.build(&script, source.clone()).await?) };
+        let _changing = self.changing.lock().await;
+        let state = self.state(path.exec_id())?;
+        match built {
+            Some(Ok(program)) => {
+                self.history.save(path, &source, &program.manifest, author, Utc::now()).await?;
+                script.program = Some(Arc::new(program));
+            }
+            Some(Err(problem)) => {
+                let old = self.live.get(path.exec_id());
+                let old = old.as_ref().and_then(|deployment| deployment.scripts.get(path.relative()));
+                script.program = old.and_then(|old| old.program.clone());
+                script.problem = Some(problem);
+            }
+            None => {}
+        }
+        let script = Arc::new(script);
+        self.live.change(&state, vec![script.clone()], &[]);
+        Ok(script)
+    }
+
+    /// Compiles a script's text without making it live.
+    pub async fn build(
+        self: &Arc<Self>,
+        script: &Script,
+        source: String,
+    ) -> Result<Result<Program, Problem>, ExecError> {
+        let _turn = self.publishing.acquire().await.map_err(|_| ExecError::Stopping)?;
+        let publisher = self.publisher.clone();
+        let (path, directives) = (script.path.clone(), script.directives.clone());
+        let build = move || publisher.publish(&path, &source, &directives);
+        tokio::task::spawn_blocking(build).await.map_err(|_| ExecError::Stopping)
+    }
+
+    /// Takes a script out of the table; its file is gone already.
+    pub async fn remove(self: &Arc<Self>, path: &ScriptPath) -> Result<(), ExecError> {
+        let _changing = self.changing.lock().await;
+        let state = self.state(path.exec_id())?;
+        self.live.change(&state, Vec::new(), &[path.relative()]);
+        Ok(())
+    }
+
+    /// The handler of a script, loaded from the cache on its first call.
+    pub async fn handler(self: &Arc<Self>, script: &Arc<Script>) -> Result<Handler, Problem> {
+        let Some(program) = &script.program else {
+            return Err(script.problem.clone().unwrap_or_else(Problem::not_ready));
+        };
+        let load = || async {
+            let (publisher, script, program) = (self.publisher.clone(), script.clone(), program.clone());
+            let load = move || {
+                let source = publisher.folder.read(&script.path).map_err(|error| Problem::of(&error))?;
+                publisher.load(&script.path, &source, &script.directives, &program)
+            };
+            tokio::task::spawn_blocking(load).await.unwrap_or_else(|_| Err(Problem::not_ready()))
+        };
+        program.handler.get_or_try_init(load).await.cloned()
+    }
+
+    /// The services of a script, for one call.
+    pub fn services(&self, deployment: &Deployment, script: &Script) -> Arc<dyn Services> {
+        Arc::new(ScriptServices {
+            script: script.path.to_string(),
+            environment: script.environment.clone(),
+            deployment: deployment.state.clone(),
+            outside: self.outside.clone(),
+        })
+    }
+
+    /// Every live script that imports a file.
+    pub fn users_of(&self, path: &ScriptPath) -> Vec<ScriptPath> {
+        let Some(deployment) = self.live.get(path.exec_id()) else { return Vec::new() };
+        let uses = |script: &&Arc<Script>| {
+            let program = script.program.as_ref();
+            program.is_some_and(|program| {
+                program.manifest.dependencies.iter().any(|(file, _)| file == path.relative())
+            }) || script.problem.as_ref().is_some_and(|problem| problem.message.contains(path.relative()))
+        };
+        let users = deployment.scripts.values().filter(uses).map(|script| script.path.clone());
+        users.filter(|user| user != path).collect()
+    }
+
+    /// Files changed on disk: publishes or removes what they mean.
+    pub async fn changed(self: &Arc<Self>, paths: BTreeSet<ScriptPath>) {
+        let author = Author { origin: Origin::Person, token: None };
+        for path in paths {
+            let result = if !self.folder().exists(&path) {
+                let users = self.users_of(&path);
+                let removed = self.remove(&path).await;
+                for user in users {
+                    let _ = self.publish(&user, &author).await;
+                }
+                removed
+            } else if routes::mount::mount(path.relative()).is_ok() {
+                self.refresh(&path, &author).await
+            } else {
+                for user in self.users_of(&path).into_iter().chain(self.environment_users(&path)) {
+                    let _ = self.publish(&user, &author).await;
+                }
+                Ok(())
+            };
+            if let Err(error) = result {
+                tracing::warn!(script = %path, %error, "a changed file was not published");
+            }
+        }
+    }
+
+    async fn refresh(self: &Arc<Self>, path: &ScriptPath, author: &Author) -> Result<(), ExecError> {
+        let source = self.folder().read(path)?;
+        let source_hash = script::hash(source.as_bytes());
+        let live = self.live.get(path.exec_id());
+        let live = live.as_ref().and_then(|deployment| deployment.scripts.get(path.relative()));
+        if live.is_some_and(|live| live.source_hash == source_hash && !live.is_waiting()) {
+            return Ok(());
+        }
+        let published = self.publish(path, author).await?;
+        match &published.script.problem {
+            Some(problem) => tracing::warn!(script = %path, "{}", problem.message),
+            None => tracing::info!(script = %path, "published"),
+        }
+        Ok(())
+    }
+
+    /// Scripts whose `process.env` a file is part of.
+    fn environment_users(&self, path: &ScriptPath) -> Vec<ScriptPath> {
+        let Some(deployment) = self.live.get(path.exec_id()) else { return Vec::new() };
+        let reads = |script: &&Arc<Script>| {
+            environment::files(script.path.relative()).iter().any(|file| file == path.relative())
+        };
+        deployment.scripts.values().filter(reads).map(|script| script.path.clone()).collect()
+    }
+
+    /// The state that the scripts of a deployment share; made on first use.
+    pub fn state(&self, exec_id: &ExecId) -> Result<Arc<DeploymentState>, StoreError> {
+        // The map only grows by whole values; a panic elsewhere leaves it sound.
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(state) = states.get(exec_id) {
+            return Ok(state.clone());
+        }
+        let kv = Kv::new(self.store.clone(), exec_id.as_str())?;
+        let state =
+            Arc::new(DeploymentState { exec_id: exec_id.clone(), shared: shared::Shared::default(), kv });
+        states.insert(exec_id.clone(), state.clone());
+        Ok(state)
+    }
+}

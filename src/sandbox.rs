@@ -60,6 +60,7 @@ pub struct Sandbox {
     base_image: Module,
     linker: Linker<State>,
     cache: compiled::Cache,
+    instances_max: u32,
     from_outside: Arc<Semaphore>,
     from_inside: Arc<Semaphore>,
 }
@@ -90,14 +91,15 @@ impl Sandbox {
             base_image,
             linker,
             cache,
+            instances_max: config.instances_max,
             from_outside: Arc::new(Semaphore::new(permits)),
             from_inside: Arc::new(Semaphore::new(permits)),
         })
     }
 
     /// How many calls run now.
-    pub fn running(&self, config: &SandboxConfig) -> usize {
-        let permits = 2 * config.instances_max as usize;
+    pub fn running(&self) -> usize {
+        let permits = 2 * self.instances_max as usize;
         permits - self.from_outside.available_permits() - self.from_inside.available_permits()
     }
 }

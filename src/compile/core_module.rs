@@ -8,7 +8,7 @@ use wasm_encoder::{
     CodeSection, DataSection, EntityType, ExportSection, Function, FunctionSection, ImportSection,
     MemoryType, Module,
 };
-use wasmparser::{ExternalKind, Parser, Payload, TypeRef};
+use wasmparser::{Parser, Payload, TypeRef};
 
 use super::image::Segment;
 
@@ -21,15 +21,24 @@ pub enum Memory<'a> {
     Imported { pages: u64 },
 }
 
+/// What becomes of an imported function.
+pub enum Import {
+    Keep,
+    /// It is imported from this module instead; twice the same is once.
+    From(String),
+    /// It becomes a local function that traps.
+    Trap,
+}
+
 /// An edit of a core module.
 pub struct Edit<'a> {
-    /// Imports that become local functions which trap, by module and field name.
-    pub stub: &'a dyn Fn(&str, &str) -> bool,
+    /// By the module it is imported from.
+    pub import: &'a dyn Fn(&str) -> Import,
     pub memory: Memory<'a>,
     /// Exports that go away.
     pub drop_exports: &'a [&'a str],
-    /// Custom sections that go away.
-    pub drop_sections: &'a [&'a str],
+    /// Custom sections that stay, by name.
+    pub keep_section: &'a dyn Fn(&str) -> bool,
 }
 
 /// The module is not one of ours: malformed, or of a form the edits do not cover.
@@ -49,24 +58,52 @@ impl From<reencode::Error<Infallible>> for ModuleError {
 
 /// Applies the edit.
 pub fn edit(module: &[u8], edit: &Edit<'_>) -> Result<Vec<u8>, ModuleError> {
-    let functions = imported_functions(module)?;
-    let stubbed: Vec<bool> = functions.iter().map(|one| (edit.stub)(one.module, one.name)).collect();
-    let kept = stubbed.iter().filter(|stub| !**stub).count() as u32;
-    let mut next_kept = 0;
-    let mut next_stub = kept;
-    let renumbered = stubbed
+    let mut kept: Vec<(String, &str, u32)> = Vec::new();
+    let mut trap_types = Vec::new();
+    let mut fates = Vec::new();
+    for one in imported_functions(module)? {
+        let from = match (edit.import)(one.module) {
+            Import::Keep => one.module.to_owned(),
+            Import::From(other) => other,
+            Import::Trap => {
+                fates.push(Fate::Local(trap_types.len()));
+                trap_types.push(one.ty);
+                continue;
+            }
+        };
+        let known = kept.iter().position(|(module, name, _)| *module == from && *name == one.name);
+        match known {
+            Some(known) => {
+                // The place behind the imports must stay taken, or the defined
+                // functions would move.
+                trap_types.push(one.ty);
+                fates.push(Fate::Imported(known));
+            }
+            None => {
+                fates.push(Fate::Imported(kept.len()));
+                kept.push((from, one.name, one.ty));
+            }
+        }
+    }
+    let renumbered = fates
         .iter()
-        .map(|stub| {
-            let next = if *stub { &mut next_stub } else { &mut next_kept };
-            *next += 1;
-            *next - 1
+        .map(|fate| match fate {
+            Fate::Imported(index) => *index as u32,
+            Fate::Local(index) => (kept.len() + index) as u32,
         })
         .collect();
-    let stub_types = functions.iter().zip(&stubbed).filter(|(_, stub)| **stub).map(|(one, _)| one.ty).collect();
-    let mut editor = Editor { edit, renumbered, stubbed, stub_types };
+    let mut editor = Editor { edit, renumbered, kept: &kept, trap_types };
     let mut out = Module::new();
     editor.parse_core_module(&mut out, Parser::new(0), module)?;
     Ok(out.finish())
+}
+
+/// Where an imported function is found after the edit.
+enum Fate {
+    /// Among the imports.
+    Imported(usize),
+    /// Among the local traps.
+    Local(usize),
 }
 
 /// An imported function: where from, and the index of its type.
@@ -99,8 +136,9 @@ struct Editor<'a> {
     edit: &'a Edit<'a>,
     /// The new index of each function that was imported.
     renumbered: Vec<u32>,
-    stubbed: Vec<bool>,
-    stub_types: Vec<u32>,
+    /// The imports to write: module, field, type.
+    kept: &'a [(String, &'a str, u32)],
+    trap_types: Vec<u32>,
 }
 
 type EditResult = Result<(), reencode::Error<Infallible>>;
@@ -108,7 +146,7 @@ type EditResult = Result<(), reencode::Error<Infallible>>;
 impl Reencode for Editor<'_> {
     type Error = Infallible;
 
-    /// Stubs take the places behind the kept imports, so defined functions keep
+    /// Traps take the places behind the kept imports, so defined functions keep
     /// their numbers.
     fn function_index(&mut self, index: u32) -> Result<u32, reencode::Error<Infallible>> {
         Ok(self.renumbered.get(index as usize).copied().unwrap_or(index))
@@ -117,18 +155,13 @@ impl Reencode for Editor<'_> {
     fn parse_import_section(
         &mut self,
         imports: &mut ImportSection,
-        section: wasmparser::ImportSectionReader<'_>,
+        _: wasmparser::ImportSectionReader<'_>,
     ) -> EditResult {
         if let Memory::Imported { pages } = self.edit.memory {
             import_memory(imports, pages);
         }
-        let mut stubbed = self.stubbed.clone().into_iter();
-        for import in section.into_imports() {
-            let import = import?;
-            if matches!(import.ty, TypeRef::Func(_)) && stubbed.next() == Some(true) {
-                continue;
-            }
-            utils::parse_import(self, imports, import)?;
+        for (module, name, ty) in self.kept {
+            imports.import(module, name, EntityType::Function(*ty));
         }
         Ok(())
     }
@@ -138,7 +171,7 @@ impl Reencode for Editor<'_> {
         functions: &mut FunctionSection,
         section: wasmparser::FunctionSectionReader<'_>,
     ) -> EditResult {
-        for ty in &self.stub_types {
+        for ty in &self.trap_types {
             functions.function(*ty);
         }
         utils::parse_function_section(self, functions, section)
@@ -149,7 +182,7 @@ impl Reencode for Editor<'_> {
         code: &mut CodeSection,
         section: wasmparser::CodeSectionReader<'_>,
     ) -> EditResult {
-        for _ in &self.stub_types {
+        for _ in &self.trap_types {
             let mut trap = Function::new([]);
             trap.instructions().unreachable().end();
             code.function(&trap);
@@ -205,7 +238,7 @@ impl Reencode for Editor<'_> {
         module: &mut Module,
         section: wasmparser::CustomSectionReader<'_>,
     ) -> EditResult {
-        if self.edit.drop_sections.contains(&section.name()) {
+        if !(self.edit.keep_section)(section.name()) {
             return Ok(());
         }
         utils::parse_custom_section(self, module, section)
@@ -247,18 +280,4 @@ pub fn memory_pages(module: &[u8]) -> Result<u64, ModuleError> {
         }
     }
     Err(ModuleError::Edit("it defines no memory".to_owned()))
-}
-
-/// The kind and index of an export.
-pub fn export(module: &[u8], name: &str) -> Result<Option<(ExternalKind, u32)>, ModuleError> {
-    for payload in Parser::new(0).parse_all(module) {
-        let Payload::ExportSection(section) = payload? else { continue };
-        for export in section {
-            let export = export?;
-            if export.name == name {
-                return Ok(Some((export.kind, export.index)));
-            }
-        }
-    }
-    Ok(None)
 }

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     capability::{ALWAYS, Capability, PORTABLE_LOG, unversioned},
-    core_module::{self, Edit, Memory, ModuleError},
+    core_module::{self, Edit, Import, Memory, ModuleError},
     image,
 };
 
@@ -15,6 +15,13 @@ pub static BUILT_IN: &[u8] = include_bytes!("../../guest/engine.wasm");
 
 /// Exports that only the three lives of the engine need, not a handler.
 const LIFE_EXPORTS: &[&str] = &["_initialize", "engine_init"];
+
+/// The version of WASI in `wit/deps`.
+const WASI: &str = "0.2.12";
+
+/// Names the custom section with the engine's own world; the other worlds are
+/// those of the C and Rust libraries.
+const WORLD: &str = "footpath:host";
 
 /// The engine as the server uses it.
 pub struct Engine {
@@ -35,10 +42,10 @@ impl Engine {
         let shared = core_module::edit(
             packed,
             &Edit {
-                stub: &|_, _| false,
+                import: &|_| Import::Keep,
                 memory: Memory::Imported { pages },
                 drop_exports: &[],
-                drop_sections: &["name", "producers", "target_features"],
+                keep_section: &|_| false,
             },
         )?;
         let version = Sha256::digest(packed).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
@@ -54,10 +61,10 @@ pub fn pack(linked: &[u8], memory: &[u8]) -> Result<Vec<u8>, ModuleError> {
     core_module::edit(
         linked,
         &Edit {
-            stub: &|module, _| !is_of_the_engine(unversioned(module)),
+            import: &one_version,
             memory: Memory::Own { pages: pages(memory), segments: &segments },
             drop_exports: LIFE_EXPORTS,
-            drop_sections: &["name", "target_features"],
+            keep_section: &|name| name == "producers" || name.contains(WORLD),
         },
     )
 }
@@ -65,6 +72,18 @@ pub fn pack(linked: &[u8], memory: &[u8]) -> Result<Vec<u8>, ModuleError> {
 /// How many pages of 64 KiB a memory has.
 pub fn pages(memory: &[u8]) -> u64 {
     memory.len() as u64 / 65_536
+}
+
+/// The C library asks for older versions of what the engine imports anyway.
+fn one_version(module: &str) -> Import {
+    let interface = unversioned(module);
+    if !is_of_the_engine(interface) {
+        Import::Trap
+    } else if interface.starts_with("wasi:") {
+        Import::From(format!("{interface}@{WASI}"))
+    } else {
+        Import::Keep
+    }
 }
 
 fn is_of_the_engine(interface: &str) -> bool {

@@ -12,7 +12,7 @@ use wit_component::ComponentEncoder;
 
 use super::{
     capability::{ALWAYS, Capabilities, Capability, HOST_CONTEXT, HOST_LOG, PORTABLE_LOG, unversioned},
-    core_module::{self, Edit, Memory, ModuleError},
+    core_module::{self, Edit, Import, Memory, ModuleError},
     engine::{Engine, pages},
     image::{self, Segment},
 };
@@ -112,10 +112,10 @@ impl Linker {
         let module = core_module::edit(
             &self.engine.packed,
             &Edit {
-                stub: &|module, _| !granted(unversioned(module)),
+                import: &|module| if granted(unversioned(module)) { Import::Keep } else { Import::Trap },
                 memory,
                 drop_exports: &["engine_input", "engine_load"],
-                drop_sections: &[],
+                keep_section: &|_| true,
             },
         )?;
         let encode = || ComponentEncoder::default().module(&module)?.encode();

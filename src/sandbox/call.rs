@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::Body;
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot};
+use tokio::time::timeout;
 use wasmtime::component::Resource;
 use wasmtime::{Store, Trap};
 use wasmtime_wasi_http::WasiBody;
+use wasmtime_wasi_http::p2::bindings::Proxy;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
 use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
 
@@ -49,28 +51,56 @@ pub enum Reported {
     Later(oneshot::Receiver<Report>),
 }
 
+/// A call to make.
+pub struct Call<'a> {
+    pub handler: &'a Handler,
+    /// Of `@mode worker`: the instance that is kept.
+    pub worker: Option<&'a Worker>,
+    pub https: bool,
+    pub context: CallContext,
+    pub services: Arc<dyn Services>,
+    pub limits: &'a CallLimits,
+}
+
+/// The kept instance of a script in worker mode. Calls take turns; after a trap
+/// or a hit limit the next call starts a new one.
+#[derive(Default, Clone)]
+pub struct Worker(Arc<Mutex<Option<Run>>>);
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Worker")
+    }
+}
+
 impl Sandbox {
-    /// Calls the handler in a fresh instance. Dropping the future, or later the
-    /// body, ends the call.
-    pub async fn call<B>(
-        &self,
-        handler: &Handler,
-        request: http::Request<B>,
-        https: bool,
-        context: CallContext,
-        services: Arc<dyn Services>,
-        limits: &CallLimits,
-    ) -> Result<Answer, Report>
+    /// Makes the call, in a fresh instance or in the worker's. Dropping the
+    /// future, or later the body, ends the call.
+    pub async fn call<B>(&self, call: Call<'_>, request: http::Request<B>) -> Result<Answer, Report>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<wasmtime_wasi_http::Error>,
     {
+        let Call { handler, worker, https, context, services, limits } = call;
         let permits = if context.depth == 0 { &self.from_outside } else { &self.from_inside };
         let Ok(permit) = permits.clone().try_acquire_owned() else {
-            let failure = Failure::Limit { limit: Limit::Instances, used: 0, max: 0 };
-            return Err(Report { usage: Usage::default(), failure: Some(failure) });
+            return Err(busy(self.instances_max));
         };
-        let mut run = Run::new(self, State::new(context, services, limits), limits.clone());
+        let mut turn = match worker {
+            Some(worker) => match timeout(limits.timeout, worker.0.clone().lock_owned()).await {
+                Ok(turn) => Some(turn),
+                Err(_) => return Err(no_turn(limits)),
+            },
+            None => None,
+        };
+        let mut run = match turn.as_mut().and_then(|turn| turn.take()) {
+            Some(mut run) => {
+                run.store.data_mut().begin(context, services, limits);
+                run
+            }
+            None => Run::new(self, State::new(context, services, limits), limits.clone()),
+        };
+        run.started = Instant::now();
         let (sender, mut answer) = oneshot::channel();
         let handles = match run.prepare(request, https, sender) {
             Ok(handles) => handles,
@@ -79,8 +109,12 @@ impl Sandbox {
         let handler = handler.clone();
         let mut running = Box::pin(async move {
             let result = run.finish(&handler, handles).await;
-            drop(permit);
-            run.report(result)
+            let report = run.report(result);
+            if let (Some(turn), None) = (turn.as_mut(), &report.failure) {
+                **turn = Some(run);
+            }
+            drop((turn, permit));
+            report
         });
         // Most handlers are done when their answer is: they never leave this task.
         tokio::select! {
@@ -95,10 +129,22 @@ impl Sandbox {
                     let response = response.map(|body| tied(body, task));
                     Ok(Answer { response, report: Reported::Later(report) })
                 }
-                error => conclude(running.await, error.ok()),
+                told => conclude(running.await, told.ok()),
             },
         }
     }
+}
+
+fn busy(instances_max: u32) -> Report {
+    let max = u64::from(instances_max);
+    let failure = Failure::Limit { limit: Limit::Instances, used: max, max };
+    Report { usage: Usage::default(), failure: Some(failure) }
+}
+
+fn no_turn(limits: &CallLimits) -> Report {
+    let max = millis(limits.timeout);
+    let failure = Failure::Limit { limit: Limit::Timeout, used: max, max };
+    Report { usage: Usage::default(), failure: Some(failure) }
 }
 
 type Told = Result<http::Response<WasiBody>, ErrorCode>;
@@ -133,9 +179,10 @@ fn told_failure(code: ErrorCode) -> Failure {
     }
 }
 
-/// One store and its limits.
+/// One store, its instance once there is one, and its limits.
 struct Run {
     store: Store<State>,
+    proxy: Option<Proxy>,
     limits: CallLimits,
     started: Instant,
 }
@@ -147,7 +194,7 @@ impl Run {
         let mut store = Store::new(&sandbox.engine, state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
-        Self { store, limits, started: Instant::now() }
+        Self { store, proxy: None, limits, started: Instant::now() }
     }
 
     fn prepare<B>(
@@ -172,13 +219,15 @@ impl Run {
 
     /// Runs the handler to its end, or to the end of its time.
     async fn finish(&mut self, handler: &Handler, (request, outparam): Handles) -> wasmtime::Result<()> {
-        let timeout = self.limits.timeout;
-        let store = &mut self.store;
+        let Self { store, proxy, limits, .. } = self;
         let call = async move {
-            let proxy = handler.pre.instantiate_async(&mut *store).await?;
+            if proxy.is_none() {
+                *proxy = Some(handler.pre.instantiate_async(&mut *store).await?);
+            }
+            let Some(proxy) = proxy else { return Ok(()) };
             proxy.wasi_http_incoming_handler().call_handle(&mut *store, request, outparam).await
         };
-        match tokio::time::timeout(timeout, call).await {
+        match timeout(limits.timeout, call).await {
             Ok(result) => result,
             Err(_) => Err(wasmtime::Error::new(TimedOut)),
         }

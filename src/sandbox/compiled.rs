@@ -4,7 +4,6 @@
 use std::fs;
 use std::path::PathBuf;
 
-use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 use wasmtime::{Engine, Module};
 
@@ -24,11 +23,11 @@ impl Cache {
     }
 
     pub fn module(&self, engine: &Engine, kind: &str, wasm: &[u8]) -> Result<Module, SandboxError> {
-        let Some(path) = self.path(engine, kind, wasm) else {
+        let Some(path) = self.path(engine, kind) else {
             return Module::new(engine, wasm).map_err(SandboxError::Start);
         };
-        // SAFETY: the file is ours; its name carries the hash of what it was
-        // made from, and Wasmtime checks version and settings in its header.
+        // SAFETY: the file is ours; its name says what it was made from, and
+        // Wasmtime checks version and settings in its header.
         if let Ok(module) = unsafe { Module::deserialize_file(engine, &path) } {
             return Ok(module);
         }
@@ -38,30 +37,33 @@ impl Cache {
         unsafe { Module::deserialize_file(engine, &path) }.map_err(SandboxError::Start)
     }
 
-    /// A component from the cache, or compiled into it. The code is mapped from
-    /// the file, so idle handlers cost disk, not memory.
-    pub fn component(&self, engine: &Engine, wasm: &[u8]) -> Result<Component, SandboxError> {
-        let Some(path) = self.path(engine, "handler", wasm) else {
+    /// A component that was compiled before under this name. The code is mapped
+    /// from the file, so idle handlers cost disk, not memory.
+    pub fn known(&self, engine: &Engine, name: &str) -> Option<Component> {
+        let path = self.path(engine, name)?;
+        // SAFETY: as for modules.
+        unsafe { Component::deserialize_file(engine, &path) }.ok()
+    }
+
+    /// Compiles a component, into the cache when there is one. The name must
+    /// stand for everything that the component was made from.
+    pub fn component(&self, engine: &Engine, name: &str, wasm: &[u8]) -> Result<Component, SandboxError> {
+        let Some(path) = self.path(engine, name) else {
             return Component::new(engine, wasm).map_err(SandboxError::Component);
         };
-        // SAFETY: as for modules.
-        if let Ok(component) = unsafe { Component::deserialize_file(engine, &path) } {
-            return Ok(component);
-        }
         let code = engine.precompile_component(wasm).map_err(SandboxError::Component)?;
         write(&path, &code)?;
         // SAFETY: as for modules.
         unsafe { Component::deserialize_file(engine, &path) }.map_err(SandboxError::Component)
     }
 
-    fn path(&self, engine: &Engine, kind: &str, wasm: &[u8]) -> Option<PathBuf> {
+    fn path(&self, engine: &Engine, name: &str) -> Option<PathBuf> {
         use std::hash::{DefaultHasher, Hash, Hasher};
         let dir = self.dir.as_ref()?;
         let mut settings = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut settings);
-        let digest = Sha256::digest(wasm);
-        let hash: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        Some(dir.join(format!("{kind}-{}-{:016x}-{hash}.cwasm", self.engine_version, settings.finish())))
+        let settings = settings.finish();
+        Some(dir.join(format!("{name}-{}-{settings:016x}.cwasm", self.engine_version)))
     }
 }
 

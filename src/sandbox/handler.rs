@@ -1,5 +1,8 @@
 //! A published handler, ready to be called: its component, loaded and linked.
 
+use std::fmt;
+
+use wasmtime::component::Component;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 use super::host::State;
@@ -13,11 +16,28 @@ pub struct Handler {
 }
 
 impl Sandbox {
-    /// Loads a component in the shared form. Blocks for some milliseconds when
-    /// it is not in the cache; call it off the async threads.
-    pub fn handler(&self, component: &[u8]) -> Result<Handler, SandboxError> {
-        let component = self.cache.component(&self.engine, component)?;
-        let pre = self.linker.instantiate_pre(&component).map_err(SandboxError::Component)?;
+    /// The handler that was compiled under this name before. Takes about a
+    /// millisecond; call it off the async threads.
+    pub fn known_handler(&self, name: &str) -> Option<Handler> {
+        let component = self.cache.known(&self.engine, name)?;
+        self.link(&component).ok()
+    }
+
+    /// Compiles a component in the shared form under a name that stands for all
+    /// it was made from. Takes some milliseconds; call it off the async threads.
+    pub fn handler(&self, name: &str, component: &[u8]) -> Result<Handler, SandboxError> {
+        let component = self.cache.component(&self.engine, name, component)?;
+        self.link(&component)
+    }
+
+    fn link(&self, component: &Component) -> Result<Handler, SandboxError> {
+        let pre = self.linker.instantiate_pre(component).map_err(SandboxError::Component)?;
         Ok(Handler { pre: ProxyPre::new(pre).map_err(SandboxError::Component)? })
+    }
+}
+
+impl fmt::Debug for Handler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Handler")
     }
 }

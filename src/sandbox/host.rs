@@ -67,6 +67,13 @@ impl State {
         }
     }
 
+    /// The next call of a kept instance. What the last one left open is dropped.
+    pub fn begin(&mut self, call: CallContext, services: Arc<dyn Services>, limits: &CallLimits) {
+        let memory_peak_bytes = self.memory.peak_bytes;
+        *self = Self::new(call, services, limits);
+        self.memory.peak_bytes = memory_peak_bytes;
+    }
+
     pub fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView { hooks: &mut self.outgoing, table: &mut self.table, ctx: &mut self.http }
     }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use wasmtime::{AsContextMut, Engine, Instance, Linker, Memory, Module, Store, Trap, Val};
+use wasmtime::{AsContextMut, Caller, Engine, Extern, Instance, Linker, Memory, Module, Store, Trap};
 
 use super::failure::ScriptError;
 use super::limits::MemoryWatch;
@@ -99,29 +99,20 @@ impl Sandbox {
         }
     }
 
-    fn run_load(&self, store: &mut Store<MemoryWatch>, spec: &LoadSpec) -> wasmtime::Result<(Answer, Vec<u8>)> {
+    fn run_load(&self, mut store: &mut Store<MemoryWatch>, spec: &LoadSpec) -> wasmtime::Result<(Answer, Vec<u8>)> {
         store.set_fuel(LOAD_FUEL)?;
-        let image = Instance::new(&mut *store, &self.base_image, &[])?;
+        let image = Instance::new(&mut store, &self.base_image, &[])?;
         let memory = image
-            .get_memory(&mut *store, "memory")
+            .get_memory(&mut store, "memory")
             .ok_or_else(|| wasmtime::format_err!("the image exports no memory"))?;
         let mut linker = Linker::new(&self.engine);
-        linker.define(&mut *store, "env", "memory", memory)?;
+        linker.define(&mut store, "env", "memory", memory)?;
         linker.define_unknown_imports_as_traps(&self.shared)?;
-        let instance = linker.instantiate(&mut *store, &self.shared)?;
-        let spec = serde_json::to_vec(spec)?;
-        let input = instance.get_typed_func::<u32, u32>(&mut *store, "engine_input")?;
-        let address = input.call(&mut *store, spec.len() as u32)?;
-        memory.write(&mut *store, address as usize, &spec)?;
-        let load = instance.get_typed_func::<(), u64>(&mut *store, "engine_load")?;
-        let answer = load.call(&mut *store, ())?;
-        let (address, length) = ((answer >> 32) as usize, (answer & 0xffff_ffff) as usize);
-        let data = memory.data(&*store);
-        let answer = data
-            .get(address..address + length)
-            .ok_or_else(|| wasmtime::format_err!("the engine answers outside of its memory"))?;
-        let answer = serde_json::from_slice(answer)?;
-        Ok((answer, data.to_vec()))
+        let instance = linker.instantiate(&mut store, &self.shared)?;
+        let mut life = Life { store, instance, memory };
+        life.input(&serde_json::to_vec(spec)?)?;
+        let answer = life.output("engine_load")?;
+        Ok((serde_json::from_slice(&answer)?, life.memory.data(&life.store).to_vec()))
     }
 }
 
@@ -134,54 +125,111 @@ pub fn initialise(linked: &[u8]) -> Result<Vec<u8>, SandboxError> {
 fn run_initialise(linked: &[u8]) -> wasmtime::Result<Vec<u8>> {
     let engine = Engine::default();
     let module = Module::new(&engine, linked)?;
-    let mut store = Store::new(&engine, ());
     let mut linker = Linker::new(&engine);
-    // The C library looks for an environment and open folders as it starts;
-    // there are none. Both answer through a pointer to an empty list.
-    for (interface, name) in
-        [("wasi:cli/environment@0.2.6", "get-environment"), ("wasi:filesystem/preopens@0.2.6", "get-directories")]
-    {
-        let known = module.imports().find(|import| {
-            import.name() == name && import.module().split('@').next() == interface.split('@').next()
-        });
-        if let Some(import) = known {
-            linker.func_wrap(import.module(), name, |mut caller: wasmtime::Caller<'_, ()>, at: u32| {
-                let memory = caller.get_export("memory").and_then(wasmtime::Extern::into_memory);
-                if let Some(memory) = memory {
-                    memory.write(caller.as_context_mut(), at as usize, &[0; 8])?;
-                }
-                Ok(())
-            })?;
-        }
-    }
-    linker.define_unknown_imports_as_traps(&module)?;
-    let instance = linker.instantiate(&mut store, &module)?;
-    let before = globals(&mut store, &instance, &module);
-    for name in ["_initialize", "engine_init"] {
-        instance.get_typed_func::<(), ()>(&mut store, name)?.call(&mut store, ())?;
-    }
+    define_build_imports(&mut linker, &module)?;
+    // One instance compiles the JavaScript half and another one, whose memory
+    // stays clean of sources and compiler, loads what the first made.
+    let mut compiler = Life::begin(&linker, &module)?;
+    let bytecode = compiler.output("engine_compile")?;
+    let mut life = Life::begin(&linker, &module)?;
+    let before = life.globals(&module);
+    life.input(&bytecode)?;
+    life.instance.get_typed_func::<(), ()>(&mut life.store, "engine_init")?.call(&mut life.store, ())?;
     // The image holds memory only: a global that differs would be lost.
-    let after = globals(&mut store, &instance, &module);
+    let after = life.globals(&module);
     if before != after {
         wasmtime::bail!("engine_init changed a global: {before:?} became {after:?}");
     }
-    let memory: Memory = instance
-        .get_memory(&mut store, "memory")
-        .ok_or_else(|| wasmtime::format_err!("the engine exports no memory"))?;
-    Ok(memory.data(&store).to_vec())
+    Ok(life.memory.data(&life.store).to_vec())
 }
 
-/// The exported globals; the linker exports all mutable ones for this check.
-fn globals(store: &mut Store<()>, instance: &Instance, module: &Module) -> BTreeMap<String, String> {
-    module
-        .exports()
-        .filter_map(|export| {
-            let global = instance.get_global(&mut *store, export.name())?;
-            let value = match global.get(&mut *store) {
-                Val::I32(value) => value.to_string(),
-                other => format!("{other:?}"),
-            };
-            Some((export.name().to_owned(), value))
-        })
-        .collect()
+/// An instance of the engine that talks through its own memory.
+struct Life<S> {
+    store: S,
+    instance: Instance,
+    memory: Memory,
+}
+
+impl Life<Store<()>> {
+    fn begin(linker: &Linker<()>, module: &Module) -> wasmtime::Result<Self> {
+        let mut store = Store::new(linker.engine(), ());
+        let instance = linker.instantiate(&mut store, module)?;
+        // A linked engine has constructors only when some library needs them.
+        if let Ok(constructors) = instance.get_typed_func::<(), ()>(&mut store, "_initialize") {
+            constructors.call(&mut store, ())?;
+        }
+        let memory = instance
+            .get_memory(&mut store, "memory")
+            .ok_or_else(|| wasmtime::format_err!("the engine exports no memory"))?;
+        Ok(Self { store, instance, memory })
+    }
+
+    /// The exported globals with their values.
+    fn globals(&mut self, module: &Module) -> BTreeMap<String, String> {
+        module
+            .exports()
+            .filter_map(|export| {
+                let global = self.instance.get_global(&mut self.store, export.name())?;
+                Some((export.name().to_owned(), format!("{:?}", global.get(&mut self.store))))
+            })
+            .collect()
+    }
+}
+
+impl<S: AsContextMut> Life<S> {
+    /// Writes what the engine reads next.
+    fn input(&mut self, bytes: &[u8]) -> wasmtime::Result<()> {
+        let input = self.instance.get_typed_func::<u32, u32>(&mut self.store, "engine_input")?;
+        let address = input.call(&mut self.store, bytes.len() as u32)?;
+        Ok(self.memory.write(&mut self.store, address as usize, bytes)?)
+    }
+
+    /// Calls an export that answers with an address and a length, in the upper
+    /// and the lower half.
+    fn output(&mut self, export: &str) -> wasmtime::Result<Vec<u8>> {
+        let export = self.instance.get_typed_func::<(), u64>(&mut self.store, export)?;
+        let answer = export.call(&mut self.store, ())?;
+        let (address, length) = ((answer >> 32) as usize, (answer & 0xffff_ffff) as usize);
+        self.memory
+            .data(&self.store)
+            .get(address..address + length)
+            .map(<[u8]>::to_vec)
+            .ok_or_else(|| wasmtime::format_err!("the engine answers outside of its memory"))
+    }
+}
+
+/// Seeds and clocks read as zero: the image must come out the same each time,
+/// and each call seeds and reads what it needs afresh. The rest traps.
+fn define_build_imports(linker: &mut Linker<()>, module: &Module) -> wasmtime::Result<()> {
+    for import in module.imports() {
+        match (import.module().split('@').next(), import.name()) {
+            (Some("wasi:clocks/monotonic-clock"), "now") => {
+                linker.func_wrap(import.module(), import.name(), || 0u64)?;
+            }
+            (Some("wasi:clocks/wall-clock"), "now") | (_, "insecure-seed") => {
+                linker.func_wrap(import.module(), import.name(), zeros)?;
+            }
+            (Some("footpath:host/log"), "write") => {
+                linker.func_wrap(import.module(), import.name(), print)?;
+            }
+            _ => {}
+        }
+    }
+    linker.define_unknown_imports_as_traps(module)
+}
+
+/// A host function that answers with 16 bytes of zeros at an address.
+fn zeros(mut caller: Caller<'_, ()>, at: u32) -> wasmtime::Result<()> {
+    let memory = caller.get_export("memory").and_then(Extern::into_memory);
+    let memory = memory.ok_or_else(|| wasmtime::format_err!("the engine exports no memory"))?;
+    Ok(memory.write(caller.as_context_mut(), at as usize, &[0; 16])?)
+}
+
+/// A panic while the engine is built tells here what is wrong.
+fn print(mut caller: Caller<'_, ()>, _level: u32, at: u32, length: u32) {
+    if let Some(memory) = caller.get_export("memory").and_then(Extern::into_memory) {
+        let (start, end) = (at as usize, at as usize + length as usize);
+        let message = memory.data(&caller).get(start..end).unwrap_or_default();
+        eprintln!("{}", String::from_utf8_lossy(message));
+    }
 }

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use wasm_encoder::reencode::{self, Reencode, utils};
 use wasm_encoder::{
     CodeSection, ComponentImportSection, ComponentSection, ComponentSectionId, ComponentTypeRef,
-    CoreTypeSection, EntityType, ExportKind, ExportSection, Function, FunctionSection,
+    CoreTypeSection, Encode, EntityType, ExportKind, ExportSection, Function, FunctionSection,
     InstanceSection, MemorySection, MemoryType, Module, ModuleArg, ModuleType, SectionId,
     TypeSection, ValType,
 };
@@ -54,7 +54,7 @@ impl Template {
         let mut tail = Vec::new();
         let mut shim = None;
         let mut modules = 0;
-        let mut depth = 0;
+        let mut depth = 0u32;
         for payload in Parser::new(0).parse_all(component) {
             let payload = payload.map_err(ModuleError::from)?;
             match &payload {
@@ -68,7 +68,14 @@ impl Template {
                     }
                     modules += 1;
                 }
-                Payload::ComponentSection { .. } => return Err(layout("a nested component before the end")),
+                // wit-component wraps the exports in a component of their own.
+                Payload::ComponentSection { unchecked_range, .. } => {
+                    if depth == 0 {
+                        tail.push(ComponentSectionId::Component as u8);
+                        Encode::encode(&component[unchecked_range.clone()], &mut tail);
+                    }
+                    depth += 1;
+                }
                 Payload::End(_) if depth > 0 => depth -= 1,
                 _ if depth > 0 => {}
                 Payload::InstanceSection(section) if modules > SHIM_MODULE => {
@@ -79,7 +86,7 @@ impl Template {
                     if let Some((id, range)) = other.as_section() {
                         let part = if shim.is_none() { &mut head } else { &mut tail };
                         part.push(id);
-                        wasm_encoder::Encode::encode(&component[range], part);
+                        Encode::encode(&component[range], part);
                     }
                 }
             }
@@ -288,7 +295,7 @@ fn instances(
         }
     }
     let mut bytes = Vec::new();
-    wasm_encoder::Encode::encode(&instances, &mut bytes);
+    Encode::encode(&instances, &mut bytes);
     component.push(ComponentSectionId::CoreInstance as u8);
     component.extend_from_slice(&bytes);
     Ok(())

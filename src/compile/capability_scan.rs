@@ -1,0 +1,36 @@
+//! Which capabilities a script uses: the globals that its modules name and
+//! nothing in them defines. Code that reaches globals by computed names could
+//! use any. It must not decide what a script is granted.
+
+use oxc::allocator::Allocator;
+use oxc::parser::Parser;
+use oxc::semantic::SemanticBuilder;
+use oxc::span::SourceType;
+
+use super::bundle::Bundle;
+use super::capability::{Capabilities, Capability};
+
+/// Names through which any global can be reached.
+const DOORS: &[&str] = &["globalThis", "self", "global", "eval", "Function", "Reflect"];
+
+/// The capabilities that the modules of a bundle name.
+pub fn scan(bundle: &Bundle) -> Capabilities {
+    let mut found = Capabilities::new();
+    for module in &bundle.modules {
+        let allocator = Allocator::default();
+        let parsed = Parser::new(&allocator, &module.code, SourceType::mjs()).parse();
+        let semantic = SemanticBuilder::new().build(&parsed.program).semantic;
+        let globals = semantic.scoping().root_unresolved_references();
+        for (name, _) in globals {
+            if DOORS.contains(&name.as_str()) {
+                return Capability::ALL.into_iter().collect();
+            }
+            found.extend(Capability::ALL.into_iter().filter(|one| one.global() == name.as_str()));
+        }
+        // `shared` also comes as a parameter, of functions and of the body.
+        if module.code.contains(Capability::Shared.global()) {
+            found.insert(Capability::Shared);
+        }
+    }
+    found
+}

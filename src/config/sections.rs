@@ -1,0 +1,203 @@
+//! Every setting: its type, its default, and what it means, said once.
+//!
+//! From one declaration come the struct that the program reads, the list of
+//! known keys, and the commented document that `footpath check --print` shows.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use super::setting::{Secret, Setting};
+
+/// A text for a setting, with where it came from decided by the caller.
+pub(super) enum Input<'a> {
+    Text(&'a str),
+    Toml(&'a toml::Value),
+}
+
+/// One key of a part, for listings.
+pub(super) struct Key {
+    pub field: &'static str,
+    /// One line of explanation each.
+    pub about: &'static [&'static str],
+    /// As TOML; `None` when it is not set.
+    pub value: Option<String>,
+}
+
+/// One part's settings, for code that goes through all of them.
+pub(super) trait Section {
+    fn part(&self) -> &'static str;
+    fn about(&self) -> &'static [&'static str];
+    fn keys(&self) -> Vec<Key>;
+    /// Sets a field that [`Section::keys`] lists. The error says what was expected.
+    fn set(&mut self, field: &str, input: &Input) -> Result<(), &'static str>;
+}
+
+fn read<T: Setting>(input: &Input) -> Result<T, &'static str> {
+    let value = match input {
+        Input::Text(text) => T::from_text(text),
+        Input::Toml(value) => T::from_toml(value),
+    };
+    value.ok_or(T::EXPECTS)
+}
+
+macro_rules! section {
+    (
+        $(#[doc = $about:literal])+
+        $part:literal $name:ident {
+            $( $(#[doc = $doc:literal])+ $field:ident: $type:ty = $default:expr, )+
+        }
+    ) => {
+        $(#[doc = $about])+
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct $name {
+            $( $(#[doc = $doc])+ pub $field: $type, )+
+        }
+
+        impl Default for $name {
+            fn default() -> $name {
+                $name { $( $field: $default, )+ }
+            }
+        }
+
+        impl Section for $name {
+            fn part(&self) -> &'static str {
+                $part
+            }
+
+            fn about(&self) -> &'static [&'static str] {
+                &[$($about),+]
+            }
+
+            fn keys(&self) -> Vec<Key> {
+                vec![$( Key {
+                    field: stringify!($field),
+                    about: &[$($doc),+],
+                    value: self.$field.to_toml(),
+                }, )+]
+            }
+
+            fn set(&mut self, field: &str, input: &Input) -> Result<(), &'static str> {
+                match field {
+                    $( stringify!($field) => self.$field = read(input)?, )+
+                    _ => unreachable!("only listed fields are set"),
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+section! {
+    /// Where the server listens and what it serves.
+    "server" Server {
+        /// Address of the HTTP listener. Port 0 takes a free one.
+        http: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8080)),
+        /// Address of the HTTPS listener. Not set: there is none.
+        https: Option<SocketAddr> = None,
+        /// Folder of the store, the logs and the component cache. One process at a time.
+        data: PathBuf = PathBuf::from("data"),
+        /// Folder of the scripts.
+        scripts: PathBuf = PathBuf::from("scripts"),
+        /// Development mode: answers to callers carry error stacks.
+        dev: bool = false,
+        /// How long a stopping server waits for requests under way, in milliseconds.
+        drain_ms: u64 = 30_000,
+    }
+}
+
+section! {
+    /// What one request, one script and the whole server may use.
+    "limits" Limits {
+        /// Wall-clock time of a request, in milliseconds. A script's own: @timeout.
+        wall_clock_ms: u64 = 30_000,
+        /// CPU of a request, in fuel units; about 5 seconds. A script's own: @fuel.
+        fuel_units: u64 = 5_000_000_000,
+        /// Memory of an instance, in bytes. A script's own: @memory.
+        memory_bytes: u64 = 64 << 20,
+        /// Body of a request, in bytes.
+        request_body_bytes: u64 = 10 << 20,
+        /// Body of a response, in bytes.
+        response_body_bytes: u64 = 32 << 20,
+        /// Source text of one script, in bytes.
+        source_bytes: u64 = 1 << 20,
+        /// A script with everything it imports, in bytes.
+        bundle_bytes: u64 = 5 << 20,
+        /// Outbound calls of one request, in all.
+        outbound_calls: u64 = 50,
+        /// Outbound calls of one request, at once.
+        outbound_concurrent: u64 = 6,
+        /// How deep scripts may call their neighbours.
+        self_call_depth: u64 = 8,
+        /// Log text of one request, in bytes.
+        log_bytes: u64 = 256 << 10,
+        /// Instances at once. 0: as many as the machine's memory allows.
+        instances: u64 = 0,
+    }
+}
+
+section! {
+    /// Logs. The program's own goes to standard error, access logs to the data folder.
+    "log" Log {
+        /// What the program logs, as a tracing filter such as "info,footpath::exec=debug".
+        filter: String = "info".to_owned(),
+        /// An access-log file is rotated at this size, in bytes.
+        rotate_bytes: u64 = 16 << 20,
+        /// How many rotated access-log files are kept.
+        rotated_files: u64 = 4,
+    }
+}
+
+section! {
+    /// Outbound calls of scripts.
+    "egress" Egress {
+        /// Addresses scripts may reach although they are loopback, private, link-local
+        /// or otherwise special: host, IP address or CIDR block, each optionally with a port,
+        /// such as "db.internal:5432", "10.1.2.3", "10.0.0.0/8", "[fd00::1]:80".
+        allow: Vec<String> = Vec::new(),
+        /// Time to connect, TLS included, in milliseconds.
+        connect_ms: u64 = 10_000,
+        /// Time from the sent request to the response's head, in milliseconds.
+        first_byte_ms: u64 = 30_000,
+        /// Time between two parts of a response's body, in milliseconds.
+        between_bytes_ms: u64 = 30_000,
+    }
+}
+
+section! {
+    /// Scripts and their versions.
+    "exec" Exec {
+        /// Versions kept of one script; older ones are deleted.
+        versions_per_script_max: u64 = 100,
+    }
+}
+
+section! {
+    /// Management tokens.
+    "auth" Auth {
+        /// The root token, also as FOOTPATH_TOKEN. Not set: the first start makes one and prints it.
+        token: Option<Secret> = None,
+    }
+}
+
+section! {
+    /// The model for scripts with @ai true.
+    "ai" Ai {
+        /// Base URL of an OpenAI-compatible API. OPENAI_BASE_URL serves when it is not set.
+        base_url: Option<String> = None,
+        /// Its key. OPENAI_API_KEY serves when it is not set.
+        api_key: Option<Secret> = None,
+        /// Name of the model, when a script does not name one.
+        model: Option<String> = None,
+    }
+}
+
+section! {
+    /// Certificates.
+    "acme" Acme {
+        /// URL of the certificate authority's ACME directory.
+        directory: Option<String> = None,
+        /// PEM file with an extra root for that directory's own TLS.
+        ca: Option<PathBuf> = None,
+        /// Contact of the account, such as "mailto:ops@example.com".
+        contact: Option<String> = None,
+    }
+}

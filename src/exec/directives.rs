@@ -1,0 +1,383 @@
+//! Magic comments: the `// @name value` lines at the top of a script.
+//!
+//! Owns how they are written (`block`), which there are and what values they
+//! take (`fields`, `value`), and how the API shows, edits and hides them
+//! (`schema`, `edit`, `redact`). What they mean for a request is for others to
+//! act on; their values are `model::directives`.
+//!
+//! # Rules
+//!
+//! Directives stand before any code or import, one a line, within the first
+//! [`block::PARSE_WINDOW_LINES`] lines; a `#!` line, blank lines and other
+//! comments may stand between. Names are case-sensitive. A bad value is a
+//! warning and leaves the default; two fail closed instead: a `@token` line
+//! that cannot be read admits nobody, and a bad `@log-*-body` is `redacted`.
+//! Of a directive that may stand once the last counts. Unknown names are
+//! ignored, but for a warning when a known one is near.
+//!
+//! # Names in JSON
+//!
+//! `magicComments` and `comments` hold the directives that the file has, by
+//! camel-case key (`@cors-max-age` is `corsMaxAge`), as typed values: times in
+//! milliseconds or `"unlimited"`, sizes in bytes, lists as arrays. Secrets are
+//! `[REDACTED]`. Edits take keys and names alike.
+
+pub mod block;
+pub mod edit;
+pub mod fields;
+pub mod redact;
+pub mod schema;
+pub mod value;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use self::block::DirectiveLine;
+use self::fields::{Category, Effect, Field};
+use crate::model::directives::{Concurrency, CorsPolicy, Directives, Mode, Secret};
+
+/// How many warnings one file can give.
+const MAX_WARNINGS: usize = 50;
+/// How much of a bad value a warning repeats, in characters.
+const SHOWN_VALUE_CHARS: usize = 100;
+
+/// What the top of a file says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parsed {
+    pub directives: Directives,
+    /// The directives that the file has, in its order, as the API shows them.
+    pub comments: Map<String, Value>,
+    pub warnings: Vec<Warning>,
+}
+
+/// Something in the comments that has another effect than it seems, or none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Warning {
+    /// With the `@`.
+    pub directive: String,
+    /// The value as written, cut after 100 characters; secrets are hidden.
+    pub value: String,
+    pub message: String,
+}
+
+/// Reads the directives of a source text. It cannot fail: what is wrong is a
+/// warning.
+pub fn parse(source: &str) -> Parsed {
+    let block = block::read(source);
+    let mut directives = Directives::default();
+    let mut seen: Vec<&'static Field> = Vec::new();
+    let mut warnings = Vec::new();
+    for line in &block.directives {
+        let Some(field) = fields::by_name(line.name) else {
+            warnings.extend(nearly_known(line));
+            continue;
+        };
+        let mut warn = |message: String| warnings.push(Warning::new(field, line.value, message));
+        let again = seen.iter().any(|earlier| earlier.name == field.name);
+        if again && !field.is_repeatable() {
+            warn("stands more than once; the last line counts".to_owned());
+        }
+        if let Err(message) = field.read(&mut directives, line.value) {
+            warn(message);
+        }
+        if field.effect == Effect::Later {
+            warn("is not available yet and has no effect".to_owned());
+        }
+        if !again {
+            seen.push(field);
+        }
+    }
+    warnings.extend(without_effect(&directives, &seen));
+    warnings.extend(block.late.iter().filter_map(late));
+    warnings.truncate(MAX_WARNINGS);
+    let comments = seen
+        .iter()
+        .map(|field| (field.key.to_owned(), (field.get)(&directives)))
+        .collect();
+    Parsed {
+        directives,
+        comments,
+        warnings,
+    }
+}
+
+impl Warning {
+    fn new(field: &Field, value: &str, message: String) -> Warning {
+        let value = match field.is_secret() && !value.is_empty() {
+            true => Secret::PLACEHOLDER.to_owned(),
+            false => value.chars().take(SHOWN_VALUE_CHARS).collect(),
+        };
+        Warning {
+            directive: field.directive(),
+            value,
+            message,
+        }
+    }
+}
+
+/// An unknown name is somebody else's, unless a known one was probably meant.
+fn nearly_known(line: &DirectiveLine<'_>) -> Option<Warning> {
+    let field = fields::nearest(line.name)?;
+    let message = format!(
+        "is not a directive and has no effect; did you mean `@{}`?",
+        field.name
+    );
+    let warning = Warning::new(field, line.value, message);
+    Some(Warning {
+        directive: format!("@{}", line.name),
+        ..warning
+    })
+}
+
+/// A known directive where none is read.
+fn late(line: &DirectiveLine<'_>) -> Option<Warning> {
+    let field = fields::by_name(line.name)?;
+    let message = format!(
+        "stands on line {} and has no effect: directives stand before any code, in the first {} lines",
+        line.line.number,
+        block::PARSE_WINDOW_LINES
+    );
+    Some(Warning::new(field, line.value, message))
+}
+
+/// Directives that others switch off.
+fn without_effect(directives: &Directives, seen: &[&'static Field]) -> Vec<Warning> {
+    let reason = |field: &Field| {
+        if field.category == Category::Cors
+            && field.name != "cors"
+            && directives.cors.policy == CorsPolicy::None
+        {
+            return Some("has no effect without `@cors reflective` or `@cors <origin>`");
+        }
+        let limited = field.name == "concurrent" && directives.concurrent != Concurrency::Unlimited;
+        if limited && directives.mode == Mode::Worker {
+            return Some("has no effect in worker mode, where calls run one at a time");
+        }
+        None
+    };
+    let warning = |field: &&Field| Some(Warning::new(field, "", reason(field)?.to_owned()));
+    seen.iter().filter_map(warning).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::directives::{Access, BodyLogging, LogLevel, Timeout};
+
+    /// `@directive: message`, up to the message's first comma or semicolon.
+    fn warnings(source: &str) -> Vec<String> {
+        let short = |message: &str| {
+            message
+                .split([',', ';', ':'])
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let line = |warning: &Warning| format!("{} {}", warning.directive, short(&warning.message));
+        parse(source).warnings.iter().map(line).collect()
+    }
+
+    #[test]
+    fn the_seeds_directives_are_read() {
+        let parsed = parse(
+            "// scripts/certs/renew.ts\n// @mode serverless\n// @timeout 120000\nconst domains = [];\n",
+        );
+        assert_eq!(
+            parsed.directives.timeout,
+            Timeout::After(Duration::from_secs(120))
+        );
+        assert_eq!(
+            Value::from(parsed.comments),
+            json!({"mode": "serverless", "timeout": 120000})
+        );
+        assert_eq!(parsed.warnings, []);
+        let parsed =
+            parse("// @mode serverless\n// @ai true\n// @ai-model anthropic/claude-sonnet-4.5\n");
+        assert!(parsed.directives.ai.enabled);
+        assert_eq!(
+            parsed.directives.ai.model.as_deref(),
+            Some("anthropic/claude-sonnet-4.5")
+        );
+    }
+
+    #[test]
+    fn every_directive_has_a_typed_value_in_json() {
+        let source = "\
+// @mode worker
+// @enabled false
+// @timeout none
+// @concurrent 4
+// @token one the phone
+// @token two
+// @cors https://example.com
+// @cors-credentials true
+// @cors-methods get, POST
+// @cors-headers X-A,x-b
+// @cors-max-age 600
+// @log-level minimal
+// @log-request-body full
+// @log-response-body true
+// @log-max-body-size 1mb
+// @log-exclude-headers X-Key
+// @log-retention-days 30
+// @description It renews, weekly
+// @label renewal
+// @tags a, b
+// @fuel 50M
+// @memory 128mb
+// @rawBody
+// @ai-temperature 0.5
+// @ai-key sk-1
+// @schedule 0 4 * * 0
+// @remote-token ci s3cret call
+// @remote-token env env:CI
+";
+        let expected = json!({
+            "mode": "worker", "enabled": false, "timeout": "unlimited", "concurrent": 4,
+            "token": ["[REDACTED]", "[REDACTED]"],
+            "cors": "https://example.com", "corsCredentials": true, "corsMethods": ["GET", "POST"],
+            "corsHeaders": ["x-a", "x-b"], "corsMaxAge": 600,
+            "logLevel": "minimal", "logRequestBody": "full", "logResponseBody": "full", "logMaxBodySize": 1048576,
+            "logExcludeHeaders": ["x-key"], "logRetentionDays": 30,
+            "description": "It renews, weekly", "label": "renewal", "tags": ["a", "b"],
+            "fuel": 50_000_000, "memory": 134_217_728, "rawBody": true,
+            "aiTemperature": 0.5, "aiKey": "[REDACTED]", "schedule": "0 4 * * 0",
+            "remoteToken": ["ci [REDACTED] call", "env env:CI"],
+        });
+        let parsed = parse(source);
+        assert_eq!(Value::from(parsed.comments), expected);
+        let Access::Token(tokens) = parsed.directives.access else {
+            panic!("no token is asked for")
+        };
+        assert_eq!(tokens, [Secret::new("one"), Secret::new("two")]);
+    }
+
+    #[test]
+    fn a_bad_value_is_a_warning_and_leaves_the_default() {
+        let cases = [
+            ("// @mode fast", "@mode is none of `serverless`"),
+            ("// @timeout soon", "@timeout is no time"),
+            ("// @concurrent 0", "@concurrent is neither `true`"),
+            ("// @cors example.com", "@cors is neither `reflective`"),
+            ("// @enabled", "@enabled is neither `true` nor `false`"),
+            (
+                "// @log-retention-days 3651",
+                "@log-retention-days is no whole number from 0 to 3650",
+            ),
+            ("// @memory lots", "@memory is no size"),
+            ("// @description", "@description has no value"),
+        ];
+        for (source, expected) in cases {
+            assert_eq!(warnings(source), [expected], "{source}");
+            assert_eq!(parse(source).directives, Directives::default(), "{source}");
+        }
+    }
+
+    #[test]
+    fn what_protects_stays_closed_on_a_bad_value() {
+        let long = format!("// @token {}", "x".repeat(5000));
+        for source in [
+            "// @token",
+            "// @token [REDACTED]",
+            "// @token a\u{7}b",
+            &long,
+        ] {
+            let parsed = parse(source);
+            assert_eq!(parsed.directives.access, Access::Token(vec![]), "{source}");
+            assert_eq!(parsed.warnings.len(), 1, "{source}");
+        }
+        let many: String = (0..20).map(|n| format!("// @token t{n}\n")).collect();
+        let parsed = parse(&many);
+        assert!(matches!(parsed.directives.access, Access::Token(tokens) if tokens.len() == 16));
+        assert_eq!(parsed.warnings.len(), 4);
+        assert!(
+            parsed
+                .warnings
+                .iter()
+                .all(|warning| warning.value == Secret::PLACEHOLDER)
+        );
+        let parsed = parse("// @log-request-body some\n// @log-level debug");
+        assert_eq!(parsed.directives.log.request_body, BodyLogging::Redacted);
+        assert_eq!(parsed.directives.log.level, LogLevel::Debug);
+    }
+
+    #[test]
+    fn what_has_no_effect_is_said() {
+        let cases: [(&str, &[&str]); 9] = [
+            (
+                "// @ai true",
+                &["@ai is not available yet and has no effect"],
+            ),
+            (
+                "// @mode worker\n// @mode serverless",
+                &["@mode stands more than once"],
+            ),
+            (
+                "// @cors-max-age 5",
+                &["@cors-max-age has no effect without `@cors reflective` or `@cors <origin>`"],
+            ),
+            (
+                "// @mode worker\n// @concurrent 2",
+                &["@concurrent has no effect in worker mode"],
+            ),
+            (
+                "return 1\n// @token x",
+                &["@token stands on line 2 and has no effect"],
+            ),
+            (
+                "// @Mode worker",
+                &["@Mode is not a directive and has no effect"],
+            ),
+            (
+                "// @tokens x",
+                &["@tokens is not a directive and has no effect"],
+            ),
+            (
+                "// @cors_max_age: 3",
+                &["@cors_max_age: is not a directive and has no effect"],
+            ),
+            (
+                "// @ts-check\n// @author me\n// @await-promises true\nreturn\n// @ts-ignore",
+                &[],
+            ),
+        ];
+        for (source, expected) in cases {
+            let expected: Vec<String> = expected.iter().map(|text| short_message(text)).collect();
+            assert_eq!(warnings(source), expected, "{source}");
+        }
+        assert_eq!(parse("return\n".to_owned().as_str()).warnings, []);
+        assert_eq!(
+            parse(&format!("x\n{}", "// @mode worker\n".repeat(1000)))
+                .warnings
+                .len(),
+            MAX_WARNINGS
+        );
+        assert_eq!(
+            parse("// @tokens hush").warnings[0].value,
+            Secret::PLACEHOLDER
+        );
+    }
+
+    fn short_message(text: &str) -> String {
+        let (directive, message) = text.split_once(' ').unwrap();
+        format!(
+            "{directive} {}",
+            message.split([',', ';', ':']).next().unwrap()
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn no_text_makes_the_parser_panic(source in "\\PC{0,100}|(// ?@(token|mode|timeout|cors|log-level|x) ?[a-z0-9\\[\\].]{0,12}[\r\n]{1,2}){0,8}\\PC{0,20}") {
+            let parsed = parse(&source);
+            prop_assert!(parsed.warnings.len() <= MAX_WARNINGS);
+        }
+    }
+}

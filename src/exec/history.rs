@@ -1,0 +1,138 @@
+//! Versions in the store: every text that was ever published, who published it
+//! and when, and the manifest by which a restart finds the compiled component.
+//! Saved before the live table is swapped.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::script::Manifest;
+use super::versions::expired;
+use crate::model::script::ScriptPath;
+use crate::store::{Kind, Operation, Record, Store, StoreError, Stored, from_record, to_record};
+
+/// Whose text it is; authority follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// A file that somebody saved, or a write with a management token.
+    Person,
+    /// Written by another script.
+    Script,
+}
+
+/// Who published, and how it came in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Author {
+    pub origin: Origin,
+    /// The name of the management token; none for a saved file.
+    pub token: Option<String>,
+}
+
+/// One published version of a script.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Version {
+    /// Counts up from 1 per script.
+    pub number: u64,
+    /// The entity tag of the text: its SHA-256 in hex.
+    pub hash: String,
+    /// The name of the compiled component.
+    pub component: String,
+    pub author: Author,
+    pub created_at: DateTime<Utc>,
+    pub size: u64,
+}
+
+impl Stored for Version {
+    const KIND: Kind = Kind { number: 20, version: 1 };
+}
+impl Stored for Manifest {
+    const KIND: Kind = Kind { number: 21, version: 1 };
+}
+
+const SOURCE_KIND: Kind = Kind { number: 22, version: 1 };
+
+/// The most versions that one listing gives.
+const LISTED_MAX: usize = 1000;
+
+pub struct History {
+    store: Store,
+    versions_max: usize,
+}
+
+impl History {
+    pub fn new(store: Store, versions_max: usize) -> Self {
+        Self { store, versions_max }
+    }
+
+    /// The manifest of the version that was published last.
+    pub fn manifest(&self, path: &ScriptPath) -> Option<Manifest> {
+        self.store.get_json(&format!("exec/manifest/{path}")).ok().flatten()
+    }
+
+    /// Saves a version, unless the newest one has this very text; then only the
+    /// manifest, which also depends on imports.
+    pub async fn save(
+        &self,
+        path: &ScriptPath,
+        source: &str,
+        manifest: &Manifest,
+        author: &Author,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let key = format!("exec/manifest/{path}");
+        let mut batch = vec![Operation::Put { key: key.clone(), record: to_record(&key, manifest)? }];
+        let versions = self.versions(path)?;
+        let newest = versions.first();
+        if newest.is_none_or(|newest| newest.hash != manifest.source_hash) {
+            let version = Version {
+                number: newest.map_or(1, |newest| newest.number + 1),
+                hash: manifest.source_hash.clone(),
+                component: manifest.version.clone(),
+                author: author.clone(),
+                created_at: now,
+                size: source.len() as u64,
+            };
+            let key = version_key(path, version.number);
+            batch.push(Operation::Put { key: key.clone(), record: to_record(&key, &version)? });
+            let text = Record { kind: SOURCE_KIND, payload: source.as_bytes().to_vec() };
+            batch.push(Operation::Put { key: source_key(path, &version.hash), record: text });
+            let newest_first: Vec<Version> = std::iter::once(version).chain(versions).collect();
+            let gone = expired(&newest_first, self.versions_max, |one| one.hash == manifest.source_hash);
+            for old in gone {
+                batch.push(Operation::Delete { key: version_key(path, old.number) });
+                let last = newest_first.iter().filter(|one| one.hash == old.hash).count() == 1;
+                if last {
+                    batch.push(Operation::Delete { key: source_key(path, &old.hash) });
+                }
+            }
+        }
+        self.store.batch(batch).await
+    }
+
+    /// The versions of a script, the newest first.
+    pub fn versions(&self, path: &ScriptPath) -> Result<Vec<Version>, StoreError> {
+        let page = self.store.range(&format!("exec/version/{path}\0"), None, LISTED_MAX)?;
+        let mut versions = Vec::new();
+        for entry in page.entries {
+            versions.push(from_record(&entry.key, &entry.record?)?);
+        }
+        versions.reverse();
+        Ok(versions)
+    }
+
+    /// The text of a version.
+    pub fn source(&self, path: &ScriptPath, hash: &str) -> Result<Option<String>, StoreError> {
+        let record = self.store.get(&source_key(path, hash))?;
+        Ok(record.and_then(|record| String::from_utf8(record.payload).ok()))
+    }
+}
+
+// The zero byte ends the path: no path is a prefix of another one's keys.
+fn version_key(path: &ScriptPath, number: u64) -> String {
+    format!("exec/version/{path}\0{number:010}")
+}
+
+fn source_key(path: &ScriptPath, hash: &str) -> String {
+    format!("exec/source/{path}\0{hash}")
+}

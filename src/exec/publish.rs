@@ -1,0 +1,255 @@
+//! From the text of a script to a handler that can be called: compile, load in
+//! the engine, link. It reads imports but writes nothing; saving and swapping
+//! are the caller's, in this order.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use sha2::{Digest, Sha256};
+use tokio::sync::OnceCell;
+
+use super::folder::{Folder, FolderError};
+use super::script::{Manifest, Problem, Program, hash};
+use crate::compile::bundle::{Bundle, ReadError, bundle};
+use crate::compile::capability::{Capabilities, Capability};
+use crate::compile::capability_scan::scan;
+use crate::compile::engine::Engine;
+use crate::compile::link::{Linker, Provenance};
+use crate::compile::shape::Shape;
+use crate::compile::stack::SourceMaps;
+use crate::model::directives::Directives;
+use crate::model::script::ScriptPath;
+use crate::sandbox::Sandbox;
+use crate::sandbox::call::Worker;
+use crate::sandbox::failure::ScriptError;
+use crate::sandbox::handler::Handler;
+use crate::sandbox::snapshot::{LoadSpec, Snapshot, SnapshotError};
+
+pub struct Publisher {
+    pub folder: Folder,
+    pub engine: Arc<Engine>,
+    pub linker: Linker,
+    pub sandbox: Arc<Sandbox>,
+    pub memory_bytes_default: usize,
+}
+
+/// The forms of a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Shared,
+    Portable,
+}
+
+impl Publisher {
+    /// Compiles a text as the script at this path. Blocks for about 15 ms.
+    pub fn publish(&self, path: &ScriptPath, source: &str, directives: &Directives) -> Result<Program, Problem> {
+        let (bundle, read) = self.bundle(path, source)?;
+        let maps = OnceLock::from(Arc::new(SourceMaps::of(&bundle)));
+        if bundle.shape == Shape::Library {
+            let manifest = self.manifest(path, source, &bundle, read, true);
+            return Ok(Program { manifest, capabilities: Capabilities::new(), handler: OnceCell::new(), maps, worker: Worker::default() });
+        }
+        let capabilities = scan(&bundle);
+        let mut manifest = self.manifest(path, source, &bundle, read, false);
+        manifest.capabilities = capabilities.iter().map(|one| one.global().to_owned()).collect();
+        let spec = self.spec(path, &bundle, directives, &capabilities, false);
+        manifest.version = self.version(&spec);
+        let snapshot = self.snapshot(&spec, directives, &bundle)?;
+        manifest.evaluated = snapshot.evaluated;
+        manifest.shape.clone_from(&snapshot.shape);
+        let handler = self.handler(path, &manifest, &snapshot, &capabilities)?;
+        Ok(Program { manifest, capabilities, handler: OnceCell::from(handler), maps, worker: Worker::default() })
+    }
+
+    /// A program of which all is known but the code, which is loaded when called.
+    pub fn known(&self, manifest: Manifest) -> Program {
+        let named = |one: &Capability| manifest.capabilities.iter().any(|name| name == one.global());
+        let capabilities = Capability::ALL.into_iter().filter(named).collect();
+        Program { manifest, capabilities, handler: OnceCell::new(), maps: OnceLock::new(), worker: Worker::default() }
+    }
+
+    /// Whether a manifest still describes these texts.
+    pub fn is_current(&self, path: &ScriptPath, source_hash: &str, manifest: &Manifest) -> bool {
+        let same = |(dependency, known): &(String, String)| {
+            let path = ScriptPath::in_deployment(path.exec_id(), dependency);
+            let text = path.ok().and_then(|path| self.folder.read(&path).ok());
+            text.is_some_and(|text| hash(text.as_bytes()) == *known)
+        };
+        manifest.engine == self.engine.version
+            && manifest.source_hash == source_hash
+            && manifest.dependencies.iter().all(same)
+    }
+
+    /// The code of a program that is not loaded, from the cache or made again.
+    pub fn load(
+        &self,
+        path: &ScriptPath,
+        source: &str,
+        directives: &Directives,
+        program: &Program,
+    ) -> Result<Handler, Problem> {
+        if let Some(handler) = self.sandbox.known_handler(&program.manifest.version) {
+            return Ok(handler);
+        }
+        let again = self.publish(path, source, directives)?;
+        again.handler.into_inner().ok_or_else(|| problem("the script has become a library"))
+    }
+
+    /// The source maps of a text; empty when it does not compile any more.
+    pub fn maps(&self, path: &ScriptPath, source: &str) -> SourceMaps {
+        self.bundle(path, source).map(|(bundle, _)| SourceMaps::of(&bundle)).unwrap_or_default()
+    }
+
+    /// The component itself, for whoever wants to look at it or run it elsewhere.
+    pub fn component(
+        &self,
+        path: &ScriptPath,
+        source: &str,
+        directives: &Directives,
+        form: Form,
+    ) -> Result<Vec<u8>, Problem> {
+        let (bundle, _) = self.bundle(path, source)?;
+        if bundle.shape == Shape::Library {
+            return Err(problem("the file only exports for imports: it has no handler, and so no component"));
+        }
+        let capabilities = scan(&bundle);
+        let spec = self.spec(path, &bundle, directives, &capabilities, form == Form::Portable);
+        let snapshot = self.snapshot(&spec, directives, &bundle)?;
+        let provenance = self.provenance(path, hash(source.as_bytes()));
+        let linked = match form {
+            Form::Shared => self.linker.shared(&snapshot.memory, &capabilities, &provenance),
+            Form::Portable => self.linker.portable(&snapshot.memory, &capabilities, &provenance),
+        };
+        linked.map_err(|error| problem(&error.to_string()))
+    }
+
+    fn bundle(&self, path: &ScriptPath, source: &str) -> Result<(Bundle, BTreeMap<String, String>), Problem> {
+        // The compiler may read from a thread of its own.
+        let hashes = Mutex::new(BTreeMap::new());
+        let read = |file: &str| {
+            if file == path.relative() {
+                return Ok(Some(source.to_owned()));
+            }
+            let Ok(place) = ScriptPath::in_deployment(path.exec_id(), file) else { return Ok(None) };
+            match self.folder.read(&place) {
+                Ok(text) => {
+                    let mut hashes = hashes.lock().unwrap_or_else(PoisonError::into_inner);
+                    hashes.insert(file.to_owned(), hash(text.as_bytes()));
+                    Ok(Some(text))
+                }
+                Err(FolderError::NotFound(_) | FolderError::IsFolder(_)) => Ok(None),
+                Err(error) => Err(ReadError(error.to_string())),
+            }
+        };
+        let bundle = bundle(path.relative(), &read).map_err(|diagnostics| Problem {
+            message: diagnostics.first().map(ToString::to_string).unwrap_or_default(),
+            diagnostics,
+        })?;
+        Ok((bundle, hashes.into_inner().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    fn manifest(
+        &self,
+        path: &ScriptPath,
+        source: &str,
+        bundle: &Bundle,
+        read: BTreeMap<String, String>,
+        library: bool,
+    ) -> Manifest {
+        let source_hash = hash(source.as_bytes());
+        let uses: Vec<&str> = bundle.dependencies().filter(|file| *file != path.relative()).collect();
+        Manifest {
+            version: source_hash.clone(),
+            source_hash,
+            engine: self.engine.version.clone(),
+            dependencies: read.into_iter().filter(|(file, _)| uses.contains(&file.as_str())).collect(),
+            shape: "library".to_owned(),
+            evaluated: true,
+            capabilities: Vec::new(),
+            library,
+        }
+    }
+
+    fn spec(
+        &self,
+        path: &ScriptPath,
+        bundle: &Bundle,
+        directives: &Directives,
+        capabilities: &Capabilities,
+        portable: bool,
+    ) -> LoadSpec {
+        let mount = super::routes::mount::mount(path.relative());
+        LoadSpec {
+            entry: bundle.entry.clone(),
+            shape: engine_shape(bundle.shape),
+            pattern: mount.map(|mount| mount.pattern.to_string()).unwrap_or_default(),
+            globals: capabilities.iter().map(|one| one.global()).collect(),
+            portable,
+            deferred: false,
+            raw_body: directives.raw_body,
+            modules: bundle.modules.iter().map(|module| (module.path.clone(), module.code.clone())).collect(),
+        }
+    }
+
+    /// A name for all that goes into a component.
+    fn version(&self, spec: &LoadSpec) -> String {
+        let mut digest = Sha256::new();
+        digest.update(&self.engine.version);
+        // A specification is plain data and always has a JSON form.
+        digest.update(serde_json::to_vec(spec).unwrap_or_default());
+        digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn snapshot(&self, spec: &LoadSpec, directives: &Directives, bundle: &Bundle) -> Result<Snapshot, Problem> {
+        let memory = directives.memory_bytes.map_or(self.memory_bytes_default, |bytes| bytes as usize);
+        self.sandbox.snapshot(spec, memory).map_err(|error| match error {
+            SnapshotError::Threw(error) => threw(&error, &SourceMaps::of(bundle)),
+            other => problem(&other.to_string()),
+        })
+    }
+
+    fn handler(
+        &self,
+        path: &ScriptPath,
+        manifest: &Manifest,
+        snapshot: &Snapshot,
+        capabilities: &Capabilities,
+    ) -> Result<Handler, Problem> {
+        if let Some(handler) = self.sandbox.known_handler(&manifest.version) {
+            return Ok(handler);
+        }
+        let provenance = self.provenance(path, manifest.source_hash.clone());
+        let component = self.linker.shared(&snapshot.memory, capabilities, &provenance);
+        let component = component.map_err(|error| problem(&error.to_string()))?;
+        self.sandbox.handler(&manifest.version, &component).map_err(|error| problem(&error.to_string()))
+    }
+
+    fn provenance(&self, path: &ScriptPath, source_hash: String) -> Provenance {
+        Provenance {
+            script: path.to_string(),
+            source_hash,
+            engine: self.engine.version.clone(),
+            producer: concat!("footpath ", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+fn engine_shape(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Body | Shape::Node => "node",
+        Shape::CommonJs => "commonjs",
+        Shape::Web => "web",
+        Shape::Evaluate => "evaluate",
+        Shape::Library => "library",
+    }
+}
+
+fn problem(message: &str) -> Problem {
+    Problem { message: message.to_owned(), diagnostics: Vec::new() }
+}
+
+fn threw(error: &ScriptError, maps: &SourceMaps) -> Problem {
+    let stack = maps.map_stack(&error.stack);
+    let message = format!("the script's top level threw {}: {}\n{stack}", error.name, error.message);
+    Problem { message: message.trim_end().to_owned(), diagnostics: Vec::new() }
+}

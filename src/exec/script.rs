@@ -1,0 +1,133 @@
+//! One script as it serves: its file, its directives and the version that
+//! answers. Immutable; a change makes a new one.
+
+use std::sync::{Arc, OnceLock};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{OnceCell, Semaphore};
+
+use super::directives::{Parsed, parse::Warning};
+use crate::compile::capability::Capabilities;
+use crate::model::diagnostic::Diagnostic;
+use crate::model::directives::{Concurrency, Directives};
+use crate::model::script::ScriptPath;
+use crate::sandbox::call::Worker;
+use crate::sandbox::handler::Handler;
+
+/// A file of a deployment that answers, or would.
+#[derive(Debug)]
+pub struct Script {
+    pub path: ScriptPath,
+    /// SHA-256 of the file's text, in hex; the entity tag.
+    pub source_hash: String,
+    pub source_bytes: u64,
+    pub directives: Directives,
+    /// The directives as the API shows them.
+    pub comments: serde_json::Map<String, serde_json::Value>,
+    pub warnings: Vec<Warning>,
+    pub environment: Vec<(String, String)>,
+    /// What answers now: of this text, or of the last text that compiled.
+    pub program: Option<Arc<Program>>,
+    /// Why this text is not what answers.
+    pub problem: Option<Problem>,
+    /// `@concurrent`; worker mode has one.
+    pub turns: Option<Arc<Semaphore>>,
+}
+
+/// Why a script does not serve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    pub message: String,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// What publishing a text gave; kept in the store so that a restart compiles nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// SHA-256 of everything that went in: the version's name.
+    pub version: String,
+    /// SHA-256 of the script's own text.
+    pub source_hash: String,
+    /// The engine that it was published with.
+    pub engine: String,
+    /// Imported files, deployment-relative, with the hashes of their texts.
+    pub dependencies: Vec<(String, String)>,
+    pub shape: String,
+    /// False when the top level runs with each request, since it waits for I/O.
+    pub evaluated: bool,
+    /// Globals of the granted capabilities.
+    pub capabilities: Vec<String>,
+    /// The file is only imported; it has no route.
+    pub library: bool,
+}
+
+/// A published version.
+#[derive(Debug)]
+pub struct Program {
+    pub manifest: Manifest,
+    pub capabilities: Capabilities,
+    /// Loaded at the first call.
+    pub handler: OnceCell<Handler>,
+    /// For stacks; made again from the source after a restart.
+    pub maps: OnceLock<Arc<crate::compile::stack::SourceMaps>>,
+    /// The kept instance of `@mode worker`.
+    pub worker: Worker,
+}
+
+impl Script {
+    /// A script whose text is known and whose program is not.
+    pub fn new(path: ScriptPath, source: &str, environment: Vec<(String, String)>) -> Self {
+        let Parsed { directives, comments, warnings } = super::directives::parse(source);
+        let turns = match directives.concurrent {
+            Concurrency::Unlimited => None,
+            Concurrency::AtMost(turns) => Some(Arc::new(Semaphore::new(turns.get() as usize))),
+        };
+        Self {
+            source_hash: hash(source.as_bytes()),
+            source_bytes: source.len() as u64,
+            path,
+            directives,
+            comments,
+            warnings,
+            environment,
+            program: None,
+            problem: None,
+            turns,
+        }
+    }
+
+    /// Only imported by others: it answers no URL.
+    pub fn is_library(&self) -> bool {
+        self.program.as_ref().is_some_and(|program| program.manifest.library)
+    }
+}
+
+/// SHA-256 in hex.
+pub fn hash(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Problem {
+    pub fn of(error: &dyn std::error::Error) -> Self {
+        Self { message: error.to_string(), diagnostics: Vec::new() }
+    }
+
+    /// The script is still being published.
+    pub fn not_ready() -> Self {
+        Self { message: "the script is still being published; try again".to_owned(), diagnostics: Vec::new() }
+    }
+}
+
+impl Script {
+    pub fn is_markdown(&self) -> bool {
+        self.path.extension() == Some("md")
+    }
+
+    /// Nobody has tried to publish it yet.
+    pub fn is_waiting(&self) -> bool {
+        self.program.is_none() && self.problem.is_none() && !self.is_markdown()
+    }
+}

@@ -1,0 +1,142 @@
+//! What a call of a script can reach: the deployment's durable values, its
+//! `shared` object, its neighbours and the world outside. It must not decide
+//! limits; the sandbox counts before it asks.
+
+use std::sync::{Arc, OnceLock, Weak};
+
+use http_body_util::BodyExt;
+use wasmtime_wasi_http::WasiBody;
+
+use super::shared::Shared;
+use crate::egress::Egress;
+use crate::model::exec_id::ExecId;
+use crate::sandbox::services::{
+    CallContext, KvError, KvPage, Later, LogLevel, OWN_AUTHORITY, OutboundError, OutboundResult, Services,
+};
+use crate::store::kv::{self, CompareAndSet, Kv};
+
+/// Calls a route of a deployment in process, as if it came in by HTTP.
+pub trait Neighbours: Send + Sync + 'static {
+    fn call(
+        self: Arc<Self>,
+        exec_id: ExecId,
+        from: CallContext,
+        request: http::Request<WasiBody>,
+    ) -> Later<'static, OutboundResult>;
+}
+
+/// Where the lines of a handler's console go.
+pub trait ExecutionLog: Send + Sync + 'static {
+    fn line(&self, call: &CallContext, script: &str, level: LogLevel, message: &str);
+}
+
+/// What all scripts of a deployment share.
+#[derive(Debug)]
+pub struct DeploymentState {
+    pub exec_id: ExecId,
+    pub shared: Shared,
+    pub kv: Kv,
+}
+
+/// What scripts of all deployments share.
+pub struct Outside {
+    pub egress: Arc<Egress>,
+    pub log: Arc<dyn ExecutionLog>,
+    /// Set once the dispatcher exists; it owns what it calls.
+    pub neighbours: OnceLock<Weak<dyn Neighbours>>,
+}
+
+/// The services of one script.
+pub struct ScriptServices {
+    pub script: String,
+    pub environment: Vec<(String, String)>,
+    pub deployment: Arc<DeploymentState>,
+    pub outside: Arc<Outside>,
+}
+
+impl From<kv::KvError> for KvError {
+    fn from(error: kv::KvError) -> Self {
+        match error {
+            kv::KvError::KeyLength { .. } | kv::KvError::ValueTooLarge { .. } => Self::TooLarge(error.to_string()),
+            kv::KvError::NotAnInteger { .. } | kv::KvError::Overflow { .. } => Self::NotANumber,
+            kv::KvError::Store(error) => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl Services for ScriptServices {
+    fn log(&self, call: &CallContext, level: LogLevel, message: &str) {
+        self.outside.log.line(call, &self.script, level, message);
+    }
+
+    fn environment(&self) -> Vec<(String, String)> {
+        self.environment.clone()
+    }
+
+    fn kv_get<'a>(&'a self, key: &'a str) -> Later<'a, Result<Option<Vec<u8>>, KvError>> {
+        Box::pin(async move { Ok(self.deployment.kv.get(key)?) })
+    }
+
+    fn kv_set<'a>(&'a self, key: &'a str, value: Vec<u8>) -> Later<'a, Result<(), KvError>> {
+        Box::pin(async move { Ok(self.deployment.kv.set(key, value).await?) })
+    }
+
+    fn kv_delete<'a>(&'a self, key: &'a str) -> Later<'a, Result<bool, KvError>> {
+        Box::pin(async move { Ok(self.deployment.kv.delete(key).await?) })
+    }
+
+    fn kv_list<'a>(
+        &'a self,
+        prefix: &'a str,
+        cursor: Option<&'a str>,
+        limit: u32,
+    ) -> Later<'a, Result<KvPage, KvError>> {
+        Box::pin(async move {
+            let page = self.deployment.kv.list(prefix, cursor, limit as usize)?;
+            Ok(KvPage { keys: page.entries, cursor: page.next })
+        })
+    }
+
+    fn kv_increment<'a>(&'a self, key: &'a str, by: i64) -> Later<'a, Result<i64, KvError>> {
+        Box::pin(async move { Ok(self.deployment.kv.increment(key, by).await?) })
+    }
+
+    fn kv_compare_and_set<'a>(
+        &'a self,
+        key: &'a str,
+        expected: Option<Vec<u8>>,
+        new: Option<Vec<u8>>,
+    ) -> Later<'a, Result<bool, KvError>> {
+        Box::pin(async move {
+            let swap = self.deployment.kv.compare_and_set(key, expected, new).await?;
+            Ok(matches!(swap, CompareAndSet::Done))
+        })
+    }
+
+    fn shared_load(&self) -> Vec<(String, String)> {
+        self.deployment.shared.load()
+    }
+
+    fn shared_store(&self, changes: Vec<(String, Option<String>)>) -> Result<(), u64> {
+        self.deployment.shared.store(changes)
+    }
+
+    fn send(&self, call: &CallContext, request: http::Request<WasiBody>) -> Later<'static, OutboundResult> {
+        if request.uri().authority().is_some_and(|authority| authority.as_str() == OWN_AUTHORITY) {
+            let neighbours = self.outside.neighbours.get().and_then(Weak::upgrade);
+            let Some(neighbours) = neighbours else {
+                let message = "the server is stopping".to_owned();
+                return Box::pin(async { Err(OutboundError { code: "STOPPING", message }) });
+            };
+            return neighbours.call(self.deployment.exec_id.clone(), call.clone(), request);
+        }
+        let egress = self.outside.egress.clone();
+        Box::pin(async move {
+            let response = egress.send(request).await.map_err(|error| OutboundError {
+                code: error.code(),
+                message: error.to_string(),
+            })?;
+            Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
+        })
+    }
+}

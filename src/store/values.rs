@@ -1,0 +1,402 @@
+//! Records in the sled tree: one key each, or a head and chunks.
+//!
+//! sled splits a page by the number of its entries, not by their size, and
+//! writes a page over 128 KiB to a file of its own that it never flushes. Small
+//! records keep every page below that: a payload over [`INLINE_BYTES_MAX`] is
+//! cut into chunks under keys that start with a zero byte, which no caller's
+//! key does. A head and its chunks change in one atomic batch.
+
+use std::collections::BTreeMap;
+
+use sled::{Batch, Tree};
+
+use super::{
+    Record, StoreError,
+    record::{HEADER_BYTES, Header, Layout},
+};
+
+/// A page holds up to 26 entries before sled splits it, and 26 of these with
+/// the longest key stay below 128 KiB.
+const INLINE_BYTES_MAX: usize = 2048;
+const CHUNK_BYTES: usize = 4096;
+const CHUNK_PREFIX: u8 = 0;
+/// Everything below this key is a chunk.
+pub(super) const FIRST_RECORD_KEY: &[u8] = &[CHUNK_PREFIX + 1];
+
+/// One change of one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operation {
+    Put { key: String, record: Record },
+    Delete { key: String },
+}
+
+impl Operation {
+    pub fn key(&self) -> &str {
+        match self {
+            Operation::Put { key, .. } | Operation::Delete { key } => key,
+        }
+    }
+}
+
+/// Reads one record. It may block on the disk for a page that is not cached.
+pub(super) fn read(tree: &Tree, key: &str) -> Result<Option<Record>, StoreError> {
+    let mut stored = tree.get(key).map_err(|error| sled_error(key, &error))?;
+    while let Some(bytes) = stored {
+        match decode(tree, key, &bytes) {
+            Ok(record) => return Ok(Some(record)),
+            Err(damage) => {
+                // A writer may have replaced the head, and so removed the
+                // chunks, between our two reads. Then the head has changed.
+                let now = tree.get(key).map_err(|error| sled_error(key, &error))?;
+                if now.as_ref() == Some(&bytes) {
+                    return Err(damage);
+                }
+                stored = now;
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Turns the stored bytes of a key into its record, fetching chunks if it has any.
+pub(super) fn decode(tree: &Tree, key: &str, stored: &[u8]) -> Result<Record, StoreError> {
+    let corrupt = |reason: &str| corrupt(key, reason);
+    let (header, rest) = Header::decode(stored).map_err(corrupt)?;
+    let payload = match header.layout {
+        Layout::Inline => rest.to_vec(),
+        Layout::Chunked => {
+            let chunks =
+                Chunks::decode(key, rest).ok_or_else(|| corrupt("unreadable chunk list"))?;
+            chunks.read(tree, key, header.payload_bytes as usize)?
+        }
+    };
+    header.verify(key, payload).map_err(corrupt)
+}
+
+/// Applies changes on the writer thread, the only one that writes.
+pub(super) struct Applier {
+    tree: Tree,
+    next_chunks_id: u64,
+}
+
+impl Applier {
+    pub fn new(tree: Tree) -> Result<Applier, StoreError> {
+        let last = tree
+            .get_lt(FIRST_RECORD_KEY)
+            .map_err(|error| sled_error("", &error))?;
+        let last_id =
+            last.and_then(|(key, _)| Some(u64::from_be_bytes(*key.get(1..)?.first_chunk()?)));
+        Ok(Applier {
+            tree,
+            next_chunks_id: last_id.map_or(0, |id| id + 1),
+        })
+    }
+
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// Applies all operations or none. Of several for one key the last counts.
+    pub fn apply(&mut self, operations: &[Operation]) -> Result<(), StoreError> {
+        let last_per_key: BTreeMap<&str, &Operation> = operations
+            .iter()
+            .map(|operation| (operation.key(), operation))
+            .collect();
+        let mut writes = Writes::new();
+        for operation in last_per_key.into_values() {
+            self.remove_chunks(&mut writes, operation.key())?;
+            match operation {
+                Operation::Put { key, record } => self.put(&mut writes, key, record),
+                Operation::Delete { key } => {
+                    writes.insert(key.as_bytes().into(), None);
+                }
+            }
+        }
+        self.write(writes).map_err(|error| sled_error("", &error))
+    }
+
+    /// A single write is atomic as it is; sled's batches cost it a log write each.
+    fn write(&self, mut writes: Writes) -> sled::Result<()> {
+        if writes.len() > 1 {
+            let mut batch = Batch::default();
+            for (key, value) in writes {
+                match value {
+                    Some(value) => batch.insert(key, value),
+                    None => batch.remove(key),
+                }
+            }
+            return self.tree.apply_batch(batch);
+        }
+        match writes.pop_first() {
+            Some((key, Some(value))) => self.tree.insert(key, value).map(drop),
+            Some((key, None)) => self.tree.remove(key).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    fn put(&mut self, writes: &mut Writes, key: &str, record: &Record) {
+        let payload = &record.payload;
+        if payload.len() <= INLINE_BYTES_MAX {
+            let header = Header::new(key, Layout::Inline, record.kind, payload);
+            let stored = [&header.encode()[..], payload].concat();
+            writes.insert(key.as_bytes().into(), Some(stored));
+            return;
+        }
+        let chunks = Chunks {
+            id: self.next_chunks_id,
+            count: u32::try_from(payload.len().div_ceil(CHUNK_BYTES))
+                .expect("RECORD_BYTES_MAX is far below 4 GiB"),
+        };
+        self.next_chunks_id += 1;
+        for (index, chunk) in (0..).zip(payload.chunks(CHUNK_BYTES)) {
+            writes.insert(chunks.key(index).into(), Some(chunk.to_vec()));
+        }
+        let header = Header::new(key, Layout::Chunked, record.kind, payload);
+        let stored = [&header.encode()[..], &chunks.encode(key)].concat();
+        writes.insert(key.as_bytes().into(), Some(stored));
+    }
+
+    /// A head that cannot be read leaves its chunks behind: lost space, never a wrong value.
+    fn remove_chunks(&self, writes: &mut Writes, key: &str) -> Result<(), StoreError> {
+        let failed = |error| sled_error(key, &error);
+        let Some(old) = self.tree.get(key).map_err(failed)? else {
+            return Ok(());
+        };
+        if let Ok((header, rest)) = Header::decode(&old)
+            && header.layout == Layout::Chunked
+            && let Some(chunks) = Chunks::decode(key, rest)
+        {
+            for entry in self.tree.scan_prefix(chunks.prefix()) {
+                let (chunk_key, _) = entry.map_err(failed)?;
+                writes.insert(chunk_key.to_vec(), None);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What goes to sled in one step: a value, or `None` to remove the key.
+type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// Where the chunks of one value are. An id is used for one value only.
+struct Chunks {
+    id: u64,
+    count: u32,
+}
+
+impl Chunks {
+    /// The list has a checksum of its own, so that a damaged head never leads
+    /// to the removal of another value's chunks.
+    fn encode(&self, key: &str) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.id.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.count.to_le_bytes());
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(key.as_bytes());
+        hasher.update(&bytes[..12]);
+        bytes[12..].copy_from_slice(&hasher.finalize().to_le_bytes());
+        bytes
+    }
+
+    fn decode(key: &str, bytes: &[u8]) -> Option<Chunks> {
+        let (id, rest) = bytes.split_first_chunk()?;
+        let chunks = Chunks {
+            id: u64::from_le_bytes(*id),
+            count: u32::from_le_bytes(*rest.first_chunk()?),
+        };
+        (chunks.encode(key) == bytes).then_some(chunks)
+    }
+
+    fn prefix(&self) -> [u8; 9] {
+        let mut prefix = [CHUNK_PREFIX; 9];
+        prefix[1..].copy_from_slice(&self.id.to_be_bytes());
+        prefix
+    }
+
+    fn key(&self, index: u32) -> [u8; 13] {
+        let mut key = [0; 13];
+        key[..9].copy_from_slice(&self.prefix());
+        key[9..].copy_from_slice(&index.to_be_bytes());
+        key
+    }
+
+    fn read(&self, tree: &Tree, key: &str, payload_bytes: usize) -> Result<Vec<u8>, StoreError> {
+        let mut payload = Vec::with_capacity(payload_bytes.min(super::RECORD_BYTES_MAX));
+        for index in 0..self.count {
+            let chunk = tree
+                .get(self.key(index))
+                .map_err(|error| sled_error(key, &error))?
+                .ok_or_else(|| corrupt(key, "a part of it is missing"))?;
+            payload.extend_from_slice(&chunk);
+        }
+        Ok(payload)
+    }
+}
+
+pub(super) fn corrupt(key: &str, reason: &str) -> StoreError {
+    StoreError::Corrupt {
+        key: key.to_owned(),
+        reason: reason.to_owned(),
+    }
+}
+
+/// What sled reports while working on `key`.
+pub(super) fn sled_error(key: &str, error: &sled::Error) -> StoreError {
+    match error {
+        sled::Error::Corruption { .. } => corrupt(key, &error.to_string()),
+        sled::Error::Io(error) => StoreError::io("the database", error),
+        other => StoreError::Unavailable {
+            reason: other.to_string(),
+        },
+    }
+}
+
+/// How many bytes a record of this payload takes at most, for the free-space check.
+pub(super) fn stored_bytes_max(operations: &[Operation]) -> u64 {
+    operations
+        .iter()
+        .map(|operation| match operation {
+            Operation::Put { key, record } => {
+                (HEADER_BYTES + key.len() + record.payload.len()) as u64
+            }
+            Operation::Delete { key } => key.len() as u64,
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Kind;
+
+    const KIND: Kind = Kind {
+        number: 1,
+        version: 1,
+    };
+
+    fn applier(dir: &std::path::Path) -> Applier {
+        let db = sled::Config::new()
+            .path(dir)
+            .flush_every_ms(None)
+            .open()
+            .unwrap();
+        Applier::new((*db).clone()).unwrap()
+    }
+
+    fn put(key: &str, bytes: usize, fill: u8) -> Operation {
+        Operation::Put {
+            key: key.to_owned(),
+            record: Record {
+                kind: KIND,
+                payload: vec![fill; bytes],
+            },
+        }
+    }
+
+    #[test]
+    fn replacing_and_deleting_large_values_leaves_no_chunk() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut applier = applier(dir.path());
+        let sizes = [
+            0,
+            INLINE_BYTES_MAX,
+            INLINE_BYTES_MAX + 1,
+            CHUNK_BYTES,
+            CHUNK_BYTES + 1,
+            1 << 20,
+            10,
+            50_000,
+        ];
+        for (fill, bytes) in (0..).zip(sizes) {
+            applier.apply(&[put("k", bytes, fill)]).unwrap();
+            let record = read(applier.tree(), "k").unwrap().unwrap();
+            assert_eq!(record.payload, vec![fill; bytes]);
+            let chunks = if bytes > INLINE_BYTES_MAX {
+                bytes.div_ceil(CHUNK_BYTES)
+            } else {
+                0
+            };
+            assert_eq!(applier.tree().len(), chunks + 1);
+        }
+        applier
+            .apply(&[Operation::Delete {
+                key: "k".to_owned(),
+            }])
+            .unwrap();
+        assert_eq!(applier.tree().len(), 0);
+    }
+
+    #[test]
+    fn a_key_twice_in_one_batch_ends_as_the_last_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut applier = applier(dir.path());
+        applier
+            .apply(&[put("k", 9000, 1), put("k", 5000, 2)])
+            .unwrap();
+        let record = read(applier.tree(), "k").unwrap().unwrap();
+        assert_eq!(record.payload, vec![2; 5000]);
+        assert_eq!(applier.tree().len(), 3, "a head and two chunks");
+    }
+
+    #[test]
+    fn replacing_a_damaged_value_does_not_touch_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut applier = applier(dir.path());
+        applier
+            .apply(&[put("a", 9000, 1), put("b", 9000, 2)])
+            .unwrap();
+        // The damage makes b's head point at a's chunks.
+        let mut head = applier.tree().get("b").unwrap().unwrap().to_vec();
+        head[HEADER_BYTES] ^= 1;
+        applier.tree().insert("b", head).unwrap();
+        assert!(read(applier.tree(), "b").is_err());
+        applier.apply(&[put("b", 10, 3)]).unwrap();
+        assert_eq!(
+            read(applier.tree(), "a").unwrap().unwrap().payload,
+            vec![1; 9000]
+        );
+        assert_eq!(
+            read(applier.tree(), "b").unwrap().unwrap().payload,
+            vec![3; 10]
+        );
+    }
+
+    #[test]
+    fn ids_go_on_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut first = applier(dir.path());
+        first.apply(&[put("a", 9000, 1)]).unwrap();
+        drop(first);
+        let mut second = applier(dir.path());
+        second.apply(&[put("b", 9000, 2)]).unwrap();
+        assert_eq!(
+            read(second.tree(), "a").unwrap().unwrap().payload,
+            vec![1; 9000]
+        );
+        assert_eq!(
+            read(second.tree(), "b").unwrap().unwrap().payload,
+            vec![2; 9000]
+        );
+    }
+
+    #[test]
+    fn any_flipped_bit_on_the_disk_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut applier = applier(dir.path());
+        applier.apply(&[put("k", 9000, 1)]).unwrap();
+        let tree = applier.tree().clone();
+        for entry in tree.iter().collect::<Vec<_>>() {
+            let (key, value) = entry.unwrap();
+            for at in (0..value.len()).step_by(97).chain(0..value.len().min(30)) {
+                let mut bytes = value.to_vec();
+                bytes[at] ^= 0x10;
+                tree.insert(&key, bytes).unwrap();
+                assert!(
+                    matches!(read(&tree, "k"), Err(StoreError::Corrupt { key, .. }) if key == "k")
+                );
+            }
+            tree.insert(&key, value).unwrap();
+        }
+        assert_eq!(read(&tree, "k").unwrap().unwrap().payload, vec![1; 9000]);
+    }
+}
