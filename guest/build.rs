@@ -4,7 +4,10 @@
 use std::{env, fmt::Write, fs, path::Path};
 
 /// npm packages (see package.json): module name, file inside `node_modules`.
-const PACKAGES: &[(&str, &str)] = &[("footpath:npm/web-streams-polyfill", "web-streams-polyfill/dist/ponyfill.mjs")];
+const PACKAGES: &[(&str, &str)] = &[
+    ("footpath:npm/urlpattern-polyfill", "urlpattern-polyfill/dist/urlpattern.js"),
+    ("footpath:npm/web-streams-polyfill", "web-streams-polyfill/dist/ponyfill.mjs"),
+];
 
 fn main() {
     let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");

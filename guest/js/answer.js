@@ -1,23 +1,144 @@
-// One request, from the native request to the native answer.
+// One request, from the handler to the native answer. This file is the short way
+// that most calls take; what is rarer is in `answer/`, evaluated when needed.
 
 import { native } from "footpath:native.js";
-import { script, importHandler, describe } from "footpath:load.js";
+import { use } from "footpath:lazy.js";
+import { startCall, saveShared } from "footpath:call.js";
+import { describe } from "footpath:errors.js";
+import { script, importHandler } from "footpath:load.js";
+import { current, nextExchange, checkStatus, toJson } from "footpath:answer/node.js";
 
+/** The driver calls it once for each request. */
 export function answer() {
-  run().then(native.finished, (error) => { native.fail(JSON.stringify(describe(error))); native.finished(); });
+  startCall();
+  nextExchange();
+  if (script.deferred && script.handler === null) importHandler().then(run, fail);
+  else run();
 }
 
-export function unhandled(reason) {
-  native.fail(JSON.stringify({ ...describe(reason), unhandled: true }));
+function run() {
+  let result;
+  try {
+    if (script.style === "web") result = use("answer/web.js").callHandler();
+    else {
+      const { req, res, metadata } = current;
+      const method = native.method();
+      if (method !== "GET" && method !== "HEAD" && !script.spec.rawBody) use("answer/body.js").read(current);
+      result = script.handler(req, res, metadata, script.granted.has("shared") ? globalThis.shared : undefined);
+    }
+  } catch (error) {
+    fail(error);
+    return;
+  }
+  if (result instanceof Promise) result.then(finishAsync, fail);
+  else if (typeof result?.then === "function") Promise.resolve(result).then(finishAsync, fail);
+  else finish(result, false);
+}
+
+function finishAsync(result) {
+  finish(result, true);
+}
+
+// The handler has returned.
+function finish(result, awaited) {
+  try {
+    if (current.state.ended || result === undefined) {
+      if (!current.state.ended && !endWithout(awaited)) return;
+    } else if (isPlain(result) && !current.state.started) {
+      answerJson(result);
+    } else {
+      use("answer/result.js").send(result, done, fail);
+      return;
+    }
+    done();
+  } catch (error) {
+    fail(error);
+  }
+}
+
+// A handler that was not async may still end its response from a callback.
+function endWithout(awaited) {
+  if (current.state.started || !awaited) {
+    current.state.onEnd = done;
+    current.state.callback = true;
+    return false;
+  }
+  if (current.res.statusCode === 200) current.res.statusCode = 204;
+  current.res.end();
+  return true;
+}
+
+const plainPrototypes = new Set([Object.prototype, Array.prototype, null]);
+
+function isPlain(value) {
+  if (typeof value === "object") {
+    return value === null || plainPrototypes.has(Object.getPrototypeOf(value)) &&
+      value[Symbol.asyncIterator] === undefined && value.textStream === undefined;
+  }
+  return typeof value === "number" || typeof value === "boolean";
+}
+
+function answerJson(value) {
+  const text = toJson(value);
+  saveShared();
+  current.state.started = current.state.ended = true;
+  native.respond(checkStatus(current.res.statusCode), current.flatHeaders("application/json"), text);
+}
+
+// Everything is sent; what was promised with waitUntil may still run.
+function done() {
+  current.state.done = true;
+  try {
+    saveShared();
+  } catch (error) {
+    logError("shared was not saved", error);
+  }
+  if (current.background.length === 0) native.finished();
+  else Promise.allSettled(current.background).then((outcomes) => {
+    for (const one of outcomes) if (one.status === "rejected") logError("a promise of waitUntil was rejected", one.reason);
+    current.background.length = 0;
+    done();
+  });
+}
+
+// The handler has thrown: the host answers, unless an answer has begun.
+function fail(error) {
+  failWith(describe(error), error);
+}
+
+function failWith(data, error) {
+  try { saveShared(); } catch { /* the error that is being reported matters more */ }
+  if (current.state.started || !native.fail(JSON.stringify(data))) {
+    logError("after the answer began", error);
+    current.abort();
+  }
+  current.state.started = current.state.ended = current.state.done = true;
   native.finished();
 }
 
-export function stuck() {
-  native.fail(JSON.stringify({ name: "NeverSettles", message: "the handler waits for a promise that nothing can settle", stack: "" }));
+function logError(what, error) {
+  native.log(4, what + ": " + use("web/console.js").inspect(error));
 }
 
-async function run() {
-  if (script.deferred) await importHandler();
-  const result = await script.handler({ url: native.target(), method: native.method() }, {}, {}, {});
-  native.respond(200, ["content-type", "application/json"], JSON.stringify(result ?? null));
+/** A rejection that nobody took up, or (without a promise) what a timer threw. */
+export function unhandled(reason, promise) {
+  if (use("web/report.js").isHandled(reason, promise)) return;
+  if (current.state.done) logError(promise ? "unhandled rejection" : "uncaught exception", reason);
+  else failWith({ ...describe(reason), unhandled: true }, reason);
+}
+
+/** Nothing is left that could settle what is waited for. */
+export function stuck() {
+  const { state } = current;
+  if (state.done) {
+    native.finished();
+  } else if (state.callback) {
+    // It never ended its response, and nothing can any more.
+    if (!state.started) endWithout(true);
+    else current.res.end();
+    done();
+  } else {
+    const message = "the handler waits for a promise that nothing can settle";
+    failWith({ name: "NeverSettles", message, stack: "" }, new Error(message));
+  }
 }

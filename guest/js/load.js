@@ -2,15 +2,23 @@
 // shapes are those of the compiler: body, commonjs, node, web, evaluate.
 
 import { native } from "footpath:native.js";
+import { use, warm } from "footpath:lazy.js";
+import { describe } from "footpath:errors.js";
 
-/** The published script: `{ call(style, handler), pattern, portable }`, or null. */
-export const script = { spec: null, style: null, handler: null, deferred: false };
+/** The published script: its LoadSpec without the sources, and its handler. */
+export const script = { spec: null, style: null, handler: null, deferred: false, granted: null };
+
+const CAPABILITIES = ["fetch", "kv", "shared"];
 
 /** Starts loading; the function it returns gives the outcome as JSON. */
 export function load(spec) {
-  script.spec = { entry: spec.entry, shape: spec.shape, pattern: spec.pattern, portable: spec.portable };
+  script.spec = {
+    entry: spec.entry, shape: spec.shape, pattern: spec.pattern, portable: spec.portable, rawBody: spec.rawBody === true,
+  };
   let outcome = null;
   try {
+    grant(spec.globals);
+    prepare(spec.modules);
     spec.declare(spec.modules);
     if (spec.deferred) outcome = defer();
     else importHandler().then(
@@ -23,12 +31,30 @@ export function load(spec) {
   return () => JSON.stringify(outcome ?? defer());
 }
 
+// A capability that the component does not import has no global either.
+function grant(globals) {
+  script.granted = new Set(globals);
+  for (const name of CAPABILITIES) if (!script.granted.has(name)) delete globalThis[name];
+}
+
+// Evaluates what the script will need, while it costs no request anything.
+function prepare(modules) {
+  const words = warm(modules.map(([, code]) => code));
+  if (words.has("fetch")) use("web/http.js");
+  if (words.has("env")) use("node/process.js");
+  if (["getReader", "pipeTo", "pipeThrough", "textStream", "tee"].some((word) => words.has(word))) use("web/streams.js");
+  if (script.spec.shape === "web") use("answer/web.js");
+  if (["body", "rawBody", "files"].some((word) => words.has(word))) use("answer/body.js");
+  if (words.has("yield")) use("answer/result.js");
+}
+
 /** Evaluates the script; at the first line of each request when it was deferred. */
 export async function importHandler() {
   const namespace = await native.importModule(script.spec.entry);
   const found = recognise(script.spec.shape, namespace.default);
   script.style = found.style;
   script.handler = found.handler;
+  if (found.style === "web") use("answer/web.js");
 }
 
 // Top-level code that waits for I/O cannot run without a request.
@@ -51,15 +77,4 @@ function recognise(shape, value) {
   }
   const what = shape === "commonjs" ? "module.exports" : "the default export";
   throw new TypeError(`${what} is ${value === null ? "null" : typeof value}: it must be a function or an object with a fetch function`);
-}
-
-/** An error as data; anything can be thrown. */
-export function describe(error) {
-  if (error instanceof Error) {
-    const cause = error.cause === undefined ? undefined : describe(error.cause);
-    return { name: String(error.name), message: String(error.message), stack: String(error.stack ?? ""), cause };
-  }
-  let message;
-  try { message = typeof error === "string" ? error : JSON.stringify(error) ?? String(error); } catch { message = String(error); }
-  return { name: "Thrown", message, stack: "" };
 }

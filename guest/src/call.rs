@@ -25,6 +25,8 @@ pub struct Call {
 
 /// A promise that resolves when the host says that something is ready.
 pub struct Waiting {
+    /// The stream or future that is waited for; see `forget_waiting`.
+    pub owner: u64,
     pub pollable: Pollable,
     pub resolve: Persistent<Function<'static>>,
 }
@@ -102,6 +104,24 @@ pub fn start(request: IncomingRequest, response_out: ResponseOutparam) {
 
 pub fn with<R>(f: impl FnOnce(&mut Call) -> R) -> R {
     f(CALL.0.borrow_mut().get_or_insert_with(Call::default))
+}
+
+/// Drops what waits for an owner that is about to go away: the host refuses to
+/// drop a stream while something is subscribed to it.
+pub fn forget_waiting(owner: u64) {
+    let forgotten = with(|call| {
+        let (gone, kept) = std::mem::take(&mut call.waiting).into_iter().partition(|one| one.owner == owner);
+        call.waiting = kept;
+        gone
+    });
+    // Outside of the borrow: dropping may run destructors.
+    let _: Vec<Waiting> = forgotten;
+}
+
+/// A number that no other stream or future of this instance has.
+pub fn new_owner() -> u64 {
+    static LAST: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    LAST.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1
 }
 
 /// The state of `Math.random`, 0 before the first call. The image must not hold

@@ -40,9 +40,9 @@ fn settle() {
             return;
         }
         runtime::with(|ctx| {
-            for (_promise, reason) in rejections {
-                if let Ok(reason) = reason.restore(ctx) {
-                    call_hook(ctx, &hooks().unhandled, (reason,));
+            for (promise, reason) in rejections {
+                if let (Ok(promise), Ok(reason)) = (promise.restore(ctx), reason.restore(ctx)) {
+                    call_hook(ctx, &hooks().unhandled, (reason, promise));
                 }
             }
         });

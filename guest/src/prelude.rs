@@ -4,6 +4,7 @@
 //! without source text, lines and columns. It must not do I/O.
 
 use crate::native;
+use miniz_oxide::{deflate::compress_to_vec, inflate::decompress_to_vec};
 use rquickjs::{
     Context, Ctx, Error, Module, Result, Runtime, WriteOptions,
     context::intrinsic,
@@ -16,6 +17,9 @@ use std::collections::BTreeMap;
 /// The module of the prelude that starts everything.
 const MAIN: &str = "footpath:main.js";
 
+/// DEFLATE's level 1 to 10; compiling happens once.
+const COMPRESSION: u8 = 10;
+
 // `FILES`: module name, start and end in `TEXT`. `TEXT_BYTES`: the length of it.
 include!(concat!(env!("OUT_DIR"), "/prelude.rs"));
 
@@ -26,7 +30,7 @@ unsafe impl Sync for Text {}
 static TEXT: Text = Text(UnsafeCell::new(*include_bytes!(concat!(env!("OUT_DIR"), "/prelude.txt"))));
 
 /// Compiles every file. For each module: length and bytes of its name, length
-/// and bytes of its bytecode; lengths are 32 bits, little endian.
+/// and bytes of its bytecode in DEFLATE; lengths are 32 bits, little endian.
 pub fn compile() -> Vec<u8> {
     let mut bundle = Vec::new();
     compile_into(&mut bundle).unwrap_or_else(|error| panic!("the prelude does not compile: {error}"));
@@ -44,7 +48,8 @@ fn compile_into(bundle: &mut Vec<u8>) -> Result<()> {
             let module = Module::declare(ctx.clone(), *name, &text[*start..*end])
                 .unwrap_or_else(|_| panic!("{name}: {:?}", ctx.catch()));
             let stripped = WriteOptions { strip_source: true, strip_debug: true, ..WriteOptions::default() };
-            for part in [name.as_bytes(), &module.write(stripped)?] {
+            let packed = compress_to_vec(&module.write(stripped)?, COMPRESSION);
+            for part in [name.as_bytes(), &packed] {
                 bundle.extend((part.len() as u32).to_le_bytes());
                 bundle.extend(part);
             }
@@ -59,7 +64,7 @@ pub fn evaluate(runtime: &Runtime, context: &Context, mut bundle: Vec<u8>) -> Re
     // SAFETY: nothing else refers to the text.
     unsafe { (*TEXT.0.get()).fill(0) };
     unpack(&bundle);
-    bundle.fill(0);
+    wipe(&mut bundle);
     runtime.set_loader(Names, Compiled);
     context.with(|ctx| {
         ctx.globals().set("__native", native::object(&ctx)?)?;
@@ -69,8 +74,9 @@ pub fn evaluate(runtime: &Runtime, context: &Context, mut bundle: Vec<u8>) -> Re
     })
 }
 
-/// Modules that nothing has imported yet, by name: bytecode takes a third of what
-/// the evaluated module does, so most Web APIs wait here until they are touched.
+/// Modules that nothing has imported yet, by name: compressed bytecode takes an
+/// eighth of what the evaluated module does, so most Web APIs wait here until they
+/// are touched.
 struct Waiting(RefCell<BTreeMap<String, Box<[u8]>>>);
 // SAFETY: a component instance has one thread.
 unsafe impl Sync for Waiting {}
@@ -78,14 +84,21 @@ static WAITING: Waiting = Waiting(RefCell::new(BTreeMap::new()));
 
 /// Declares a module that waits, with what it imports.
 pub fn load<'js>(ctx: &Ctx<'js>, name: &str) -> Result<Module<'js, Declared>> {
-    let bytecode = WAITING.0.borrow_mut().remove(name);
-    let mut bytecode = bytecode.ok_or_else(|| Error::new_loading(name))?;
+    let packed = WAITING.0.borrow_mut().remove(name);
+    let mut packed = packed.ok_or_else(|| Error::new_loading(name))?;
+    let bytecode = decompress_to_vec(&packed);
+    let mut bytecode = bytecode.map_err(|error| Error::new_loading_message(name, format!("{error:?}")))?;
     // SAFETY: the bytes come from `Module::write` of this very engine.
     let module = unsafe { Module::load(ctx.clone(), &bytecode) };
-    // Freed memory is part of the image, unless it is zero.
-    bytecode.fill(0);
-    std::hint::black_box(&bytecode);
+    wipe(&mut packed);
+    wipe(&mut bytecode);
     module
+}
+
+/// Freed memory is part of the image, unless it is zero.
+fn wipe(bytes: &mut [u8]) {
+    bytes.fill(0);
+    std::hint::black_box(bytes);
 }
 
 /// Whether a name is one of the prelude's.

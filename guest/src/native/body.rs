@@ -22,6 +22,7 @@ use rquickjs::{
 /// The field order is the drop order: a stream is a child of its body.
 #[rquickjs::class]
 pub struct InBody {
+    owner: u64,
     stream: Option<InputStream>,
     _body: IncomingBody,
 }
@@ -37,7 +38,7 @@ impl<'js> Trace<'js> for InBody {
 impl InBody {
     pub fn new(body: IncomingBody) -> Self {
         // The stream can be taken once, and nobody else has seen the body.
-        Self { stream: body.stream().ok(), _body: body }
+        Self { owner: call::new_owner(), stream: body.stream().ok(), _body: body }
     }
 }
 
@@ -84,17 +85,19 @@ impl InBody {
 
     /// Resolves when `read` has something to say.
     pub fn wait<'js>(&self, ctx: Ctx<'js>) -> Result<Promise<'js>> {
-        wait(&ctx, self.stream.as_ref().map(InputStream::subscribe))
+        wait(&ctx, self.owner, self.stream.as_ref().map(InputStream::subscribe))
     }
 
     /// Stops reading; the host may drop what is still to come.
     pub fn cancel(&mut self) {
+        call::forget_waiting(self.owner);
         self.stream = None;
     }
 }
 
 #[rquickjs::class]
 pub struct OutBody {
+    owner: u64,
     stream: Option<OutputStream>,
     body: Option<OutgoingBody>,
 }
@@ -109,7 +112,7 @@ impl<'js> Trace<'js> for OutBody {
 
 impl OutBody {
     pub fn new(body: OutgoingBody) -> Self {
-        Self { stream: body.write().ok(), body: Some(body) }
+        Self { owner: call::new_owner(), stream: body.write().ok(), body: Some(body) }
     }
 
     /// Writes everything, blocking the instance; for bodies that are complete.
@@ -128,6 +131,7 @@ impl OutBody {
     }
 
     fn complete(&mut self) {
+        call::forget_waiting(self.owner);
         self.stream = None;
         if let Some(body) = self.body.take() {
             // A peer that went away is not the handler's failure.
@@ -163,7 +167,7 @@ impl OutBody {
 
     /// Resolves when `write` takes more.
     pub fn wait<'js>(&self, ctx: Ctx<'js>) -> Result<Promise<'js>> {
-        wait(&ctx, self.stream.as_ref().map(OutputStream::subscribe))
+        wait(&ctx, self.owner, self.stream.as_ref().map(OutputStream::subscribe))
     }
 
     /// The body is complete.
@@ -173,19 +177,20 @@ impl OutBody {
 
     /// The body will never be complete; the peer sees a broken transfer.
     pub fn abort(&mut self) {
+        call::forget_waiting(self.owner);
         self.stream = None;
         self.body = None;
     }
 }
 
 /// A promise that the driver resolves when the pollable is ready; at once
-/// without one.
-pub fn wait<'js>(ctx: &Ctx<'js>, pollable: Option<Pollable>) -> Result<Promise<'js>> {
+/// without one. It stays pending when the owner goes away first.
+pub fn wait<'js>(ctx: &Ctx<'js>, owner: u64, pollable: Option<Pollable>) -> Result<Promise<'js>> {
     let (promise, resolve, _reject) = Promise::new(ctx)?;
     match pollable {
         Some(pollable) => {
             let resolve = Persistent::save(ctx, resolve);
-            call::with(|call| call.waiting.push(Waiting { pollable, resolve }));
+            call::with(|call| call.waiting.push(Waiting { owner, pollable, resolve }));
         }
         None => resolve.call::<_, ()>(())?,
     }

@@ -5,6 +5,7 @@ use super::{
     body::{InBody, OutBody, wait},
     respond::{flat_headers, header_list},
 };
+use crate::call;
 use crate::bindings::wasi::http::{
     outgoing_handler,
     types::{ErrorCode, Fields, FutureIncomingResponse, Method, OutgoingRequest, Scheme},
@@ -21,6 +22,7 @@ pub fn add(native: &Object<'_>) -> Result<()> {
 
 #[rquickjs::class]
 pub struct Exchange {
+    owner: u64,
     future: Option<FutureIncomingResponse>,
     body: Option<OutBody>,
 }
@@ -58,7 +60,7 @@ fn fetch<'js>(
     if !has_body {
         body.finish();
     }
-    Ok(Exchange { future: Some(future), body: has_body.then_some(body) })
+    Ok(Exchange { owner: call::new_owner(), future: Some(future), body: has_body.then_some(body) })
 }
 
 #[rquickjs::methods]
@@ -74,7 +76,7 @@ impl Exchange {
 
     /// Resolves when `result` has an answer or an error.
     pub fn wait<'js>(&self, ctx: Ctx<'js>) -> Result<Promise<'js>> {
-        wait(&ctx, self.future.as_ref().map(FutureIncomingResponse::subscribe))
+        wait(&ctx, self.owner, self.future.as_ref().map(FutureIncomingResponse::subscribe))
     }
 
     /// `{ status, headers, body }`, or null when it is not there yet.
@@ -100,6 +102,7 @@ impl Exchange {
 
     /// Drops the request; the host closes the connection.
     pub fn abort(&mut self) {
+        call::forget_waiting(self.owner);
         self.future = None;
         self.body = None;
     }

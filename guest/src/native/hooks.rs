@@ -8,7 +8,8 @@ pub struct Hooks {
     pub load: Persistent<Function<'static>>,
     /// `answer()`: answers the call in progress.
     pub answer: Persistent<Function<'static>>,
-    /// `unhandled(reason)`: an unhandled rejection or an exception of a timer.
+    /// `unhandled(reason, promise)`: an unhandled rejection, or without a promise
+    /// an exception of a timer.
     pub unhandled: Persistent<Function<'static>>,
     /// `stuck()`: nothing is left that could settle the handler's promise.
     pub stuck: Persistent<Function<'static>>,

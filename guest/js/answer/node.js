@@ -1,0 +1,365 @@
+// `req`, `res` and `metadata` of the Node style (contract 2.3). The first exchange
+// is made when the engine is built, so a call that touches none of it pays nothing;
+// each of their properties is computed when it is first read.
+
+import { native } from "footpath:native.js";
+import { use } from "footpath:lazy.js";
+import { hostContext, saveShared } from "footpath:call.js";
+import { script } from "footpath:load.js";
+
+const unset = Symbol("unset");
+
+// Defines enumerable properties that are computed on first read and can be replaced.
+function lazily(target, computations) {
+  for (const name in computations) {
+    let value = unset;
+    Object.defineProperty(target, name, {
+      get: () => (value === unset ? (value = computations[name]()) : value),
+      set: (replacement) => { value = replacement; },
+      enumerable: true,
+      configurable: true,
+    });
+  }
+  return target;
+}
+
+function splitTarget() {
+  const target = native.target();
+  const at = target.indexOf("?");
+  return at < 0 ? [target, ""] : [target.slice(0, at), target.slice(at + 1)];
+}
+
+function headersObject() {
+  const flat = native.headers();
+  const headers = {};
+  for (let i = 0; i < flat.length; i += 2) {
+    const name = flat[i];
+    const value = flat[i + 1];
+    if (!Object.hasOwn(headers, name)) headers[name] = name === "set-cookie" ? [value] : value;
+    else if (name === "set-cookie") headers[name].push(value);
+    else headers[name] += (name === "cookie" ? "; " : ", ") + value;
+  }
+  // HTTP/2 has no Host header, but says the same.
+  headers.host ??= native.origin()[1] ?? "";
+  return headers;
+}
+
+class IncomingMessage {
+  httpVersion = "1.1";
+
+  /** The body's chunks; for scripts with @rawBody, which get it unread. */
+  async *[Symbol.asyncIterator]() {
+    if (!script.spec.rawBody) {
+      if (this.rawBody?.length) yield this.rawBody;
+      return;
+    }
+    const body = native.requestBody();
+    if (body === null) return;
+    const { Buffer } = use("node/buffer.js");
+    for (;;) {
+      const chunk = body.read(65536);
+      if (chunk === undefined) return;
+      if (chunk === null) await body.wait();
+      else yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    }
+  }
+}
+
+function makeRequest(exchange) {
+  return lazily(new IncomingMessage(), {
+    method: native.method,
+    url: native.target,
+    headers: headersObject,
+    body: () => exchange.parsed?.body,
+    rawBody: () => exchange.parsed?.rawBody,
+    files: () => exchange.parsed?.files ?? [],
+    socket: () => ({ remoteAddress: exchange.metadata.clientIp, encrypted: native.origin()[0] === "https" }),
+  });
+}
+
+function makeMetadata() {
+  const metadata = {};
+  return lazily(metadata, {
+    executionId: () => hostContext()?.executionId ?? use("web/crypto.js").crypto.randomUUID(),
+    parameters: () => hostContext()?.parameters ?? use("answer/pattern.js").match(script.spec.pattern, splitTarget()[0]),
+    clientIp: () => hostContext()?.clientIp ?? "",
+    path: () => hostContext()?.path ?? splitTarget()[0],
+    method: native.method,
+    url: native.target,
+    query: () => {
+      const flat = native.formParse(splitTarget()[1]);
+      const query = {};
+      for (let i = 0; i < flat.length; i += 2) setOwn(query, flat[i], flat[i + 1]);
+      for (const [name, value] of Object.entries(metadata.parameters)) setOwn(query, name, value);
+      return query;
+    },
+    depth: () => hostContext()?.depth ?? 0,
+  });
+}
+
+// `__proto__` is a name like any other in a query.
+function setOwn(object, name, value) {
+  Object.defineProperty(object, name, { value, writable: true, enumerable: true, configurable: true });
+}
+
+function headersSent() {
+  return Object.assign(new Error("the headers are already sent"), { code: "ERR_HTTP_HEADERS_SENT" });
+}
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/;
+
+/** The response half of Node's http, with the helpers of Express. */
+class ServerResponse {
+  #exchange;
+  #headers = null;
+  #sealed = false;
+  #out = null;
+  #listeners = null;
+  statusCode = 200;
+  statusMessage = "";
+
+  constructor(exchange) {
+    this.#exchange = exchange;
+    exchange.flatHeaders = (type) => this.#flat(type);
+    exchange.stream = (status, flat) => this.#start(status, flat);
+    exchange.abort = () => this.#out?.abort();
+  }
+
+  get headersSent() { return this.#sealed || this.#exchange.state.started; }
+  get writableEnded() { return this.#exchange.state.ended; }
+  get finished() { return this.#exchange.state.ended; }
+
+  #change() {
+    if (this.headersSent) throw headersSent();
+    return this.#headers ??= new Map();
+  }
+
+  // [name, value, …] for the host; `type` is for a body that has none said.
+  #flat(type) {
+    if (this.#headers === null) return type === null ? [] : ["content-type", type];
+    const flat = [];
+    for (const [name, value] of this.#headers) {
+      if (HOP_BY_HOP.has(name)) continue;
+      if (Array.isArray(value)) for (const one of value) flat.push(name, one);
+      else flat.push(name, value);
+    }
+    if (type !== null && !this.#headers.has("content-type")) flat.push("content-type", type);
+    return flat;
+  }
+
+  setHeader(name, value) {
+    name = String(name);
+    if (!TOKEN.test(name)) throw new TypeError(`${JSON.stringify(name)} is not a header name`);
+    this.#change().set(name.toLowerCase(), Array.isArray(value) ? value.map((one) => checkValue(name, one)) : checkValue(name, value));
+    return this;
+  }
+
+  appendHeader(name, value) {
+    const before = this.getHeader(name);
+    return this.setHeader(name, before === undefined ? value : [].concat(before, value));
+  }
+
+  getHeader(name) { return this.#headers?.get(String(name).toLowerCase()); }
+  getHeaders() { return Object.fromEntries(this.#headers ?? []); }
+  getHeaderNames() { return [...this.#headers?.keys() ?? []]; }
+  hasHeader(name) { return this.#headers?.has(String(name).toLowerCase()) ?? false; }
+  removeHeader(name) { this.#change().delete(String(name).toLowerCase()); }
+
+  writeHead(status, message, headers) {
+    if (this.headersSent) throw headersSent();
+    this.statusCode = checkStatus(status);
+    headers ??= typeof message === "string" ? null : message;
+    if (Array.isArray(headers)) {
+      const pairs = Array.isArray(headers[0]) ? headers : headers.flatMap((name, i) => i % 2 ? [] : [[name, headers[i + 1]]]);
+      for (const [name, value] of pairs) this.appendHeader(name, value);
+    } else if (headers) {
+      for (const name of Object.keys(headers)) this.setHeader(name, headers[name]);
+    }
+    this.#sealed = true;
+    return this;
+  }
+
+  flushHeaders() { this.#start(); }
+
+  // From here on the body goes out as it is written.
+  #start(status = this.statusCode, flat = this.#flat(null)) {
+    if (this.#out === null) {
+      saveShared();
+      this.#exchange.state.started = true;
+      this.#out = new (use("answer/stream.js").Outgoing)(native.startResponse(checkStatus(status), flat));
+    }
+    return this.#out;
+  }
+
+  write(chunk, encoding, callback) {
+    if (this.#exchange.state.ended) throw Object.assign(new Error("write after end"), { code: "ERR_STREAM_WRITE_AFTER_END" });
+    const room = this.#start().write(toBytes(chunk, encoding), () => this.emit("drain"));
+    (typeof encoding === "function" ? encoding : callback)?.();
+    return room;
+  }
+
+  end(chunk, encoding, callback) {
+    const { state } = this.#exchange;
+    if (typeof chunk === "function") return this.end(undefined, undefined, chunk);
+    if (state.ended) return this;
+    if (this.#out === null) {
+      saveShared();
+      const body = chunk === undefined || chunk === null ? null : toBytes(chunk, encoding);
+      const flat = this.#flat(null).filter((_, i, all) => all[i - i % 2] !== "content-length");
+      state.started = state.ended = true;
+      native.respond(checkStatus(this.statusCode), flat, body);
+      this.#ended(encoding, callback);
+    } else {
+      if (chunk !== undefined && chunk !== null) this.#out.write(toBytes(chunk, encoding));
+      state.ended = true;
+      this.#out.finish(() => this.#ended(encoding, callback));
+    }
+    return this;
+  }
+
+  #ended(encoding, callback) {
+    (typeof encoding === "function" ? encoding : callback)?.();
+    this.emit("finish");
+    this.emit("close");
+    this.#exchange.state.onEnd?.();
+  }
+
+  on(event, listener) {
+    ((this.#listeners ??= new Map()).get(event) ?? this.#listeners.set(event, []).get(event)).push(listener);
+    return this;
+  }
+  once(event, listener) {
+    const wrapped = (...values) => { this.off(event, wrapped); listener.apply(this, values); };
+    return this.on(event, wrapped);
+  }
+  off(event, listener) {
+    const list = this.#listeners?.get(event);
+    if (list?.includes(listener)) list.splice(list.indexOf(listener), 1);
+    return this;
+  }
+  emit(event, ...values) {
+    for (const listener of [...this.#listeners?.get(event) ?? []]) listener.apply(this, values);
+    return this.#listeners?.has(event) ?? false;
+  }
+
+  // Express.
+  status(code) { this.statusCode = checkStatus(code); return this; }
+  sendStatus(code) { return this.status(code).type("text/plain; charset=utf-8").end(String(code)); }
+  set(name, value) {
+    if (typeof name === "object") for (const key of Object.keys(name)) this.setHeader(key, name[key]);
+    else this.setHeader(name, value);
+    return this;
+  }
+  header(name, value) { return this.set(name, value); }
+  get(name) { return this.getHeader(name); }
+  append(name, value) { return this.appendHeader(name, value); }
+  type(type) { return this.setHeader("content-type", type.includes("/") ? type : TYPES[type.replace(/^\./, "")] ?? "application/octet-stream"); }
+  location(url) { return this.setHeader("location", encodeURI(decodeSafely(String(url)))); }
+  redirect(status, url) {
+    if (url === undefined) [status, url] = [302, status];
+    return this.status(status).location(url).end();
+  }
+  json(value) {
+    const text = toJson(value);
+    if (!this.hasHeader("content-type")) this.setHeader("content-type", "application/json");
+    return this.end(text);
+  }
+  send(value) {
+    if (typeof value === "string") {
+      if (!this.hasHeader("content-type")) this.setHeader("content-type", "text/html; charset=utf-8");
+      return this.end(value);
+    }
+    if (value === undefined) return this.end();
+    if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) {
+      if (!this.hasHeader("content-type")) this.setHeader("content-type", "application/octet-stream");
+      return this.end(value);
+    }
+    return this.json(value);
+  }
+}
+
+const TYPES = {
+  html: "text/html; charset=utf-8", text: "text/plain; charset=utf-8", txt: "text/plain; charset=utf-8",
+  css: "text/css; charset=utf-8", csv: "text/csv; charset=utf-8", md: "text/markdown; charset=utf-8",
+  js: "text/javascript; charset=utf-8", json: "application/json", xml: "application/xml", pdf: "application/pdf",
+  svg: "image/svg+xml", png: "image/png", jpg: "image/jpeg", jpeg: "image/jpeg", gif: "image/gif", webp: "image/webp",
+  bin: "application/octet-stream",
+};
+
+/** Headers that belong to the connection, which is the host's (RFC 9110 section 7.6.1). */
+export const HOP_BY_HOP = new Set([
+  "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
+  "transfer-encoding", "upgrade", "host", "http2-settings",
+]);
+
+// Percent signs of an encoded URL stay as they are.
+function decodeSafely(url) {
+  try { return decodeURI(url); } catch { return url; }
+}
+
+export function checkStatus(status) {
+  const code = Number(status);
+  if (!Number.isInteger(code) || code < 200 || code > 599) {
+    throw new RangeError(`${String(status)} is not a status that ends a request (200 to 599)`);
+  }
+  return code;
+}
+
+/** JSON text of a body; a TypeError says what has none. */
+export function toJson(value) {
+  let text;
+  try {
+    text = JSON.stringify(value);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new TypeError(`the body cannot be written as JSON: ${error.message}`, { cause: error });
+  }
+  if (text === undefined) throw new TypeError(`the body cannot be written as JSON: it is ${typeof value} or its toJSON gives undefined`);
+  return text;
+}
+
+function checkValue(name, value) {
+  if (value === undefined || value === null) throw new TypeError(`the header ${name} is ${value}`);
+  const text = String(value);
+  if (/[\0\r\n]|[^\0-\xff]/.test(text)) throw new TypeError(`the header ${name} has a character that no header can have`);
+  return text;
+}
+
+// Text in an encoding of Node's, or bytes.
+function toBytes(chunk, encoding) {
+  if (typeof chunk === "string") {
+    if (typeof encoding === "string" && !/^utf-?8$/i.test(encoding)) return use("node/buffer.js").Buffer.from(chunk, encoding);
+    return native.utf8Encode(chunk);
+  }
+  if (chunk instanceof Uint8Array) return chunk;
+  if (ArrayBuffer.isView(chunk)) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk);
+  throw new TypeError("a body is text or bytes; use res.json for other values");
+}
+
+/**
+ * One request and its answer: `req`, `res`, `metadata`; `state` with `started`
+ * (the head is sent or cannot change), `ended` (the body is complete), `done`;
+ * `background`, the promises of waitUntil; `parsed`, the body.
+ */
+function makeExchange() {
+  const exchange = {
+    state: { started: false, ended: false, done: false, callback: false, onEnd: null },
+    background: [],
+    parsed: null,
+  };
+  exchange.metadata = makeMetadata();
+  exchange.req = makeRequest(exchange);
+  exchange.res = new ServerResponse(exchange);
+  return exchange;
+}
+
+/** The exchange of the call in progress. */
+export let current = makeExchange();
+let fresh = true;
+
+/** Starts the next one; the first is there already. */
+export function nextExchange() {
+  if (!fresh) current = makeExchange();
+  fresh = false;
+}

@@ -1,0 +1,39 @@
+// What belongs to one call. A fresh instance answers one call only; in worker
+// mode the state is emptied before each.
+
+import { native } from "footpath:native.js";
+import { use, isUsed } from "footpath:lazy.js";
+
+/** Functions that empty state when a call starts. */
+const resets = [];
+let calls = 0;
+
+/** Registers state that one call must not leave to the next. */
+export function perCall(reset) {
+  resets.push(reset);
+}
+
+/** Starts a call; the first one finds everything as it was published. */
+export function startCall() {
+  if (calls++ === 0) return;
+  context = undefined;
+  for (const reset of resets) reset();
+}
+
+let context;
+
+/** What the host knows of this call, or null where no Footpath host is. */
+export function hostContext() {
+  return context === undefined ? (context = native.call()) : context;
+}
+
+/** `http://host:port` of the request, for URLs relative to it. */
+export function requestOrigin() {
+  const [scheme, authority] = native.origin();
+  return scheme + "://" + (authority ?? "localhost");
+}
+
+/** Stores what the script changed in `shared`, if it touched it. */
+export function saveShared() {
+  if (isUsed("answer/shared.js")) use("answer/shared.js").save();
+}

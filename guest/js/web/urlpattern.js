@@ -1,0 +1,3 @@
+// URLPattern, by urlpattern-polyfill.
+
+export { URLPattern } from "footpath:npm/urlpattern-polyfill";
