@@ -150,6 +150,7 @@ impl Dispatcher {
     ) -> Result<Response, ApiError> {
         let limits = self.call_limits(&script.directives);
         let turn = take_turn(script.turns.as_ref(), &limits).await?;
+        let script = &self.exec.ready(script).await;
         let handler = self.exec.handler(script).await;
         let handler = handler.map_err(|problem| ApiError::of_problem(&problem, self.dev))?;
         let context = CallContext {
