@@ -20,6 +20,7 @@ use std::{
     io::{Read, Seek, Write},
     ops::Bound,
     os::unix::fs::DirBuilderExt,
+    panic::AssertUnwindSafe,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -198,7 +199,12 @@ impl Store {
         check_key(key)?;
         let key = key.to_owned();
         let update = move |edit: &mut writer::Edit| {
-            let (change, result) = decide(values::read(edit.tree(), &key)?);
+            let old = values::read(edit.tree(), &key)?;
+            // A mistake of the caller must not look like one of the database.
+            let decided = std::panic::catch_unwind(AssertUnwindSafe(|| decide(old)));
+            let (change, result) = decided.map_err(|_| StoreError::Unavailable {
+                reason: format!("deciding about {key:?} panicked; nothing was written"),
+            })?;
             let operation = match change {
                 Change::Keep => return Ok(result),
                 Change::Put(record) => Operation::Put { key, record },
