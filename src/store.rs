@@ -28,6 +28,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use tokio::sync::broadcast;
 
+mod chunks;
 mod error;
 mod export;
 pub mod files;
@@ -258,7 +259,7 @@ impl Store {
         limit: usize,
         entry: impl Fn(String, sled::IVec) -> T,
     ) -> Result<Page<T>, StoreError> {
-        let prefix_bytes = prefix.as_bytes().max(values::FIRST_RECORD_KEY);
+        let prefix_bytes = prefix.as_bytes().max(chunks::FIRST_RECORD_KEY);
         let start = match cursor {
             Some(cursor) if cursor.as_bytes() >= prefix_bytes => Bound::Excluded(cursor.as_bytes()),
             _ => Bound::Included(prefix_bytes),
