@@ -103,7 +103,10 @@ impl Egress {
         let answered = tokio::select! {
             biased;
             answered = &mut response => answered,
-            connected = tokio::time::timeout(timeouts.connect, captured.wait_for_connection_metadata()) => {
+            connected = tokio::time::timeout(timeouts.connect, async {
+                // What it gives is a read guard, which must not live past this line.
+                captured.wait_for_connection_metadata().await;
+            }) => {
                 connected.map_err(|_| timeout(Phase::Connect, timeouts.connect))?;
                 let answered = tokio::time::timeout(timeouts.first_byte, response).await;
                 answered.map_err(|_| timeout(Phase::FirstByte, timeouts.first_byte))?
