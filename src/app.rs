@@ -1,1 +1,174 @@
-//! The composition root: the only file that names every part.
+//! The composition root: the only file that names every part. `App::build` reads
+//! as the order of dependencies, `run` as the life of the server.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use chrono::Utc;
+use tokio::net::TcpListener;
+
+use crate::api::dispatch::Dispatcher;
+use crate::api::{self, Api};
+use crate::compile::engine::{BUILT_IN, Engine};
+use crate::compile::link::Linker;
+use crate::config::Config;
+
+use crate::egress::{Egress, Policy, Timeouts};
+use crate::exec::Exec;
+use crate::exec::folder::Folder;
+use crate::exec::history::{Author, Origin};
+use crate::exec::publish::Publisher;
+use crate::exec::services::{ExecutionLog, Neighbours, Outside};
+use crate::exec::watcher::FolderWatcher;
+use crate::model::script::ScriptPath;
+use crate::sandbox::services::{CallContext, LogLevel};
+use crate::sandbox::{EngineModules, Sandbox, SandboxConfig};
+use crate::shutdown::{Drained, Shutdown};
+use crate::store::Store;
+
+/// The largest `@memory`, as a multiple of the default.
+const MEMORY_FACTOR_MAX: u64 = 4;
+
+/// A server, bound and ready to run.
+pub struct App {
+    listener: TcpListener,
+    pub address: SocketAddr,
+    api: Api,
+    exec: Arc<Exec>,
+    watcher: FolderWatcher,
+    waiting: Vec<ScriptPath>,
+    drain: Duration,
+}
+
+/// The publisher without a server, for the verbs that need no more.
+pub fn publisher(config: &Config, sandbox: Arc<Sandbox>, engine: Arc<Engine>) -> Publisher {
+    Publisher {
+        folder: Folder::new(config.server.scripts.clone(), config.limits.source_bytes),
+        linker: Linker::new(engine.clone()),
+        engine,
+        sandbox,
+        memory_bytes_default: config.limits.memory_bytes as usize,
+    }
+}
+
+/// The sandbox with the built-in engine.
+pub fn sandbox(config: &Config) -> anyhow::Result<(Arc<Sandbox>, Arc<Engine>)> {
+    let engine = Arc::new(Engine::new(BUILT_IN)?);
+    let modules =
+        EngineModules { shared: &engine.shared, base_image: &engine.base_image, version: &engine.version };
+    let sandbox_config = SandboxConfig {
+        instances_max: instances(config),
+        memory_bytes_max: (config.limits.memory_bytes * MEMORY_FACTOR_MAX) as usize,
+        cache_dir: Some(config.server.data.join("components")),
+    };
+    Ok((Arc::new(Sandbox::new(&sandbox_config, &modules)?), engine))
+}
+
+impl App {
+    /// Opens the store, the sandbox and the folder, and binds the listener.
+    pub async fn build(config: &Config) -> anyhow::Result<Self> {
+        let store = Store::open(&config.server.data)?;
+        let (sandbox, engine) = sandbox(config)?;
+        std::fs::create_dir_all(&config.server.scripts)
+            .with_context(|| format!("cannot create {}", config.server.scripts.display()))?;
+        let listener = TcpListener::bind(config.server.http).await.with_context(|| {
+            format!("cannot listen on {}: choose another address with --http", config.server.http)
+        })?;
+        let address = listener.local_addr()?;
+        let policy = Policy::new(&config.egress.allow, vec![address])?;
+        let outside = Outside {
+            egress: Egress::new(policy, Vec::new())?,
+            timeouts: Timeouts {
+                connect: Duration::from_millis(config.egress.connect_ms),
+                first_byte: Duration::from_millis(config.egress.first_byte_ms),
+            },
+            log: Arc::new(TracingLog),
+            neighbours: std::sync::OnceLock::new(),
+        };
+        let publisher = publisher(config, sandbox.clone(), engine);
+        let versions_max = config.exec.versions_per_script_max as usize;
+        let exec = Arc::new(Exec::new(store, publisher, outside, versions_max));
+        // Watching starts before the first look, so that no change falls between.
+        let watcher = FolderWatcher::new(exec.folder())?;
+        let waiting = exec.open().await?;
+        let dispatcher = Arc::new(Dispatcher {
+            exec: exec.clone(),
+            sandbox,
+            limits: config.limits.clone(),
+            dev: config.server.dev,
+        });
+        let neighbours: Arc<dyn Neighbours> = dispatcher.clone();
+        let _ = exec.outside.neighbours.set(Arc::downgrade(&neighbours));
+        let drain = Duration::from_millis(config.server.drain_ms);
+        Ok(Self { listener, address, api: Api { dispatcher }, exec, watcher, waiting, drain })
+    }
+
+    /// Serves until somebody asks to stop, then drains.
+    pub async fn run(self, stop: Shutdown) {
+        let Self { listener, api, exec, mut watcher, waiting, drain, .. } = self;
+        stop.spawn(until(stop.clone(), publish_waiting(exec.clone(), waiting)));
+        stop.spawn(until(stop.clone(), async move {
+            while let Some(paths) = watcher.next().await {
+                exec.changed(paths).await;
+            }
+        }));
+        stop.spawn(api::listener::serve(listener, api::router(api), stop.clone()));
+        stop.requested().await;
+        if let Drained::Left(tasks) = stop.drain(drain).await {
+            tracing::warn!(tasks, "some requests did not end within {} s", drain.as_secs());
+        }
+    }
+}
+
+/// Work that ends unfinished when the server stops: a start does it again.
+async fn until(stop: Shutdown, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = stop.requested() => {}
+        () = work => {}
+    }
+}
+
+/// Publishes what a start found uncompiled; a request for one of them waits for it.
+async fn publish_waiting(exec: Arc<Exec>, waiting: Vec<ScriptPath>) {
+    let author = Author { origin: Origin::Person, token: None };
+    let started = Utc::now();
+    let count = waiting.len();
+    for path in waiting {
+        match exec.publish(&path, &author).await {
+            Ok(published) => {
+                if let Some(problem) = &published.script.problem {
+                    tracing::warn!(script = %path, "{}", problem.message);
+                }
+            }
+            Err(error) => tracing::warn!(script = %path, %error, "not published"),
+        }
+    }
+    if count > 0 {
+        let took_ms = (Utc::now() - started).num_milliseconds();
+        tracing::info!(count, took_ms, "published what was new");
+    }
+}
+
+/// As many instances as half of the machine's memory holds.
+fn instances(config: &Config) -> u32 {
+    if config.limits.instances > 0 {
+        return config.limits.instances as u32;
+    }
+    let memory_kib = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+        line.split_whitespace().nth(1)?.parse::<u64>().ok()
+    });
+    let half = memory_kib.unwrap_or(4 << 20) * 1024 / 2;
+    (half / config.limits.memory_bytes).clamp(16, 512) as u32
+}
+
+/// Lines of handlers in the program's own log.
+struct TracingLog;
+
+impl ExecutionLog for TracingLog {
+    fn line(&self, call: &CallContext, script: &str, level: LogLevel, message: &str) {
+        tracing::info!(target: "footpath::script", script, execution_id = call.execution_id, ?level, "{message}");
+    }
+}

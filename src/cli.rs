@@ -3,6 +3,8 @@
 use clap::{Parser, Subcommand};
 
 mod engine;
+mod log;
+mod serve;
 
 /// A TypeScript file is an HTTP route.
 #[derive(Parser)]
@@ -14,6 +16,7 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    Serve(serve::Arguments),
     /// Work on the JavaScript engine itself (for `make guest`).
     #[command(hide = true)]
     Engine(engine::Arguments),
@@ -22,6 +25,7 @@ enum Verb {
 /// Runs the verb.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.verb {
+        Verb::Serve(arguments) => serve::run(arguments),
         Verb::Engine(arguments) => engine::run(arguments),
     }
 }

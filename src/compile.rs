@@ -2,8 +2,20 @@
 //! bytes, and running the engine in between is the sandbox's work. It must not
 //! know routes, files or HTTP.
 
+pub mod bundle;
 pub mod capability;
+pub mod capability_scan;
 pub mod core_module;
+mod deep_stack;
+mod diagnostics;
 pub mod engine;
 pub mod image;
+mod imports;
+mod jsx;
 pub mod link;
+mod nesting;
+mod resolve;
+pub mod shape;
+pub mod stack;
+pub mod typescript;
+mod wrap;

@@ -202,6 +202,19 @@ impl Exec {
         Ok(())
     }
 
+    /// The script itself, or the one that publishing it now makes of it: a request
+    /// does not wait for its turn among all that a start has to publish.
+    pub async fn ready(self: &Arc<Self>, script: &Arc<Script>) -> Arc<Script> {
+        if !script.is_waiting() {
+            return script.clone();
+        }
+        let author = Author { origin: Origin::Person, token: None };
+        match self.publish(&script.path, &author).await {
+            Ok(published) => published.script,
+            Err(_) => script.clone(),
+        }
+    }
+
     /// The handler of a script, loaded from the cache on its first call.
     pub async fn handler(self: &Arc<Self>, script: &Arc<Script>) -> Result<Handler, Problem> {
         let Some(program) = &script.program else {

@@ -110,7 +110,7 @@ section! {
         /// Wall-clock time of a request, in milliseconds. A script's own: @timeout.
         wall_clock_ms: u64 = 30_000,
         /// CPU of a request, in fuel units; about 5 seconds. A script's own: @fuel.
-        fuel_units: u64 = 5_000_000_000,
+        fuel_units: u64 = 25_000_000_000,
         /// Memory of an instance, in bytes. A script's own: @memory.
         memory_bytes: u64 = 64 << 20,
         /// Body of a request, in bytes.

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OnceCell, Semaphore};
 
-use super::directives::{Parsed, parse::Warning};
+use super::directives::{Parsed, Warning};
 use crate::compile::capability::Capabilities;
 use crate::model::diagnostic::Diagnostic;
 use crate::model::directives::{Concurrency, Directives};

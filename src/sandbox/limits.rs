@@ -20,7 +20,7 @@ pub struct CallLimits {
 }
 
 /// Fuel that one CPU core burns in a second, measured with a JavaScript loop.
-pub const FUEL_PER_SECOND: u64 = 1_000_000_000;
+pub const FUEL_PER_SECOND: u64 = 5_000_000_000;
 
 /// Fuel between two points where other calls get their turn: about a millisecond.
 pub const FUEL_PER_TURN: u64 = FUEL_PER_SECOND / 1000;
