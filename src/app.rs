@@ -2,6 +2,7 @@
 //! as the order of dependencies, `run` as the life of the server.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,9 +62,13 @@ pub fn sandbox(config: &Config) -> anyhow::Result<(Arc<Sandbox>, Arc<Engine>)> {
     let sandbox_config = SandboxConfig {
         instances_max: instances(config),
         memory_bytes_max: (config.limits.memory_bytes * MEMORY_FACTOR_MAX) as usize,
-        cache_dir: Some(config.server.data.join("components")),
+        cache_dir: Some(cache_dir(config)),
     };
     Ok((Arc::new(Sandbox::new(&sandbox_config, &modules)?), engine))
+}
+
+fn cache_dir(config: &Config) -> PathBuf {
+    config.server.cache.clone().unwrap_or_else(|| config.server.data.join("components"))
 }
 
 impl App {
