@@ -5,6 +5,7 @@
 use crate::{
     load, native,
     prelude::{self, Names},
+    stack,
 };
 use javy::{Config, Runtime};
 use rquickjs::{
@@ -14,11 +15,6 @@ use rquickjs::{
 };
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
-
-/// QuickJS raises a RangeError when this much of the shadow stack is in use. The
-/// stack itself is 1 MiB (`-zstack-size`), so native code below a JavaScript
-/// frame keeps a margin.
-const JS_STACK_BYTES_MAX: usize = 640 * 1024;
 
 /// A request that allocates less than this never pays for a cycle collection,
 /// which would touch, and so copy, every page of the image.
@@ -40,11 +36,11 @@ pub extern "C" fn engine_compile() -> u64 {
 #[unsafe(no_mangle)]
 pub extern "C" fn engine_init() {
     let mut config = Config::default();
-    config
-        .gc_threshold(GC_THRESHOLD_BYTES)
-        .max_stack_size(JS_STACK_BYTES_MAX);
+    config.gc_threshold(GC_THRESHOLD_BYTES);
     let runtime = Runtime::new(config).expect("the build sees this fail");
     native::rejections::track(&runtime);
+    // SAFETY: the context belongs to the runtime, which is alive.
+    stack::limit(runtime.context().with(|ctx| unsafe { rquickjs::qjs::JS_GetRuntime(ctx.as_raw().as_ptr()) }));
     let (inner, context) = (runtime.context().runtime(), runtime.context());
     prelude::evaluate(inner, context, load::take_input()).unwrap_or_else(|error| {
         let thrown = context.with(|ctx| format!("{:?}", ctx.catch()));
@@ -57,15 +53,9 @@ pub extern "C" fn engine_init() {
     }
 }
 
-/// Runs `f` inside the context. The stack limit is measured from here, since the
-/// image may have been taken at another depth.
+/// Runs `f` inside the context.
 pub fn with<R>(f: impl FnOnce(&Ctx<'_>) -> R) -> R {
-    let runtime = runtime();
-    runtime.context().with(|ctx| {
-        // SAFETY: the runtime outlives the call.
-        unsafe { rquickjs::qjs::JS_UpdateStackTop(rquickjs::qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) };
-        f(&ctx)
-    })
+    runtime().context().with(|ctx| f(&ctx))
 }
 
 /// Runs QuickJS jobs (promise reactions) until none is left.
