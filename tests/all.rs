@@ -3,6 +3,8 @@
 //! - `harness`: starts the real program and talks to it; read it first.
 //! - `engine`: the sandbox and the linker of handlers, without a server.
 //! - `routes`: from a URL to a script.
+//! - `shapes`: how a script may be written.
+//! - `values`: what goes into a handler, and what its result means.
 
 #[path = "all/harness.rs"]
 mod harness;
@@ -11,3 +13,7 @@ mod harness;
 mod engine;
 #[path = "all/routes.rs"]
 mod routes;
+#[path = "all/shapes.rs"]
+mod shapes;
+#[path = "all/values.rs"]
+mod values;

@@ -29,6 +29,8 @@ use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// The root token of every server here.
 pub const ROOT_TOKEN: &str = "root-token-of-the-tests";
@@ -240,6 +242,20 @@ impl Server {
             headers: HeaderMap::new(),
             body: Bytes::new(),
         }
+    }
+
+    /// Sends bytes as they are and reads until the server closes the connection.
+    pub async fn raw(&self, bytes: impl AsRef<[u8]>) -> Reply {
+        let exchange = async {
+            let mut stream = TcpStream::connect(self.address()).await.expect("a connection");
+            // The server may answer and close before it has read everything.
+            let _ = stream.write_all(bytes.as_ref()).await;
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer).await;
+            answer
+        };
+        let answer = tokio::time::timeout(PATIENCE, exchange).await.expect("an answer in time");
+        parse_reply(&answer)
     }
 
     /// Sends GET requests until an answer is as it should be.
@@ -455,6 +471,23 @@ impl std::fmt::Debug for Reply {
             String::from_utf8_lossy(body)
         )
     }
+}
+
+/// The head of an answer, and whatever follows it as the body.
+fn parse_reply(bytes: &[u8]) -> Reply {
+    let shown = String::from_utf8_lossy(bytes);
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+    let end = end.unwrap_or_else(|| panic!("not an HTTP answer: {shown:?}"));
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let mut lines = head.split("\r\n");
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+        let name: HeaderName = name.parse().expect("a header name");
+        headers.append(name, HeaderValue::from_str(value.trim()).expect("a header value"));
+    }
+    let body = Bytes::copy_from_slice(&bytes[end + 4..]);
+    Reply { status: status.unwrap_or_else(|| panic!("no status: {shown:?}")), headers, body }
 }
 
 /// A server process that listens, and what it says.
