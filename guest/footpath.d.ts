@@ -247,7 +247,7 @@ interface Console {
 /** Lines go to the execution log. */
 declare const console: Console;
 
-type BufferSource = ArrayBuffer | ArrayBufferView;
+type BufferSource = ArrayBufferLike | ArrayBufferView;
 
 // Timers
 
@@ -259,9 +259,9 @@ interface Timeout {
   close(): this;
   [Symbol.toPrimitive](): number;
 }
-declare function setTimeout<Values extends any[]>(callback: (...values: Values) => void, delay?: number, ...values: Values): Timeout;
-declare function setInterval<Values extends any[]>(callback: (...values: Values) => void, delay?: number, ...values: Values): Timeout;
-declare function setImmediate<Values extends any[]>(callback: (...values: Values) => void, ...values: Values): Timeout;
+declare function setTimeout(callback: (...values: any[]) => void, delay?: number, ...values: any[]): Timeout;
+declare function setInterval(callback: (...values: any[]) => void, delay?: number, ...values: any[]): Timeout;
+declare function setImmediate(callback: (...values: any[]) => void, ...values: any[]): Timeout;
 declare function clearTimeout(timer: Timeout | number | undefined | null): void;
 declare function clearInterval(timer: Timeout | number | undefined | null): void;
 declare function clearImmediate(timer: Timeout | number | undefined | null): void;
