@@ -44,14 +44,17 @@ pub struct App {
 }
 
 /// The publisher without a server, for the verbs that need no more.
-pub fn publisher(config: &Config, sandbox: Arc<Sandbox>, engine: Arc<Engine>) -> Publisher {
-    Publisher {
-        folder: Folder::new(config.server.scripts.clone(), config.limits.source_bytes),
+pub fn publisher(config: &Config, sandbox: Arc<Sandbox>, engine: Arc<Engine>) -> anyhow::Result<Publisher> {
+    let scripts = &config.server.scripts;
+    let folder = Folder::new(scripts, config.limits.source_bytes)
+        .with_context(|| format!("cannot open the scripts folder {}", scripts.display()))?;
+    Ok(Publisher {
+        folder,
         linker: Linker::new(engine.clone()),
         engine,
         sandbox,
         memory_bytes_default: config.limits.memory_bytes as usize,
-    }
+    })
 }
 
 /// The sandbox with the built-in engine.
@@ -92,7 +95,7 @@ impl App {
             log: Arc::new(TracingLog),
             neighbours: std::sync::OnceLock::new(),
         };
-        let publisher = publisher(config, sandbox.clone(), engine);
+        let publisher = publisher(config, sandbox.clone(), engine)?;
         let versions_max = config.exec.versions_per_script_max as usize;
         let exec = Arc::new(Exec::new(store, publisher, outside, versions_max));
         // Watching starts before the first look, so that no change falls between.

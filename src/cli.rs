@@ -2,13 +2,22 @@
 
 use clap::{Parser, Subcommand};
 
+mod check;
+mod compile;
 mod engine;
+mod init;
+mod invoke;
 mod log;
+mod offline;
 mod serve;
+mod state;
 
 /// A TypeScript file is an HTTP route.
+///
+/// Footpath serves a folder of TypeScript files. Each is compiled to a WebAssembly
+/// component and runs in a fresh instance per request, under limits.
 #[derive(Parser)]
-#[command(name = "footpath", version, about)]
+#[command(name = "footpath", version)]
 pub struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -17,6 +26,12 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Serve(serve::Arguments),
+    Init(init::Arguments),
+    Check(check::Arguments),
+    Compile(compile::Arguments),
+    Invoke(invoke::Arguments),
+    Export(state::ExportArguments),
+    Import(state::ImportArguments),
     /// Work on the JavaScript engine itself (for `make guest`).
     #[command(hide = true)]
     Engine(engine::Arguments),
@@ -26,6 +41,12 @@ enum Verb {
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.verb {
         Verb::Serve(arguments) => serve::run(arguments),
+        Verb::Init(arguments) => init::run(&arguments),
+        Verb::Check(arguments) => check::run(&arguments),
+        Verb::Compile(arguments) => compile::run(&arguments),
+        Verb::Invoke(arguments) => invoke::run(&arguments),
+        Verb::Export(arguments) => state::export(&arguments),
+        Verb::Import(arguments) => state::import(&arguments),
         Verb::Engine(arguments) => engine::run(arguments),
     }
 }

@@ -1,8 +1,16 @@
-//! Parse the arguments and run the verb.
+//! Parse the arguments, run the verb, and say in one paragraph why it failed.
+
+use std::process::ExitCode;
 
 use clap::Parser;
 use footpath::cli;
 
-fn main() -> anyhow::Result<()> {
-    cli::run(cli::Cli::parse())
+fn main() -> ExitCode {
+    match cli::run(cli::Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("footpath: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -44,8 +44,9 @@ pub struct Folder {
 }
 
 impl Folder {
-    pub fn new(root: PathBuf, source_bytes_max: u64) -> Self {
-        Self { root, source_bytes_max }
+    /// The folder must exist: changes are reported by its canonical path.
+    pub fn new(root: &Path, source_bytes_max: u64) -> io::Result<Self> {
+        Ok(Self { root: root.canonicalize()?, source_bytes_max })
     }
 
     pub fn root(&self) -> &Path {

@@ -67,10 +67,13 @@ impl State {
         }
     }
 
-    /// The next call of a kept instance. What the last one left open is dropped.
+    /// The next call of a kept instance. The table stays: the instance still holds
+    /// handles of the last call, and drops them as it starts on the next.
     pub fn begin(&mut self, call: CallContext, services: Arc<dyn Services>, limits: &CallLimits) {
+        let table = std::mem::take(&mut self.table);
         let memory_peak_bytes = self.memory.peak_bytes;
         *self = Self::new(call, services, limits);
+        self.table = table;
         self.memory.peak_bytes = memory_peak_bytes;
     }
 

@@ -1,0 +1,71 @@
+//! `footpath init`: a folder to start from, with two scripts and what an editor
+//! needs to check them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+const HELLO: &str = r#"// @description Says hello, to whoever asks.
+const { name = "world" } = metadata.query;
+return { hello: name };
+"#;
+
+const COUNTER: &str = r#"// @description Counts its calls; the number survives a restart.
+export default async function () {
+  const calls = await kv.increment("calls");
+  return { calls };
+}
+"#;
+
+const TSCONFIG: &str = r#"{
+  "compilerOptions": {
+    "target": "ES2023",
+    "lib": ["ES2023"],
+    "module": "ESNext",
+    "moduleResolution": "Bundler",
+    "moduleDetection": "force",
+    "allowImportingTsExtensions": true,
+    "resolveJsonModule": true,
+    "strict": true,
+    "noEmit": true,
+    "types": []
+  },
+  "include": ["scripts", "footpath.d.ts"]
+}
+"#;
+
+/// Make a folder with two example scripts, tsconfig.json and footpath.d.ts.
+#[derive(Args)]
+pub struct Arguments {
+    /// The folder; made if it is missing.
+    #[arg(default_value = ".")]
+    folder: PathBuf,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let files = [
+        ("scripts/1/hello.ts", HELLO),
+        ("scripts/1/counter.ts", COUNTER),
+        ("tsconfig.json", TSCONFIG),
+
+    ];
+    let taken: Vec<&str> =
+        files.iter().map(|(name, _)| *name).filter(|name| arguments.folder.join(name).exists()).collect();
+    if !taken.is_empty() {
+        bail!("{} has {} already; nothing was written", arguments.folder.display(), taken.join(", "));
+    }
+    for (name, text) in files {
+        write(&arguments.folder.join(name), text)?;
+    }
+    let folder = arguments.folder.display();
+    println!("Wrote {folder}/scripts/1/hello.ts and counter.ts. Serve them:\n");
+    println!("    cd {folder} && footpath serve\n    curl http://127.0.0.1:8080/hello");
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(path, text));
+    written.with_context(|| format!("cannot write {}", path.display()))
+}
