@@ -1,7 +1,9 @@
-//! Embeds the JavaScript half of the engine: every file of `js/` as a module
-//! named `footpath:<path>`, and the pinned npm packages it is built on.
+//! Collects the JavaScript half of the engine: every file of `js/` as a module
+//! named `footpath:<path>`, and the pinned npm packages it is built on. For each:
+//! length and bytes of the name, length and bytes of the text; lengths are 32
+//! bits, little endian.
 
-use std::{env, fmt::Write, fs, path::Path};
+use std::{env, fs, path::Path};
 
 /// npm packages (see package.json): module name, file inside `node_modules`.
 const PACKAGES: &[(&str, &str)] = &[
@@ -13,12 +15,13 @@ fn main() {
     let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
     let root = Path::new(&root);
     let mut text = Vec::new();
-    let mut list = String::from("const FILES: &[(&str, usize, usize)] = &[\n");
     let mut entry = |name: &str, file: &Path| {
         println!("cargo:rerun-if-changed={}", file.display());
-        let start = text.len();
-        text.extend(fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display())));
-        writeln!(list, "({name:?}, {start}, {}),", text.len()).expect("writing to a string");
+        let source = fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        for part in [name.as_bytes(), &source] {
+            text.extend((part.len() as u32).to_le_bytes());
+            text.extend(part);
+        }
     };
     for (name, file) in PACKAGES {
         entry(name, &root.join("node_modules").join(file));
@@ -40,8 +43,6 @@ fn main() {
             }
         }
     }
-    writeln!(list, "];\nconst TEXT_BYTES: usize = {};", text.len()).expect("writing to a string");
     let out = env::var("OUT_DIR").expect("cargo sets it");
-    fs::write(Path::new(&out).join("prelude.rs"), list).expect("OUT_DIR is writable");
-    fs::write(Path::new(&out).join("prelude.txt"), text).expect("OUT_DIR is writable");
+    fs::write(Path::new(&out).join("prelude.bin"), text).expect("OUT_DIR is writable");
 }

@@ -1,21 +1,14 @@
-//! TypeScript to JavaScript to image to component. Pure: it turns bytes into
-//! bytes, and running the engine in between is the sandbox's work. It must not
-//! know routes, files or HTTP.
+//! TypeScript to JavaScript to image to component.
 
 pub mod bundle;
-pub mod capability;
-pub mod capability_scan;
-pub mod core_module;
 mod deep_stack;
 mod diagnostics;
-pub mod engine;
-pub mod image;
-mod imports;
+pub mod imports;
 mod jsx;
-pub mod link;
 mod nesting;
 mod resolve;
 pub mod shape;
 pub mod stack;
 pub mod typescript;
+pub mod validate;
 mod wrap;

@@ -11,6 +11,8 @@ pub mod environment;
 pub mod folder;
 pub mod history;
 pub mod live;
+pub mod log;
+pub mod monitor;
 pub mod precondition;
 pub mod publish;
 pub mod routes;

@@ -45,7 +45,7 @@ function prepare(modules) {
   if (["getReader", "pipeTo", "pipeThrough", "textStream", "tee"].some((word) => words.has(word))) use("web/streams.js");
   if (script.spec.shape === "web") use("answer/web.js");
   if (["body", "rawBody", "files"].some((word) => words.has(word))) use("answer/body.js");
-  if (words.has("yield")) use("answer/result.js");
+  use("answer/result.js");
 }
 
 /** Evaluates the script; at the first line of each request when it was deferred. */

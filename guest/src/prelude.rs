@@ -11,7 +11,7 @@ use rquickjs::{
     loader::{ImportAttributes, Loader, Resolver},
     module::Declared,
 };
-use std::cell::{RefCell, UnsafeCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// The module of the prelude that starts everything.
@@ -20,32 +20,28 @@ const MAIN: &str = "footpath:main.js";
 /// DEFLATE's level 1 to 10; compiling happens once.
 const COMPRESSION: u8 = 10;
 
-// `FILES`: module name, start and end in `TEXT`. `TEXT_BYTES`: the length of it.
-include!(concat!(env!("OUT_DIR"), "/prelude.rs"));
+/// The sources, for whoever packs the engine: it gives them to `engine_compile`.
+/// A custom section is no part of the memory, and so of no image.
+#[expect(dead_code, reason = "only the packer reads it")]
+#[unsafe(link_section = "footpath-prelude")]
+static SOURCES: [u8; include_bytes!(concat!(env!("OUT_DIR"), "/prelude.bin")).len()] =
+    *include_bytes!(concat!(env!("OUT_DIR"), "/prelude.bin"));
 
-struct Text(UnsafeCell<[u8; TEXT_BYTES]>);
-// SAFETY: a component instance has one thread.
-unsafe impl Sync for Text {}
-/// Not a constant, so that `evaluate` can wipe it from the image.
-static TEXT: Text = Text(UnsafeCell::new(*include_bytes!(concat!(env!("OUT_DIR"), "/prelude.txt"))));
-
-/// Compiles every file. For each module: length and bytes of its name, length
-/// and bytes of its bytecode in DEFLATE; lengths are 32 bits, little endian.
-pub fn compile() -> Vec<u8> {
+/// Compiles the sources. Names and texts go in as `build.rs` writes them, names
+/// and bytecode, the latter in DEFLATE, come out in the same form.
+pub fn compile(sources: &[u8]) -> Vec<u8> {
     let mut bundle = Vec::new();
-    compile_into(&mut bundle).unwrap_or_else(|error| panic!("the prelude does not compile: {error}"));
+    compile_into(&mut bundle, sources).unwrap_or_else(|error| panic!("the prelude does not compile: {error}"));
     bundle
 }
 
-fn compile_into(bundle: &mut Vec<u8>) -> Result<()> {
+fn compile_into(bundle: &mut Vec<u8>, sources: &[u8]) -> Result<()> {
     let runtime = Runtime::new()?;
     runtime.set_loader(Names, Blank);
     let context = Context::custom::<(intrinsic::Eval, intrinsic::RegExpCompiler)>(&runtime)?;
     context.with(|ctx| {
-        // SAFETY: nothing else refers to the text.
-        let text = unsafe { &*TEXT.0.get() };
-        for (name, start, end) in FILES {
-            let module = Module::declare(ctx.clone(), *name, &text[*start..*end])
+        for (name, text) in entries(sources) {
+            let module = Module::declare(ctx.clone(), name, text)
                 .unwrap_or_else(|_| panic!("{name}: {:?}", ctx.catch()));
             let stripped = WriteOptions { strip_source: true, strip_debug: true, ..WriteOptions::default() };
             let packed = compress_to_vec(&module.write(stripped)?, COMPRESSION);
@@ -61,9 +57,9 @@ fn compile_into(bundle: &mut Vec<u8>) -> Result<()> {
 /// Evaluates a compiled prelude in the context and installs its hooks; once,
 /// when the engine is built. The runtime needs its own loader afterwards.
 pub fn evaluate(runtime: &Runtime, context: &Context, mut bundle: Vec<u8>) -> Result<()> {
-    // SAFETY: nothing else refers to the text.
-    unsafe { (*TEXT.0.get()).fill(0) };
-    unpack(&bundle);
+    for (name, packed) in entries(&bundle) {
+        WAITING.0.borrow_mut().insert(name.to_owned(), packed.into());
+    }
     wipe(&mut bundle);
     runtime.set_loader(Names, Compiled);
     context.with(|ctx| {
@@ -139,19 +135,17 @@ impl Loader for Blank {
     }
 }
 
-/// Takes the parts of what `compile` gave.
-fn unpack(bundle: &[u8]) {
-    let mut at = 0;
-    let mut part = || {
-        let length = bundle.get(at..at + 4)?;
-        let start = at + 4;
-        at = start + u32::from_le_bytes(length.try_into().ok()?) as usize;
-        bundle.get(start..at)
-    };
-    while let (Some(name), Some(bytecode)) = (part(), part()) {
-        let name = String::from_utf8_lossy(name).into_owned();
-        WAITING.0.borrow_mut().insert(name, bytecode.into());
-    }
+/// Names and contents, as `build.rs` and `compile` write them.
+fn entries(mut bytes: &[u8]) -> impl Iterator<Item = (&str, &[u8])> {
+    std::iter::from_fn(move || Some((str::from_utf8(part(&mut bytes)?).ok()?, part(&mut bytes)?)))
+}
+
+/// Takes one length and as many bytes from the front.
+fn part<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    let (part, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    *bytes = rest;
+    Some(part)
 }
 
 /// While the prelude is evaluated, only its own modules can be imported.

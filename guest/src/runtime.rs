@@ -25,11 +25,11 @@ struct Cell(OnceCell<Runtime>);
 unsafe impl Sync for Cell {}
 static RUNTIME: Cell = Cell(OnceCell::new());
 
-/// Compiles the JavaScript half; the host gives it to the `engine_init` of a
-/// fresh instance as its input. Address and length as in `engine_load`.
+/// Compiles the JavaScript half, whose sources are the input; the host gives the
+/// answer to the `engine_init` of a fresh instance as its input. Address and length as in `engine_load`.
 #[unsafe(no_mangle)]
 pub extern "C" fn engine_compile() -> u64 {
-    load::output(prelude::compile())
+    load::output(prelude::compile(&load::take_input()))
 }
 
 /// Called once, when the engine is built; the input is what `engine_compile` gave.

@@ -270,6 +270,18 @@ fn import_memory(imports: &mut ImportSection, pages: u64) {
     );
 }
 
+/// The contents of a custom section.
+pub fn custom_section<'a>(module: &'a [u8], name: &str) -> Result<&'a [u8], ModuleError> {
+    for payload in Parser::new(0).parse_all(module) {
+        if let Payload::CustomSection(section) = payload?
+            && section.name() == name
+        {
+            return Ok(section.data());
+        }
+    }
+    Err(ModuleError::Edit(format!("it has no section {name:?}")))
+}
+
 /// The memory a module defines: its initial size in pages of 64 KiB.
 pub fn memory_pages(module: &[u8]) -> Result<u64, ModuleError> {
     for payload in Parser::new(0).parse_all(module) {

@@ -53,6 +53,11 @@ impl Engine {
     }
 }
 
+/// The JavaScript half's sources in what the linker gives, for `engine_compile`.
+pub fn sources(linked: &[u8]) -> Result<&[u8], ModuleError> {
+    core_module::custom_section(linked, "footpath-prelude")
+}
+
 /// Makes the packed engine from the linker's output and the memory that
 /// `engine_init` left behind: what the C library drags in and nothing uses
 /// becomes stubs, and the evaluated memory becomes the data.

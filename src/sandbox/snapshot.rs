@@ -118,11 +118,11 @@ impl Sandbox {
 
 /// Runs a linked engine's constructors and `engine_init`, and gives its memory:
 /// the step of `make guest` between the linker and `compile::engine::pack`.
-pub fn initialise(linked: &[u8]) -> Result<Vec<u8>, SandboxError> {
-    run_initialise(linked).map_err(SandboxError::Start)
+pub fn initialise(linked: &[u8], sources: &[u8]) -> Result<Vec<u8>, SandboxError> {
+    run_initialise(linked, sources).map_err(SandboxError::Start)
 }
 
-fn run_initialise(linked: &[u8]) -> wasmtime::Result<Vec<u8>> {
+fn run_initialise(linked: &[u8], sources: &[u8]) -> wasmtime::Result<Vec<u8>> {
     let engine = Engine::default();
     let module = Module::new(&engine, linked)?;
     let mut linker = Linker::new(&engine);
@@ -130,6 +130,7 @@ fn run_initialise(linked: &[u8]) -> wasmtime::Result<Vec<u8>> {
     // One instance compiles the JavaScript half and another one, whose memory
     // stays clean of sources and compiler, loads what the first made.
     let mut compiler = Life::begin(&linker, &module)?;
+    compiler.input(sources)?;
     let bytecode = compiler.output("engine_compile")?;
     let mut life = Life::begin(&linker, &module)?;
     let before = life.globals(&module);
