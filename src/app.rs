@@ -2,20 +2,21 @@
 //! as the order of dependencies, `run` as the life of the server.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use chrono::Utc;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use crate::api::dispatch::Dispatcher;
 use crate::api::{self, Api};
 use crate::compile::engine::{BUILT_IN, Engine};
 use crate::compile::link::Linker;
 use crate::config::Config;
-use crate::egress::Egress;
+
+use crate::egress::{Egress, Policy, Timeouts};
 use crate::exec::Exec;
 use crate::exec::folder::Folder;
 use crate::exec::history::{Author, Origin};
@@ -25,6 +26,7 @@ use crate::exec::watcher::FolderWatcher;
 use crate::model::script::ScriptPath;
 use crate::sandbox::services::{CallContext, LogLevel};
 use crate::sandbox::{EngineModules, Sandbox, SandboxConfig};
+use crate::shutdown::{Drained, Shutdown};
 use crate::store::Store;
 
 /// The largest `@memory`, as a multiple of the default.
@@ -60,9 +62,13 @@ pub fn sandbox(config: &Config) -> anyhow::Result<(Arc<Sandbox>, Arc<Engine>)> {
     let sandbox_config = SandboxConfig {
         instances_max: instances(config),
         memory_bytes_max: (config.limits.memory_bytes * MEMORY_FACTOR_MAX) as usize,
-        cache_dir: Some(config.server.data.join("components")),
+        cache_dir: Some(cache_dir(config)),
     };
     Ok((Arc::new(Sandbox::new(&sandbox_config, &modules)?), engine))
+}
+
+fn cache_dir(config: &Config) -> PathBuf {
+    config.server.cache.clone().unwrap_or_else(|| config.server.data.join("components"))
 }
 
 impl App {
@@ -72,8 +78,17 @@ impl App {
         let (sandbox, engine) = sandbox(config)?;
         std::fs::create_dir_all(&config.server.scripts)
             .with_context(|| format!("cannot create {}", config.server.scripts.display()))?;
+        let listener = TcpListener::bind(config.server.http).await.with_context(|| {
+            format!("cannot listen on {}: choose another address with --http", config.server.http)
+        })?;
+        let address = listener.local_addr()?;
+        let policy = Policy::new(&config.egress.allow, vec![address])?;
         let outside = Outside {
-            egress: Arc::new(Egress),
+            egress: Egress::new(policy, Vec::new())?,
+            timeouts: Timeouts {
+                connect: Duration::from_millis(config.egress.connect_ms),
+                first_byte: Duration::from_millis(config.egress.first_byte_ms),
+            },
             log: Arc::new(TracingLog),
             neighbours: std::sync::OnceLock::new(),
         };
@@ -91,33 +106,32 @@ impl App {
         });
         let neighbours: Arc<dyn Neighbours> = dispatcher.clone();
         let _ = exec.outside.neighbours.set(Arc::downgrade(&neighbours));
-        let listener = TcpListener::bind(config.server.http).await.with_context(|| {
-            format!("cannot listen on {}: choose another address with --http", config.server.http)
-        })?;
-        let address = listener.local_addr()?;
         let drain = Duration::from_millis(config.server.drain_ms);
         Ok(Self { listener, address, api: Api { dispatcher }, exec, watcher, waiting, drain })
     }
 
-    /// Serves until `stop`, then drains.
-    pub async fn run(self, stop: CancellationToken) {
+    /// Serves until somebody asks to stop, then drains.
+    pub async fn run(self, stop: Shutdown) {
         let Self { listener, api, exec, mut watcher, waiting, drain, .. } = self;
-        let publishing = tokio::spawn(publish_waiting(exec.clone(), waiting));
-        let watching = tokio::spawn({
-            let exec = exec.clone();
-            async move {
-                while let Some(paths) = watcher.next().await {
-                    exec.changed(paths).await;
-                }
+        stop.spawn(until(stop.clone(), publish_waiting(exec.clone(), waiting)));
+        stop.spawn(until(stop.clone(), async move {
+            while let Some(paths) = watcher.next().await {
+                exec.changed(paths).await;
             }
-        });
-        let serving = tokio::spawn(api::listener::serve(listener, api::router(api), stop.clone()));
-        stop.cancelled().await;
-        watching.abort();
-        publishing.abort();
-        if tokio::time::timeout(drain, serving).await.is_err() {
-            tracing::warn!("some requests did not end within {} s", drain.as_secs());
+        }));
+        stop.spawn(api::listener::serve(listener, api::router(api), stop.clone()));
+        stop.requested().await;
+        if let Drained::Left(tasks) = stop.drain(drain).await {
+            tracing::warn!(tasks, "some requests did not end within {} s", drain.as_secs());
         }
+    }
+}
+
+/// Work that ends unfinished when the server stops: a start does it again.
+async fn until(stop: Shutdown, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = stop.requested() => {}
+        () = work => {}
     }
 }
 

@@ -67,8 +67,8 @@ pub struct Sandbox {
 
 /// Native stack of a call. QuickJS stops at 640 KiB of its own stack; what
 /// Cranelift makes of those frames is larger.
-const WASM_STACK_BYTES_MAX: usize = 2 << 20;
-const ASYNC_STACK_BYTES: usize = 3 << 20;
+pub(crate) const WASM_STACK_BYTES_MAX: usize = 6 << 20;
+const ASYNC_STACK_BYTES: usize = 7 << 20;
 
 /// Memory of a slot that stays resident between calls; the rest is given back.
 const KEEP_RESIDENT_BYTES: usize = 4 << 20;

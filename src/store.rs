@@ -20,6 +20,7 @@ use std::{
     io::{Read, Seek, Write},
     ops::Bound,
     os::unix::fs::DirBuilderExt,
+    panic::AssertUnwindSafe,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -27,6 +28,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use tokio::sync::broadcast;
 
+mod chunks;
 mod error;
 mod export;
 pub mod files;
@@ -198,7 +200,12 @@ impl Store {
         check_key(key)?;
         let key = key.to_owned();
         let update = move |edit: &mut writer::Edit| {
-            let (change, result) = decide(values::read(edit.tree(), &key)?);
+            let old = values::read(edit.tree(), &key)?;
+            // A mistake of the caller must not look like one of the database.
+            let decided = std::panic::catch_unwind(AssertUnwindSafe(|| decide(old)));
+            let (change, result) = decided.map_err(|_| StoreError::Unavailable {
+                reason: format!("deciding about {key:?} panicked; nothing was written"),
+            })?;
             let operation = match change {
                 Change::Keep => return Ok(result),
                 Change::Put(record) => Operation::Put { key, record },
@@ -252,7 +259,7 @@ impl Store {
         limit: usize,
         entry: impl Fn(String, sled::IVec) -> T,
     ) -> Result<Page<T>, StoreError> {
-        let prefix_bytes = prefix.as_bytes().max(values::FIRST_RECORD_KEY);
+        let prefix_bytes = prefix.as_bytes().max(chunks::FIRST_RECORD_KEY);
         let start = match cursor {
             Some(cursor) if cursor.as_bytes() >= prefix_bytes => Bound::Excluded(cursor.as_bytes()),
             _ => Bound::Included(prefix_bytes),

@@ -81,8 +81,8 @@ function isPlain(value) {
 function answerJson(value) {
   const text = toJson(value);
   saveShared();
-  current.state.started = current.state.ended = true;
   native.respond(checkStatus(current.res.statusCode), current.flatHeaders("application/json"), text);
+  current.state.started = current.state.ended = true;
 }
 
 // Everything is sent; what was promised with waitUntil may still run.

@@ -92,7 +92,8 @@ export const kv = {
   async list(options = {}) {
     const { prefix = "", cursor = null, limit = 1000 } = typeof options === "string" ? { prefix: options } : options ?? {};
     if (!Number.isInteger(limit) || limit < 1 || limit > 1000) throw new RangeError("kv.list: limit is 1 to 1000");
-    return call(() => native.kvList(String(prefix), cursor ?? null, limit));
+    const page = call(() => native.kvList(String(prefix), cursor ?? null, limit));
+    return { keys: page.keys, cursor: page.cursor ?? null };
   },
 
   /** Adds a whole number to a number (a missing key is 0) and gives the sum. */

@@ -13,8 +13,9 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+use crate::shutdown::Shutdown;
 
 /// Connections at once; further ones wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 10_000;
@@ -31,13 +32,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until `stop`, then until the last connection has ended. The caller
 /// sets a deadline around it.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, router: Router, stop: Shutdown) {
     let builder = Arc::new(builder());
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let graceful = GracefulShutdown::new();
     loop {
         let (stream, client, permit) = tokio::select! {
-            () = stop.cancelled() => break,
+            () = stop.requested() => break,
             accepted = accept(&listener, &connections) => match accepted {
                 Some(accepted) => accepted,
                 None => continue,

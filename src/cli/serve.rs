@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::app::App;
 use crate::config::{Config, Sources};
-use crate::shutdown;
+use crate::shutdown::Shutdown;
 
 /// Serve a folder of scripts.
 #[derive(Args)]
@@ -34,7 +34,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let app = App::build(&config).await?;
-        let stop = shutdown::on_signals();
+        let stop = Shutdown::new();
+        stop.listen_for_signals()?;
         // These lines are a contract: scripts wait for them. Nothing else goes
         // to standard output.
         println!("listening on http://{}", app.address);

@@ -95,6 +95,8 @@ section! {
         https: Option<SocketAddr> = None,
         /// Folder of the store, the logs and the component cache. One process at a time.
         data: PathBuf = PathBuf::from("data"),
+        /// Folder of compiled components, which several servers may share. Not set: `components` in the data folder.
+        cache: Option<PathBuf> = None,
         /// Folder of the scripts.
         scripts: PathBuf = PathBuf::from("scripts"),
         /// Development mode: answers to callers carry error stacks.

@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 use wasmtime_wasi_http::WasiBody;
 
 use super::shared::Shared;
-use crate::egress::Egress;
+use crate::egress::{Egress, EgressError, Timeouts};
 use crate::model::exec_id::ExecId;
 use crate::sandbox::services::{
     CallContext, KvError, KvPage, Later, LogLevel, OWN_AUTHORITY, OutboundError, OutboundResult, Services,
@@ -40,7 +40,8 @@ pub struct DeploymentState {
 
 /// What scripts of all deployments share.
 pub struct Outside {
-    pub egress: Arc<Egress>,
+    pub egress: Egress,
+    pub timeouts: Timeouts,
     pub log: Arc<dyn ExecutionLog>,
     /// Set once the dispatcher exists; it owns what it calls.
     pub neighbours: OnceLock<Weak<dyn Neighbours>>,
@@ -130,13 +131,24 @@ impl Services for ScriptServices {
             };
             return neighbours.call(self.deployment.exec_id.clone(), call.clone(), request);
         }
-        let egress = self.outside.egress.clone();
+        let (egress, timeouts) = (self.outside.egress.clone(), self.outside.timeouts);
         Box::pin(async move {
-            let response = egress.send(request).await.map_err(|error| OutboundError {
-                code: error.code(),
-                message: error.to_string(),
-            })?;
+            let sent = egress.send(request, timeouts).await;
+            let response = sent.map_err(|error| OutboundError { code: code(&error), message: error.to_string() })?;
             Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
         })
+    }
+}
+
+/// The code that `fetch` shows with its error.
+fn code(error: &EgressError) -> &'static str {
+    match error {
+        EgressError::Refused { .. } => "REFUSED",
+        EgressError::Dns { .. } => "DNS",
+        EgressError::Connect { .. } => "CONNECT",
+        EgressError::Tls { .. } => "TLS",
+        EgressError::Timeout { .. } => "TIMEOUT",
+        EgressError::BadRequest { .. } => "BAD_REQUEST",
+        EgressError::Protocol { .. } => "PROTOCOL",
     }
 }

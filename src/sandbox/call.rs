@@ -15,7 +15,7 @@ use wasmtime_wasi_http::p2::bindings::Proxy;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
 use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
 
-use super::Sandbox;
+use super::{Sandbox, WASM_STACK_BYTES_MAX};
 use super::failure::{Failure, Limit, ScriptError};
 use super::handler::Handler;
 use super::host::State;
@@ -255,7 +255,10 @@ impl Run {
         }
         match error.downcast_ref::<Trap>() {
             Some(Trap::OutOfFuel) => limit(Limit::Fuel, usage.fuel, self.limits.fuel),
-            Some(Trap::StackOverflow) => limit(Limit::Stack, 0, 0),
+            Some(Trap::StackOverflow) => {
+                let max = WASM_STACK_BYTES_MAX as u64;
+                limit(Limit::Stack, max, max)
+            }
             _ if memory.refused => refused_memory(),
             _ => Some(Failure::Trapped(format!("{error:#}"))),
         }

@@ -22,9 +22,10 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Operation, StoreError,
+    chunks::FIRST_RECORD_KEY,
     files::AtomicFile,
     frame::{self, Frame},
-    values::{self, Applier, FIRST_RECORD_KEY},
+    values::{self, Applier},
 };
 
 const MAGIC: &[u8] = b"footpath-export\n";

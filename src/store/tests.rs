@@ -239,6 +239,46 @@ async fn filled() -> (tempfile::TempDir, Store) {
     (dir, store)
 }
 
+#[tokio::test]
+async fn a_job_may_hold_the_last_clone_of_the_store() {
+    let (dir, store) = open();
+    let writing = store.clone();
+    let held = store.clone();
+    let job = tokio::spawn(async move {
+        let keep = move |_| {
+            drop(held);
+            (Change::Put(record(b"1")), ())
+        };
+        writing.update("k", keep).await
+    });
+    drop(store);
+    job.await.unwrap().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.get("k").unwrap().unwrap(), record(b"1"));
+}
+
+#[tokio::test]
+async fn a_panicking_decision_writes_nothing_and_harms_nobody() {
+    let (_dir, store) = open();
+    store.put("k", record(b"1")).await.unwrap();
+    let panicked = store.update::<()>("k", |_| panic!("for the test")).await;
+    assert!(matches!(panicked, Err(StoreError::Unavailable { .. })));
+    assert_eq!(store.get("k").unwrap().unwrap(), record(b"1"));
+    store.put("k", record(b"2")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_panic_of_the_database_stops_writes_not_reads() {
+    let (_dir, store) = open();
+    store.put("k", record(b"1")).await.unwrap();
+    let writer = &store.shared.writer;
+    let panicked = writer.submit::<()>(|_| panic!("for the test")).await;
+    assert!(matches!(panicked, Err(StoreError::Unavailable { .. })));
+    let refused = store.put("k", record(b"2")).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable { .. })));
+    assert_eq!(store.get("k").unwrap().unwrap(), record(b"1"));
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Put(u8, Vec<u8>),

@@ -3,8 +3,7 @@
 //! sled splits a page by the number of its entries, not by their size, and
 //! writes a page over 128 KiB to a file of its own that it never flushes. Small
 //! records keep every page below that: a payload over [`INLINE_BYTES_MAX`] is
-//! cut into chunks under keys that start with a zero byte, which no caller's
-//! key does. A head and its chunks change in one atomic batch.
+//! cut into chunks. A head and its chunks change in one atomic batch.
 
 use std::collections::BTreeMap;
 
@@ -12,16 +11,13 @@ use sled::{Batch, Tree};
 
 use super::{
     Record, StoreError,
+    chunks::{CHUNK_BYTES, Chunks, FIRST_RECORD_KEY},
     record::{HEADER_BYTES, Header, Layout},
 };
 
 /// A page holds up to 26 entries before sled splits it, and 26 of these with
 /// the longest key stay below 128 KiB.
 const INLINE_BYTES_MAX: usize = 2048;
-const CHUNK_BYTES: usize = 4096;
-const CHUNK_PREFIX: u8 = 0;
-/// Everything below this key is a chunk.
-pub(super) const FIRST_RECORD_KEY: &[u8] = &[CHUNK_PREFIX + 1];
 
 /// One change of one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,61 +173,6 @@ impl Applier {
 
 /// What goes to sled in one step: a value, or `None` to remove the key.
 type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
-
-/// Where the chunks of one value are. An id is used for one value only.
-struct Chunks {
-    id: u64,
-    count: u32,
-}
-
-impl Chunks {
-    /// The list has a checksum of its own, so that a damaged head never leads
-    /// to the removal of another value's chunks.
-    fn encode(&self, key: &str) -> [u8; 16] {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&self.id.to_le_bytes());
-        bytes[8..12].copy_from_slice(&self.count.to_le_bytes());
-        let mut hasher = crc32fast::Hasher::new();
-        hasher.update(key.as_bytes());
-        hasher.update(&bytes[..12]);
-        bytes[12..].copy_from_slice(&hasher.finalize().to_le_bytes());
-        bytes
-    }
-
-    fn decode(key: &str, bytes: &[u8]) -> Option<Chunks> {
-        let (id, rest) = bytes.split_first_chunk()?;
-        let chunks = Chunks {
-            id: u64::from_le_bytes(*id),
-            count: u32::from_le_bytes(*rest.first_chunk()?),
-        };
-        (chunks.encode(key) == bytes).then_some(chunks)
-    }
-
-    fn prefix(&self) -> [u8; 9] {
-        let mut prefix = [CHUNK_PREFIX; 9];
-        prefix[1..].copy_from_slice(&self.id.to_be_bytes());
-        prefix
-    }
-
-    fn key(&self, index: u32) -> [u8; 13] {
-        let mut key = [0; 13];
-        key[..9].copy_from_slice(&self.prefix());
-        key[9..].copy_from_slice(&index.to_be_bytes());
-        key
-    }
-
-    fn read(&self, tree: &Tree, key: &str, payload_bytes: usize) -> Result<Vec<u8>, StoreError> {
-        let mut payload = Vec::with_capacity(payload_bytes.min(super::RECORD_BYTES_MAX));
-        for index in 0..self.count {
-            let chunk = tree
-                .get(self.key(index))
-                .map_err(|error| sled_error(key, &error))?
-                .ok_or_else(|| corrupt(key, "a part of it is missing"))?;
-            payload.extend_from_slice(&chunk);
-        }
-        Ok(payload)
-    }
-}
 
 pub(super) fn corrupt(key: &str, reason: &str) -> StoreError {
     StoreError::Corrupt {

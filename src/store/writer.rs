@@ -106,9 +106,12 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.jobs = None;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
+        let Some(thread) = self.thread.take() else {
+            return;
+        };
+        // A job may hold the last clone of the store, and cannot wait for itself.
+        let is_writer = thread.thread().id() == std::thread::current().id();
+        if !is_writer && thread.join().is_err() {
             tracing::error!("the store's writer thread panicked");
         }
     }

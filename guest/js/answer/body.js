@@ -57,7 +57,7 @@ function parseMultipart(parsed, contentType) {
   const { Buffer } = use("node/buffer.js");
   parsed.body = {};
   for (const [name, filename, type, data] of parts) {
-    if (filename === null) setOwn(parsed.body, name, native.utf8Decode(data, false));
+    if (filename === undefined) setOwn(parsed.body, name, native.utf8Decode(data, false));
     else {
       parsed.files.push({
         fieldName: name,

@@ -185,8 +185,8 @@ class ServerResponse {
   #start(status = this.statusCode, flat = this.#flat(null)) {
     if (this.#out === null) {
       saveShared();
-      this.#exchange.state.started = true;
       this.#out = new (use("answer/stream.js").Outgoing)(native.startResponse(checkStatus(status), flat));
+      this.#exchange.state.started = true;
     }
     return this.#out;
   }
@@ -206,8 +206,8 @@ class ServerResponse {
       saveShared();
       const body = chunk === undefined || chunk === null ? null : toBytes(chunk, encoding);
       const flat = this.#flat(null).filter((_, i, all) => all[i - i % 2] !== "content-length");
-      state.started = state.ended = true;
       native.respond(checkStatus(this.statusCode), flat, body);
+      state.started = state.ended = true;
       this.#ended(encoding, callback);
     } else {
       if (chunk !== undefined && chunk !== null) this.#out.write(toBytes(chunk, encoding));

@@ -53,8 +53,8 @@ export function send(value, done, fail) {
 
 function whole(type, body, done) {
   saveShared();
-  current.state.started = current.state.ended = true;
   native.respond(checkStatus(current.res.statusCode), withoutLength(current.flatHeaders(type)), body);
+  current.state.started = current.state.ended = true;
   done();
 }
 
@@ -89,8 +89,8 @@ function sendResponse({ status, headers, body }, done, fail) {
   const bytes = body === null ? null : body.whole();
   if (bytes !== undefined) {
     saveShared();
-    current.state.started = current.state.ended = true;
     native.respond(checkStatus(status), withoutLength(flat), bytes);
+    current.state.started = current.state.ended = true;
     return done();
   }
   streamed(current.stream(status, flat), body.chunks(), done, fail);

@@ -171,7 +171,7 @@ export function parseForm(bytes, contentType) {
     const boundary = /;\s*boundary=(?:"([^"]+)"|([^;\s]+))/i.exec(contentType);
     if (!boundary) throw new TypeError("formData: the Content-Type has no boundary");
     for (const [name, filename, partType, data] of native.multipartParse(bytes, boundary[1] ?? boundary[2])) {
-      if (filename === null) form.append(name, native.utf8Decode(data, false));
+      if (filename === undefined) form.append(name, native.utf8Decode(data, false));
       else form.append(name, new File([data], filename, { type: partType ?? "application/octet-stream" }));
     }
   } else {

@@ -16,6 +16,9 @@ use rquickjs::{
     prelude::Func,
 };
 
+/// The host answers for this name itself, with the routes of the deployment.
+const OWN_AUTHORITY: &str = "self.footpath.internal";
+
 pub fn add(native: &Object<'_>) -> Result<()> {
     native.set("fetch", Func::from(fetch))
 }
@@ -52,7 +55,8 @@ fn fetch<'js>(
     let invalid = |what: &str| Exception::throw_type(&ctx, &format!("fetch: {what} is not valid"));
     request.set_method(&method_of(&method)).map_err(|()| invalid("the method"))?;
     request.set_scheme(Some(&scheme)).map_err(|()| invalid("the scheme"))?;
-    request.set_authority(authority.as_deref()).map_err(|()| invalid("the host"))?;
+    let authority = authority.as_deref().unwrap_or(OWN_AUTHORITY);
+    request.set_authority(Some(authority)).map_err(|()| invalid("the host"))?;
     request.set_path_with_query(Some(&path)).map_err(|()| invalid("the path"))?;
     let body = request.body().map_err(|()| invalid("the body"))?;
     let future = outgoing_handler::handle(request, None).map_err(|error| throw(&ctx, &error))?;

@@ -7,7 +7,7 @@ pub fn add(native: &Object<'_>) -> Result<()> {
     native.set("multipartParse", Func::from(parse))
 }
 
-/// `[name, filename or null, type or null, bytes]` for each part, in order. A
+/// `[name, filename or undefined, type or undefined, bytes]` for each part, in order. A
 /// TypeError when the body is not whole.
 fn parse<'js>(ctx: Ctx<'js>, body: TypedArray<'js, u8>, boundary: String) -> Result<Array<'js>> {
     let list = Array::new(ctx.clone())?;

@@ -63,7 +63,7 @@ impl NativeUrl {
         let url = &self.url;
         match part.as_str() {
             "href" => quirks::href(url).to_owned(),
-            "origin" => quirks::origin(url),
+            "origin" => origin(url),
             "protocol" => quirks::protocol(url).to_owned(),
             "username" => quirks::username(url).to_owned(),
             "password" => quirks::password(url).to_owned(),
@@ -103,6 +103,14 @@ impl NativeUrl {
         let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
         vec![url.scheme().to_owned(), quirks::host(url).to_owned(), path.to_owned()]
     }
+}
+
+/// The origin of a blob URL is that of the URL in it, but only over HTTP.
+fn origin(url: &Url) -> String {
+    if url.scheme() == "blob" && !matches!(Url::parse(url.path()), Ok(inner) if inner.scheme().starts_with("http")) {
+        return "null".to_owned();
+    }
+    quirks::origin(url)
 }
 
 fn form_parse<'js>(ctx: Ctx<'js>, text: Text) -> Result<Array<'js>> {

@@ -52,14 +52,21 @@ export class Body {
 
   constructor(source) { this.#source = source; }
 
+  /** What `message.body` is; already cancelled when the body was used otherwise. */
   get stream() {
+    const isNew = this.#stream === null;
+    const stream = this.#open();
+    if (isNew && this.#used && !stream.locked) stream.cancel();
+    return stream;
+  }
+
+  #open() {
     if (this.#stream === null) {
       const { ReadableStream } = use("web/streams.js");
       const source = this.#source;
       if (source instanceof ReadableStream) this.#stream = source;
       else if (source instanceof Incoming) this.#stream = incomingStream(source);
       else this.#stream = wholeStream(typeof source === "string" ? native.utf8Encode(source) : source);
-      if (this.#used) this.#stream.cancel();
     }
     return this.#stream;
   }
@@ -106,7 +113,7 @@ export class Body {
       }
       return;
     }
-    const reader = this.stream.getReader();
+    const reader = this.#open().getReader();
     let finished = false;
     try {
       for (;;) {

@@ -1,0 +1,57 @@
+// kv: durable values. It uses keys that start with "check:".
+import { suite } from "./_lib/check.ts";
+
+declare const kv: any;
+
+export default async function (req, res) {
+  const t = suite();
+  for (const key of (await kv.list({ prefix: "check:" })).keys) await kv.delete(key);
+  await t.group("round trips", async () => {
+    const values = ["text", "", "€\u0000", 5, -7, 0, 1.5, true, false, null, { a: [1, { b: null }] }, [], new Uint8Array([0, 255]), 2n ** 60n, "12", "s"];
+    for (const value of values) {
+      await kv.set("check:value", value);
+      t.equal(`value ${String(value)}`, await kv.get("check:value"), value);
+    }
+    t.equal("missing", await kv.get("check:none"), undefined);
+    t.equal("delete", [await kv.delete("check:value"), await kv.delete("check:value"), await kv.get("check:value")], [true, false, undefined]);
+  });
+  await t.group("increment", async () => {
+    t.equal("from nothing", await kv.increment("check:n"), 1);
+    t.equal("by", await kv.increment("check:n", 41), 42);
+    t.equal("down", await kv.increment("check:n", -50), -8);
+    await kv.set("check:n", 100);
+    t.equal("after set", await kv.increment("check:n"), 101);
+    t.equal("read", await kv.get("check:n"), 101);
+    await kv.set("check:n", "text");
+    await t.rejects("text", () => kv.increment("check:n"), "NotANumber");
+    await t.rejects("fraction", () => kv.increment("check:m", 0.5), "TypeError");
+  });
+  await t.group("compareAndSet", async () => {
+    t.equal("create", await kv.compareAndSet("check:c", undefined, { v: 1 }), true);
+    t.equal("create again", await kv.compareAndSet("check:c", undefined, { v: 2 }), false);
+    t.equal("change", await kv.compareAndSet("check:c", { v: 1 }, "two"), true);
+    t.equal("stale", await kv.compareAndSet("check:c", { v: 1 }, "three"), false);
+    t.equal("value", await kv.get("check:c"), "two");
+    t.equal("delete", await kv.compareAndSet("check:c", "two", undefined), true);
+    t.equal("gone", await kv.get("check:c"), undefined);
+  });
+  await t.group("list", async () => {
+    for (const name of ["a", "b", "c"]) await kv.set(`check:list:${name}`, name);
+    const first = await kv.list({ prefix: "check:list:", limit: 2 });
+    t.equal("first page", first.keys, ["check:list:a", "check:list:b"]);
+    const second = await kv.list({ prefix: "check:list:", limit: 2, cursor: first.cursor });
+    t.equal("second page", [second.keys, second.cursor], [["check:list:c"], null]);
+    await t.rejects("limit", () => kv.list({ limit: 0 }), "RangeError");
+  });
+  await t.group("refused", async () => {
+    await t.rejects("undefined", () => kv.set("check:x", undefined), "TypeError");
+    await t.rejects("function", () => kv.set("check:x", () => {}), "TypeError");
+    await t.rejects("NaN", () => kv.set("check:x", NaN), "TypeError");
+    await t.rejects("empty key", () => kv.get(""), "TypeError");
+    await t.rejects("number as key", () => kv.get(5), "TypeError");
+    const cycle: any = {};
+    cycle.self = cycle;
+    await t.rejects("cycle", () => kv.set("check:x", cycle), "TypeError");
+  });
+  return t.result();
+}

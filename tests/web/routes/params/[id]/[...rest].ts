@@ -1,0 +1,3 @@
+// Route parameters.
+
+export default (req, res, metadata) => ({ parameters: metadata.parameters, query: metadata.query });

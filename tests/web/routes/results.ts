@@ -1,0 +1,71 @@
+// One result for each `?case=`; `results.ts` asks for all of them.
+
+declare const Buffer: any;
+
+const cases: Record<string, (res: any) => unknown> = {
+  object: () => ({ a: 1, nested: [true, null] }),
+  array: () => [1, 2],
+  number: () => 42,
+  zero: () => 0,
+  boolean: () => false,
+  null: () => null,
+  undefined: () => undefined,
+  string: () => "text é",
+  empty: () => "",
+  bytes: () => new Uint8Array([1, 2, 255]),
+  buffer: () => Buffer.from("buf"),
+  arraybuffer: () => new Uint8Array([7]).buffer,
+  date: () => new Date(0),
+  instance: () => new (class Own { x = 1; })(),
+  toJSON: () => ({ toJSON: () => ({ own: true }) }),
+  status: (res) => { res.status(201); return { made: true }; },
+  typed: (res) => { res.type("html"); return "<p>"; },
+  typedJson: (res) => { res.setHeader("Content-Type", "application/problem+json"); return { title: "x" }; },
+  header: (res) => { res.setHeader("X-Own", "1"); return {}; },
+  statusUndefined: (res) => { res.status(202); },
+  response: () => new Response("made", { status: 203, headers: { "x-own": "1" } }),
+  responseJson: () => Response.json({ a: 1 }),
+  responseStream: () => new Response(ReadableStream.from([new TextEncoder().encode("a"), new TextEncoder().encode("b")])),
+  responseNull: () => new Response(null, { status: 204 }),
+  responseAndHeaders: (res) => { res.setHeader("x-more", "2"); res.setHeader("x-own", "lost"); return new Response("r", { headers: { "x-own": "1" } }); },
+  responseError: () => Response.error(),
+  redirect: () => Response.redirect("/elsewhere", 303),
+  fetched: (res) => fetch(res.upstream + "?do=status&code=418"),
+  fetchedStream: (res) => fetch(res.upstream + "?do=stream"),
+  blob: () => new Blob(["b"], { type: "a/b" }),
+  params: () => new URLSearchParams({ a: "1" }),
+  stream: () => ReadableStream.from(["s1", new TextEncoder().encode("s2")]),
+  generator: async function* () { yield "g1"; await null; yield "g2"; },
+  textStream: () => ({ textStream: (async function* () { yield "t1"; yield "t2"; })() }),
+  events: (res) => { res.type("text/event-stream"); return (async function* () { yield "data: 1\n\n"; })(); },
+  error: () => new RangeError("returned"),
+  throws: () => { throw new TypeError("thrown"); },
+  throwsText: () => { throw "only text"; },
+  rejects: async () => { throw new Error("outer", { cause: new Error("inner") }); },
+  bigint: () => 5n,
+  symbol: () => Symbol("s"),
+  function: () => () => {},
+  cycle: () => { const a: any = {}; a.a = a; return a; },
+  nestedBigint: () => ({ a: 5n }),
+  ended: (res) => { res.status(201).end("by end"); return { ignored: true }; },
+  json: (res) => { res.json({ by: "json" }); },
+  send: (res) => { res.send("<b>"); },
+  sendStatus: (res) => { res.sendStatus(404); },
+  callback: (res) => { setTimeout(() => res.end("later"), 5); },
+  written: async (res) => { res.writeHead(200, { "content-type": "text/x" }); res.write("w1"); await new Promise((done) => setTimeout(done, 2)); res.write(new Uint8Array([0x77, 0x32])); res.end("w3"); },
+  writtenNotEnded: async (res) => { res.write("open"); },
+  manyHeaders: (res) => { res.set({ "x-a": 1, "x-b": ["2", "3"] }).append("x-a", "4"); res.removeHeader("x-gone"); return {}; },
+  badStatus: (res) => { res.statusCode = 99; return {}; },
+  headersAfter: (res) => { res.end("x"); res.setHeader("a", "b"); },
+  failsInStream: async function* () { yield "before"; throw new Error("in the stream"); },
+  badPart: async function* () { yield { no: "text" }; },
+  surrogate: () => "lone \ud800",
+  length: (res) => { res.setHeader("content-length", "999"); return "abc"; },
+};
+
+export default function (req, res, metadata) {
+  res.upstream = metadata.path.replace(/[^/]*$/, "upstream");
+  const chosen = cases[metadata.query.case];
+  if (!chosen) throw new Error("unknown case");
+  return chosen(res);
+}

@@ -1,0 +1,101 @@
+// URL and URLSearchParams (URL Standard). The full urltestdata.json runs elsewhere.
+import { suite } from "./_lib/check.ts";
+
+export default async function (req, res) {
+  const t = suite();
+  await t.group("parts", () => {
+    const url = new URL("https://user:pa%20ss@example.com:8443/a/b?x=1&y=2#frag");
+    t.equal("href", url.href, "https://user:pa%20ss@example.com:8443/a/b?x=1&y=2#frag");
+    t.equal("origin", url.origin, "https://example.com:8443");
+    t.equal("protocol", url.protocol, "https:");
+    t.equal("username", url.username, "user");
+    t.equal("password", url.password, "pa%20ss");
+    t.equal("host", url.host, "example.com:8443");
+    t.equal("hostname", url.hostname, "example.com");
+    t.equal("port", url.port, "8443");
+    t.equal("pathname", url.pathname, "/a/b");
+    t.equal("search", url.search, "?x=1&y=2");
+    t.equal("hash", url.hash, "#frag");
+    t.equal("toString", String(url), url.href);
+    t.equal("toJSON", JSON.stringify({ url }), `{"url":"${url.href}"}`);
+    t.equal("toStringTag", Object.prototype.toString.call(url), "[object URL]");
+  });
+  await t.group("parsing", () => {
+    t.equal("relative", new URL("../c?q", "http://h/a/b/d").href, "http://h/a/c?q");
+    t.equal("base as URL", new URL("x", new URL("http://h/a/")).href, "http://h/a/x");
+    t.equal("default port", new URL("http://h:80/").port, "");
+    t.equal("IDNA", new URL("http://bücher.example/ä").href, "http://xn--bcher-kva.example/%C3%A4");
+    t.equal("IPv4", new URL("http://0x7f.1/").hostname, "127.0.0.1");
+    t.equal("IPv6", new URL("http://[::0:1]/").host, "[::1]");
+    t.equal("opaque", new URL("mailto:a@b").pathname, "a@b");
+    t.equal("lone surrogate", new URL("http://h/\ud800").pathname, "/%EF%BF%BD");
+    t.throws("no scheme", () => new URL("nope"), "TypeError");
+    t.throws("no argument", () => new (URL as any)(), "TypeError");
+    t.throws("bad host", () => new URL("http://a b/"), "TypeError");
+    t.equal("canParse", [URL.canParse("http://x"), URL.canParse("x"), URL.canParse("x", "http://y")], [true, false, true]);
+    t.equal("parse", [URL.parse("x"), URL.parse("x", "http://y")?.href], [null, "http://y/x"]);
+  });
+  await t.group("setters", () => {
+    const url = new URL("http://a/");
+    url.protocol = "https";
+    url.hostname = "b.example";
+    url.port = "99";
+    url.pathname = "p q";
+    url.search = "k=v w";
+    url.hash = "h";
+    url.username = "u@";
+    url.password = "p:";
+    t.equal("all", url.href, "https://u%40:p%3A@b.example:99/p%20q?k=v%20w#h");
+    url.port = "";
+    url.search = "";
+    url.hash = "";
+    t.equal("emptied", url.href, "https://u%40:p%3A@b.example/p%20q");
+    url.port = "x";
+    t.equal("ignored", url.port, "");
+    t.throws("href", () => { url.href = "nope"; }, "TypeError");
+    url.href = "http://z/?a=1";
+    t.equal("href", [url.host, url.searchParams.get("a")], ["z", "1"]);
+  });
+  await t.group("searchParams follow", () => {
+    const url = new URL("http://h/?a=1&b=2");
+    const params = url.searchParams;
+    t.ok("same object", params === url.searchParams);
+    params.append("c", "3 &");
+    t.equal("append", url.search, "?a=1&b=2&c=3+%26");
+    params.delete("a");
+    params.delete("b");
+    params.delete("c");
+    t.equal("emptied", url.href, "http://h/");
+    url.search = "?z=9";
+    t.equal("from search", [...params], [["z", "9"]]);
+    params.set("z", "é");
+    t.equal("set", url.href, "http://h/?z=%C3%A9");
+  });
+  await t.group("URLSearchParams", () => {
+    const params = new URLSearchParams("?a=1&a=2&b=%20+&c");
+    t.equal("getAll", params.getAll("a"), ["1", "2"]);
+    t.equal("get", [params.get("b"), params.get("c"), params.get("d")], ["  ", "", null]);
+    t.equal("has", [params.has("a"), params.has("a", "2"), params.has("a", "3"), params.has("x")], [true, true, false, false]);
+    t.equal("size", params.size, 4);
+    params.set("a", "9");
+    t.equal("set", params.toString(), "a=9&b=++&c=");
+    params.append("a", "1");
+    params.delete("a", "9");
+    t.equal("delete with value", params.toString(), "b=++&c=&a=1");
+    params.sort();
+    t.equal("sort", [...params.keys()], ["a", "b", "c"]);
+    t.equal("values", [...params.values()], ["1", "  ", ""]);
+    const seen = [];
+    params.forEach((value, name) => seen.push(name + value));
+    t.equal("forEach", seen, ["a1", "b  ", "c"]);
+    t.equal("record", new URLSearchParams({ x: "1", y: 2 } as any).toString(), "x=1&y=2");
+    t.equal("pairs", new URLSearchParams([["x", "1"], ["x", "2"]]).toString(), "x=1&x=2");
+    t.equal("copy", new URLSearchParams(params).toString(), params.toString());
+    t.equal("encoding", new URLSearchParams([["a b", "~*-._!'()"]]).toString(), "a+b=%7E*-._%21%27%28%29");
+    t.equal("lone surrogate", new URLSearchParams([["a", "\ud800"]]).get("a"), "\ufffd");
+    t.throws("bad pair", () => new URLSearchParams([["x"]] as any), "TypeError");
+    t.throws("append with one", () => (params as any).append("x"), "TypeError");
+    t.equal("iterates live", (() => { const p = new URLSearchParams("a=1"); const names = []; for (const [n] of p) { names.push(n); if (names.length < 3) p.append("b", "2"); } return names; })(), ["a", "b", "b"]);
+  });
+  return t.result();
+}
