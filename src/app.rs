@@ -19,11 +19,10 @@ use crate::config::Config;
 use crate::egress::{Egress, Policy, Timeouts};
 use crate::exec::Exec;
 use crate::exec::folder::Folder;
-use crate::exec::history::{Author, Origin};
 use crate::exec::publish::Publisher;
+use crate::exec::script::Script;
 use crate::exec::services::{ExecutionLog, Neighbours, Outside};
 use crate::exec::watcher::FolderWatcher;
-use crate::model::script::ScriptPath;
 use crate::sandbox::services::{CallContext, LogLevel};
 use crate::sandbox::{EngineModules, Sandbox, SandboxConfig};
 use crate::shutdown::{Drained, Shutdown};
@@ -39,7 +38,7 @@ pub struct App {
     api: Api,
     exec: Arc<Exec>,
     watcher: FolderWatcher,
-    waiting: Vec<ScriptPath>,
+    waiting: Vec<Arc<Script>>,
     drain: Duration,
 }
 
@@ -150,14 +149,14 @@ fn report_conflicts(exec: &Exec) {
 }
 
 /// Publishes what a start found uncompiled; a request for one of them waits for it.
-async fn publish_waiting(exec: Arc<Exec>, waiting: Vec<ScriptPath>) {
-    let author = Author { origin: Origin::Person, token: None };
+async fn publish_waiting(exec: Arc<Exec>, waiting: Vec<Arc<Script>>) {
     let started = Utc::now();
     let count = waiting.len();
-    for path in waiting {
-        match exec.publish(&path, &author).await {
+    for script in waiting {
+        let path = &script.path;
+        match exec.publish_first(&script).await {
             Ok(published) => {
-                if let Some(problem) = &published.script.problem {
+                if let Some(problem) = &published.problem {
                     tracing::warn!(script = %path, "{}", problem.message);
                 }
             }
