@@ -287,11 +287,10 @@ impl Exec {
 
     /// The text that answers, which is not the file's while that does not compile.
     pub fn source_of(&self, script: &Script) -> Result<String, ExecError> {
-        if let Some(program) = script.program.as_ref().filter(|_| script.problem.is_some()) {
-            if let Some(source) = self.history.source(&script.path, &program.manifest.source_hash)? {
+        if let Some(program) = script.program.as_ref().filter(|_| script.problem.is_some())
+            && let Some(source) = self.history.source(&script.path, &program.manifest.source_hash)? {
                 return Ok(source);
             }
-        }
         Ok(self.folder().read(&script.path)?)
     }
 

@@ -343,11 +343,10 @@ pub fn custom_section<'a>(module: &'a [u8], name: &str) -> Result<&'a [u8], Modu
 /// The memory a module defines: its initial size in pages of 64 KiB.
 pub fn memory_pages(module: &[u8]) -> Result<u64, ModuleError> {
     for payload in Parser::new(0).parse_all(module) {
-        if let Payload::MemorySection(section) = payload? {
-            for memory in section {
+        if let Payload::MemorySection(section) = payload?
+            && let Some(memory) = section.into_iter().next() {
                 return Ok(memory?.initial);
             }
-        }
     }
     Err(ModuleError::Edit("it defines no memory".to_owned()))
 }

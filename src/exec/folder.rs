@@ -148,11 +148,10 @@ impl Folder {
                 let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
                 if kind.is_dir() && !name.starts_with('.') && name != "node_modules" && depth < DEPTH_MAX {
                     folders.push((entry.path(), path, depth + 1));
-                } else if kind.is_file() && found.len() < FILES_MAX && !name.starts_with('.') {
-                    if let Ok(metadata) = entry.metadata() {
+                } else if kind.is_file() && found.len() < FILES_MAX && !name.starts_with('.')
+                    && let Ok(metadata) = entry.metadata() {
                         found.insert(path, metadata);
                     }
-                }
             }
         }
         found

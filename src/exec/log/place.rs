@@ -48,7 +48,7 @@ impl Place {
             }
             self.start_again_if_cut()?;
             let Some(newer) = self.newer_file()? else {
-                return Ok(self.read_file()?);
+                return self.read_file();
             };
             // The writer had left the file before it made the newer one, so that
             // its end is final now.
