@@ -41,32 +41,34 @@ pub fn identity(file: &File) -> io::Result<(u64, u64)> {
     Ok((about.dev(), about.ino()))
 }
 
-/// Opens all files of a log, newest first, each once. A rotation meanwhile
-/// shows a file under two names, and gives the oldest one the next number.
+/// Opens all files of a log, newest first, each once.
+///
+/// Rotations meanwhile only raise numbers, so that trying every number upwards
+/// from 0 meets a file twice at times, but misses none. Names from a listing do
+/// not do: files that are being renamed may be absent from it.
 pub fn open_all(dir: &Path, kind: LogKind) -> Result<Vec<(LogFileName, File)>, LogError> {
     let folder = dir.join(kind.name());
-    let mut names =
-        LogFileName::existing(dir, kind).map_err(|error| LogError::of(&folder, error))?;
-    let next = names.last().map(|last| LogFileName {
-        rotation: last.rotation.saturating_add(1),
-        ..*last
-    });
-    names.extend(next);
-    let mut seen = Vec::new();
-    let mut files = Vec::new();
-    for name in names {
+    let names = LogFileName::existing(dir, kind).map_err(|error| LogError::of(&folder, error))?;
+    let mut last = names.last().map_or(0, |name| name.rotation);
+    let mut files: Vec<((u64, u64), LogFileName, File)> = Vec::new();
+    let mut rotation = 0;
+    // Between two renamings one number is free, and its file is at the next.
+    while rotation <= last + 2 {
+        let name = LogFileName { kind, rotation };
+        rotation += 1;
         let file = match open(dir, name) {
             Ok(file) => file,
-            Err(LogError::NotFound) => continue,
+            Err(LogError::NotFound | LogError::Outside) => continue,
             Err(error) => return Err(error),
         };
+        last = last.max(name.rotation);
         let identity = identity(&file).map_err(|error| LogError::of(&name.path(dir), error))?;
-        if !seen.contains(&identity) {
-            seen.push(identity);
-            files.push((name, file));
-        }
+        // Only where it is met last it stands between its neighbours.
+        files.retain(|(known, _, _)| *known != identity);
+        files.push((identity, name, file));
     }
-    Ok(files)
+    let named = |(_, name, file)| (name, file);
+    Ok(files.into_iter().map(named).collect())
 }
 
 /// The lines of a file up to where it ended when reading began.
