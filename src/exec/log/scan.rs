@@ -19,15 +19,19 @@ pub const LINE_BYTES_MAX: u64 = 16 << 20;
 /// All lines of one answer. What is over it is left out.
 pub const ANSWER_BYTES_MAX: usize = 16 << 20;
 
-/// Opens a log file for reading, unless it is a symbolic link.
+/// Opens a log file for reading. A symbolic link is refused, and what is no
+/// plain file is not there.
 pub fn open(dir: &Path, name: LogFileName) -> Result<File, LogError> {
     let path = name.path(dir);
-    let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).expect("open flags are an int");
+    // Without NONBLOCK, opening a named pipe would wait for a writer.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    let flags = i32::try_from(flags).expect("open flags are an int");
     let file = OpenOptions::new()
         .read(true)
-        .custom_flags(no_follow)
+        .custom_flags(flags)
         .open(&path);
     match file {
+        Ok(file) if file.metadata().is_ok_and(|about| !about.is_file()) => Err(LogError::NotFound),
         Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
             Err(LogError::Outside)
         }
@@ -214,13 +218,17 @@ mod tests {
     }
 
     #[test]
-    fn links_are_not_followed() {
+    fn only_plain_files_are_opened() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("access")).unwrap();
         let name = LogFileName::parse("access/access.log").unwrap();
         assert!(matches!(open(dir.path(), name), Err(LogError::NotFound)));
         std::os::unix::fs::symlink("/etc/passwd", name.path(dir.path())).unwrap();
         assert!(matches!(open(dir.path(), name), Err(LogError::Outside)));
+        fs::remove_file(name.path(dir.path())).unwrap();
+        fs::create_dir(name.path(dir.path())).unwrap();
+        assert!(matches!(open(dir.path(), name), Err(LogError::NotFound)));
+        assert_eq!(open_all(dir.path(), name.kind).unwrap().len(), 0);
     }
 
     #[test]
