@@ -101,6 +101,7 @@ impl App {
         // Watching starts before the first look, so that no change falls between.
         let watcher = FolderWatcher::new(exec.folder())?;
         let waiting = exec.open().await?;
+        report_conflicts(&exec);
         let dispatcher = Arc::new(Dispatcher {
             exec: exec.clone(),
             sandbox,
@@ -135,6 +136,16 @@ async fn until(stop: Shutdown, work: impl Future<Output = ()>) {
     tokio::select! {
         () = stop.requested() => {}
         () = work => {}
+    }
+}
+
+/// Files that contradict each other are told at once: some of them do not answer.
+fn report_conflicts(exec: &Exec) {
+    for (exec_id, deployment) in exec.live.all().iter() {
+        for conflict in deployment.routes.conflicts() {
+            let files = conflict.files.join(", ");
+            tracing::warn!(deployment = %exec_id, route = conflict.route, files, "{}", conflict.reason);
+        }
     }
 }
 

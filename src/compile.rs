@@ -1,10 +1,18 @@
-//! TypeScript to JavaScript to image to component.
+//! TypeScript to JavaScript to image to component. Pure: it turns bytes into
+//! bytes, and running the engine in between is the sandbox's work. It must not
+//! know routes, files or HTTP.
 
 pub mod bundle;
+pub mod capability;
+pub mod capability_scan;
+pub mod core_module;
 mod deep_stack;
 mod diagnostics;
+pub mod engine;
+pub mod image;
 pub mod imports;
 mod jsx;
+pub mod link;
 mod nesting;
 mod resolve;
 pub mod shape;

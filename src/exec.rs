@@ -51,7 +51,7 @@ pub struct Exec {
     pub outside: Arc<Outside>,
     store: Store,
     states: Mutex<HashMap<ExecId, Arc<DeploymentState>>>,
-    /// Held from saving to swapping.
+    /// Held from writing a file to swapping it in.
     changing: tokio::sync::Mutex<()>,
     publishing: Semaphore,
 }
@@ -73,8 +73,19 @@ pub enum ExecError {
 pub struct Published {
     pub script: Arc<Script>,
     /// Scripts that import it and were published again.
-    pub republished: Vec<ScriptPath>,
+    pub republished: Vec<Arc<Script>>,
 }
+
+/// A text that was compiled and is not live yet.
+pub struct Prepared {
+    pub script: Script,
+    pub source: String,
+    /// None for a page, which needs no compiling.
+    pub built: Option<Result<Program, Problem>>,
+}
+
+/// Held from writing a file to swapping it in.
+pub type Changing<'a> = tokio::sync::MutexGuard<'a, ()>;
 
 impl Exec {
     pub fn new(store: Store, publisher: Publisher, outside: Outside, versions_max: usize) -> Self {
@@ -142,38 +153,56 @@ impl Exec {
     /// then does the same for the scripts that import it. A text that does not
     /// compile leaves the old version up and says why.
     pub async fn publish(self: &Arc<Self>, path: &ScriptPath, author: &Author) -> Result<Published, ExecError> {
-        let source = self.folder().read(path)?;
-        let script = self.publish_text(path, source, author).await?;
-        let mut republished = Vec::new();
-        for user in self.users_of(path) {
-            let Ok(source) = self.folder().read(&user) else { continue };
-            // What a broken import breaks is shown with the scripts it breaks.
-            let _ = self.publish_text(&user, source, author).await;
-            republished.push(user);
-        }
+        let script = self.publish_file(path, author).await?;
+        let republished = self.republish_users(path, author).await;
         Ok(Published { script, republished })
     }
 
-    async fn publish_text(
-        self: &Arc<Self>,
-        path: &ScriptPath,
-        source: String,
-        author: &Author,
-    ) -> Result<Arc<Script>, ExecError> {
+    async fn publish_file(self: &Arc<Self>, path: &ScriptPath, author: &Author) -> Result<Arc<Script>, ExecError> {
+        loop {
+            let prepared = self.prepare(path, self.folder().read(path)?).await?;
+            let changing = self.changing.lock().await;
+            // What was written while this compiled is newer than what it compiled.
+            if self.is_still(&prepared)? {
+                return self.install(prepared, author, &changing).await;
+            }
+        }
+    }
+
+    /// Publishes the scripts that import a file, or read it into `process.env`.
+    pub async fn republish_users(self: &Arc<Self>, path: &ScriptPath, author: &Author) -> Vec<Arc<Script>> {
+        let mut republished = Vec::new();
+        for user in self.users_of(path).into_iter().chain(self.environment_users(path)) {
+            // A user that cannot be read is gone, or has a problem of its own.
+            republished.extend(self.publish_file(&user, author).await.ok());
+        }
+        republished
+    }
+
+    /// Compiles a text as the script at this path; nothing changes.
+    pub async fn prepare(self: &Arc<Self>, path: &ScriptPath, source: String) -> Result<Prepared, ExecError> {
         let environment = environment::of_script(self.folder(), path);
-        let mut script = Script::new(path.clone(), &source, environment);
+        let script = Script::new(path.clone(), &source, environment);
         let built = if script.is_markdown() { None } else { Some(self.build(&script, source.clone()).await?) };
-        let _changing = self.changing.lock().await;
-        let state = self.state(path.exec_id())?;
+        Ok(Prepared { script, source, built })
+    }
+
+    /// Saves what was prepared and swaps it in.
+    pub async fn install(
+        &self,
+        prepared: Prepared,
+        author: &Author,
+        _changing: &Changing<'_>,
+    ) -> Result<Arc<Script>, ExecError> {
+        let Prepared { mut script, source, built } = prepared;
+        let state = self.state(script.path.exec_id())?;
         match built {
-            Some(Ok(program)) => {
-                self.history.save(path, &source, &program.manifest, author, Utc::now()).await?;
+            Some(Ok(mut program)) => {
+                self.history.save(&script.path, &source, &mut program.manifest, author, Utc::now()).await?;
                 script.program = Some(Arc::new(program));
             }
             Some(Err(problem)) => {
-                let old = self.live.get(path.exec_id());
-                let old = old.as_ref().and_then(|deployment| deployment.scripts.get(path.relative()));
-                script.program = old.and_then(|old| old.program.clone());
+                script.program = self.last_program(&script.path);
                 script.problem = Some(problem);
             }
             None => {}
@@ -183,8 +212,30 @@ impl Exec {
         Ok(script)
     }
 
+    /// What goes on answering while a text does not compile: what answers now, or
+    /// after a restart the version that was published last.
+    fn last_program(&self, path: &ScriptPath) -> Option<Arc<Program>> {
+        let live = self.live.get(path.exec_id());
+        let script = live.as_ref().and_then(|deployment| deployment.scripts.get(path.relative()));
+        script.and_then(|script| script.program.clone()).or_else(|| {
+            let manifest = self.history.manifest(path).filter(|manifest| !manifest.library)?;
+            Some(Arc::new(self.publisher.known(manifest)))
+        })
+    }
+
+    /// Whether the files that a text was compiled from have not changed since.
+    fn is_still(&self, prepared: &Prepared) -> Result<bool, FolderError> {
+        let Prepared { script, source, built } = prepared;
+        let now = self.folder().read(&script.path)?;
+        let imports = match built {
+            Some(Ok(program)) => self.publisher.is_current(&script.path, &script.source_hash, &program.manifest),
+            Some(Err(_)) | None => true,
+        };
+        Ok(now == *source && imports)
+    }
+
     /// Compiles a script's text without making it live.
-    pub async fn build(
+    async fn build(
         self: &Arc<Self>,
         script: &Script,
         source: String,
@@ -224,13 +275,24 @@ impl Exec {
         };
         let load = || async {
             let (publisher, script, program) = (self.publisher.clone(), script.clone(), program.clone());
+            let source = self.source_of(&script);
             let load = move || {
-                let source = publisher.folder.read(&script.path).map_err(|error| Problem::of(&error))?;
+                let source = source.map_err(|error| Problem::of(&error))?;
                 publisher.load(&script.path, &source, &script.directives, &program)
             };
             tokio::task::spawn_blocking(load).await.unwrap_or_else(|_| Err(Problem::not_ready()))
         };
         program.handler.get_or_try_init(load).await.cloned()
+    }
+
+    /// The text that answers, which is not the file's while that does not compile.
+    pub fn source_of(&self, script: &Script) -> Result<String, ExecError> {
+        if let Some(program) = script.program.as_ref().filter(|_| script.problem.is_some()) {
+            if let Some(source) = self.history.source(&script.path, &program.manifest.source_hash)? {
+                return Ok(source);
+            }
+        }
+        Ok(self.folder().read(&script.path)?)
     }
 
     /// The services of a script, for one call.
@@ -261,18 +323,13 @@ impl Exec {
         let author = Author { origin: Origin::Person, token: None };
         for path in paths {
             let result = if !self.folder().exists(&path) {
-                let users = self.users_of(&path);
                 let removed = self.remove(&path).await;
-                for user in users {
-                    let _ = self.publish(&user, &author).await;
-                }
+                self.republish_users(&path, &author).await;
                 removed
             } else if routes::mount::mount(path.relative()).is_ok() {
                 self.refresh(&path, &author).await
             } else {
-                for user in self.users_of(&path).into_iter().chain(self.environment_users(&path)) {
-                    let _ = self.publish(&user, &author).await;
-                }
+                self.republish_users(&path, &author).await;
                 Ok(())
             };
             if let Err(error) = result {

@@ -6,7 +6,7 @@
 //! ```text
 //!     at name (api/users/[id].ts:3:5)
 //!     at api/users/[id].ts:3:5
-//!     at <anonymous> (footpath:runtime/helpers/decorate:1:1)
+//!     at <anonymous> (typescript:runtime/helpers/decorate:1:1)
 //!     at map (native)
 //! ```
 //!

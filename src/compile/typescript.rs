@@ -30,7 +30,7 @@ pub const SOURCE_BYTES_MAX: usize = 1024 * 1024;
 const TREE_DEPTH_MAX: usize = 4000;
 /// Modules that hold what lowered code calls; the compiler adds
 /// `/helpers/<name>`.
-pub const HELPERS_MODULE: &str = "footpath:runtime";
+pub const HELPERS_MODULE: &str = "typescript:runtime";
 
 /// What a file is compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -160,6 +160,7 @@ impl Publisher {
         let uses: Vec<&str> = bundle.dependencies().filter(|file| *file != path.relative()).collect();
         Manifest {
             version: source_hash.clone(),
+            number: 0,
             source_hash,
             engine: self.engine.version.clone(),
             dependencies: read.into_iter().filter(|(file, _)| uses.contains(&file.as_str())).collect(),

@@ -15,7 +15,7 @@ use crate::sandbox::call::Worker;
 use crate::sandbox::handler::Handler;
 
 /// A file of a deployment that answers, or would.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Script {
     pub path: ScriptPath,
     /// SHA-256 of the file's text, in hex; the entity tag.
@@ -48,6 +48,9 @@ pub struct Problem {
 pub struct Manifest {
     /// SHA-256 of everything that went in: the version's name.
     pub version: String,
+    /// The number of the version in the script's history; 0 until it is saved.
+    #[serde(default)]
+    pub number: u64,
     /// SHA-256 of the script's own text.
     pub source_hash: String,
     /// The engine that it was published with.

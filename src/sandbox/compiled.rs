@@ -68,7 +68,8 @@ impl Cache {
 }
 
 fn write(path: &PathBuf, code: &[u8]) -> Result<(), SandboxError> {
-    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+    // Two requests, or two servers, may write the same file at once.
+    let temporary = path.with_extension(format!("{}.tmp", uuid::Uuid::new_v4().simple()));
     fs::write(&temporary, code)
         .and_then(|()| fs::rename(&temporary, path))
         .map_err(|error| SandboxError::Cache { path: path.clone(), error })
