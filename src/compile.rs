@@ -10,7 +10,7 @@ mod deep_stack;
 mod diagnostics;
 pub mod engine;
 pub mod image;
-mod imports;
+pub mod imports;
 mod jsx;
 pub mod link;
 mod nesting;
