@@ -23,10 +23,13 @@ pub fn from_oxc(
 }
 
 fn one(path: &str, source: &str, error: &OxcDiagnostic) -> Diagnostic {
+    // Of several places the last is where it went wrong; the others tell why.
     let offset = error
         .labels
-        .first()
-        .map_or(0, |label| label.offset() as usize);
+        .iter()
+        .map(|label| label.offset() as usize)
+        .max()
+        .unwrap_or(0);
     let message = in_our_words(&error.message);
     let hint = error.help.as_deref().or(error.note.as_deref());
     let diagnostic = Diagnostic::at(path, source, offset, message);

@@ -6,7 +6,7 @@ use crate::harness::{Server, Setup};
 
 fn failing() -> Setup {
     Server::with_scripts(&[
-        // The call that throws stands in line 4, column 11.
+        // The call that throws stands in line 4, column 15.
         (
             "boom.ts",
             "interface Unused { a: string }\n\nfunction inner(value: number): never {\n    throw new RangeError(`no ${value}`);\n}\nexport default async (req: any, res: any) => {\n  inner(7 as number);\n};",
@@ -34,7 +34,7 @@ async fn in_production_the_caller_gets_an_id_and_the_log_the_stack() {
         "a message may hold secrets: {answer}"
     );
     server.logs("RangeError: no 7").await;
-    server.logs("boom.ts:4:11").await;
+    server.logs("boom.ts:4:15").await;
     server.logs("boom.ts:7:3").await;
     server.logs(answer["requestId"].as_str().unwrap()).await;
     server.get("/uses").await.expect_error(500, "SCRIPT_ERROR");
@@ -54,7 +54,7 @@ async fn in_development_the_caller_gets_the_stack_too() {
         assert_eq!(answer["error"], "RangeError: no 7");
         let stack = answer["stack"].as_str().unwrap();
         assert!(
-            stack.contains("boom.ts:4:11") && stack.contains("boom.ts:7:3"),
+            stack.contains("boom.ts:4:15") && stack.contains("boom.ts:7:3"),
             "{stack}"
         );
         // After a restart nothing is compiled, and the stack is still in TypeScript.

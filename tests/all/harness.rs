@@ -114,10 +114,10 @@ impl Setup {
 
     fn spawn(&self) -> Result<Process, Refusal> {
         let mut command = footpath();
-        command
-            .arg("serve")
-            .arg(self.scripts())
-            .args(["--http", "127.0.0.1:0"]);
+        command.arg("serve").arg(self.scripts());
+        if !self.arguments.iter().any(|argument| argument == "--http") {
+            command.args(["--http", "127.0.0.1:0"]);
+        }
         command.arg("--data").arg(self.data()).args(&self.arguments);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         Process::spawn(command)
