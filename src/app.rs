@@ -12,10 +12,10 @@ use tokio::net::TcpListener;
 
 use crate::api::dispatch::Dispatcher;
 use crate::api::{self, Api};
+use crate::auth::Tokens;
 use crate::compile::engine::{BUILT_IN, Engine};
 use crate::compile::link::Linker;
-use crate::config::Config;
-
+use crate::config::{Config, Secret};
 use crate::egress::{Egress, Policy, Timeouts};
 use crate::exec::Exec;
 use crate::exec::folder::Folder;
@@ -31,10 +31,15 @@ use crate::store::Store;
 /// The largest `@memory`, as a multiple of the default.
 const MEMORY_FACTOR_MAX: u64 = 4;
 
+/// How long it may take until it is stored that a token was used.
+const LAST_USED_INTERVAL: Duration = Duration::from_secs(60);
+
 /// A server, bound and ready to run.
 pub struct App {
     listener: TcpListener,
     pub address: SocketAddr,
+    /// The root token that the first start made; nobody can be told again.
+    pub first_token: Option<String>,
     api: Api,
     exec: Arc<Exec>,
     watcher: FolderWatcher,
@@ -96,7 +101,7 @@ impl App {
         };
         let publisher = publisher(config, sandbox.clone(), engine)?;
         let versions_max = config.exec.versions_per_script_max as usize;
-        let exec = Arc::new(Exec::new(store, publisher, outside, versions_max));
+        let exec = Arc::new(Exec::new(store.clone(), publisher, outside, versions_max));
         // Watching starts before the first look, so that no change falls between.
         let watcher = FolderWatcher::new(exec.folder())?;
         let waiting = exec.open().await?;
@@ -110,7 +115,17 @@ impl App {
         let neighbours: Arc<dyn Neighbours> = dispatcher.clone();
         let _ = exec.outside.neighbours.set(Arc::downgrade(&neighbours));
         let drain = Duration::from_millis(config.server.drain_ms);
-        Ok(Self { listener, address, api: Api { dispatcher }, exec, watcher, waiting, drain })
+        // Last, since a token that was made must be shown: nothing may fail any more.
+        let root = config.auth.token.as_ref().map(Secret::expose);
+        let (tokens, first_token) = Tokens::open(store, root, Utc::now()).await?;
+        let api = Api {
+            dispatcher,
+            tokens: Arc::new(tokens),
+            started: Utc::now(),
+            body_bytes_max: config.limits.bundle_bytes,
+        };
+        let first_token = first_token.map(|token| token.secret);
+        Ok(Self { listener, address, first_token, api, exec, watcher, waiting, drain })
     }
 
     /// Serves until somebody asks to stop, then drains.
@@ -122,10 +137,15 @@ impl App {
                 exec.changed(paths).await;
             }
         }));
+        let tokens = api.tokens.clone();
+        stop.spawn(until(stop.clone(), save_last_used(tokens.clone())));
         stop.spawn(api::listener::serve(listener, api::router(api), stop.clone()));
         stop.requested().await;
         if let Drained::Left(tasks) = stop.drain(drain).await {
             tracing::warn!(tasks, "some requests did not end within {} s", drain.as_secs());
+        }
+        if let Err(error) = tokens.save_last_used().await {
+            tracing::warn!(%error, "when tokens were last used is not stored");
         }
     }
 }
@@ -144,6 +164,16 @@ fn report_conflicts(exec: &Exec) {
         for conflict in deployment.routes.conflicts() {
             let files = conflict.files.join(", ");
             tracing::warn!(deployment = %exec_id, route = conflict.route, files, "{}", conflict.reason);
+        }
+    }
+}
+
+/// Stores now and then when tokens were last used.
+async fn save_last_used(tokens: Arc<Tokens>) {
+    loop {
+        tokio::time::sleep(LAST_USED_INTERVAL).await;
+        if let Err(error) = tokens.save_last_used().await {
+            tracing::warn!(%error, "when tokens were last used is not stored");
         }
     }
 }

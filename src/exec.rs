@@ -5,24 +5,32 @@
 //! or `Exec::remove`: compile, save, swap, one at a time, so a request sees the
 //! old version or the new one and a crash leaves one of them.
 
+pub mod check;
+pub mod comments;
 pub mod cors;
 pub mod directives;
+pub mod edit;
 pub mod environment;
 pub mod folder;
 pub mod history;
+pub mod listing;
 pub mod live;
 pub mod log;
 pub mod monitor;
 pub mod precondition;
 pub mod publish;
+pub mod refresh;
+pub mod return_type;
 pub mod routes;
 pub mod script;
 pub mod services;
 pub mod shared;
+pub mod unload;
+pub mod validation;
 pub mod versions;
 pub mod watcher;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::Utc;
@@ -161,6 +169,9 @@ impl Exec {
         loop {
             let prepared = self.prepare(path, self.folder().read(path)?).await?;
             let changing = self.changing.lock().await;
+            if let Some(live) = self.live_as(&prepared) {
+                return Ok(live);
+            }
             // What was written while this compiled is newer than what it compiled.
             if self.is_still(&prepared)? {
                 return self.install(prepared, author, &changing).await;
@@ -222,6 +233,20 @@ impl Exec {
         })
     }
 
+    /// The live script, if publishing would change nothing about it: somebody
+    /// else was quicker.
+    fn live_as(&self, prepared: &Prepared) -> Option<Arc<Script>> {
+        let Prepared { script, built, .. } = prepared;
+        let Some(Ok(program)) = built else { return None };
+        let deployment = self.live.get(script.path.exec_id())?;
+        let live = deployment.scripts.get(script.path.relative())?;
+        let same = live.source_hash == script.source_hash
+            && live.problem.is_none()
+            && live.environment == script.environment
+            && live.program.as_ref()?.manifest.version == program.manifest.version;
+        same.then(|| live.clone())
+    }
+
     /// Whether the files that a text was compiled from have not changed since.
     fn is_still(&self, prepared: &Prepared) -> Result<bool, FolderError> {
         let Prepared { script, source, built } = prepared;
@@ -244,14 +269,6 @@ impl Exec {
         let (path, directives) = (script.path.clone(), script.directives.clone());
         let build = move || publisher.publish(&path, &source, &directives);
         tokio::task::spawn_blocking(build).await.map_err(|_| ExecError::Stopping)
-    }
-
-    /// Takes a script out of the table; its file is gone already.
-    pub async fn remove(self: &Arc<Self>, path: &ScriptPath) -> Result<(), ExecError> {
-        let _changing = self.changing.lock().await;
-        let state = self.state(path.exec_id())?;
-        self.live.change(&state, Vec::new(), &[path.relative()]);
-        Ok(())
     }
 
     /// The script itself, or the one that publishing it now makes of it: a request
@@ -295,11 +312,10 @@ impl Exec {
 
     /// The text that answers, which is not the file's while that does not compile.
     pub fn source_of(&self, script: &Script) -> Result<String, ExecError> {
-        if let Some(program) = script.program.as_ref().filter(|_| script.problem.is_some()) {
-            if let Some(source) = self.history.source(&script.path, &program.manifest.source_hash)? {
+        if let Some(program) = script.program.as_ref().filter(|_| script.problem.is_some())
+            && let Some(source) = self.history.source(&script.path, &program.manifest.source_hash)? {
                 return Ok(source);
             }
-        }
         Ok(self.folder().read(&script.path)?)
     }
 
@@ -324,42 +340,6 @@ impl Exec {
         };
         let users = deployment.scripts.values().filter(uses).map(|script| script.path.clone());
         users.filter(|user| user != path).collect()
-    }
-
-    /// Files changed on disk: publishes or removes what they mean.
-    pub async fn changed(self: &Arc<Self>, paths: BTreeSet<ScriptPath>) {
-        let author = Author { origin: Origin::Person, token: None };
-        for path in paths {
-            let result = if !self.folder().exists(&path) {
-                let removed = self.remove(&path).await;
-                self.republish_users(&path, &author).await;
-                removed
-            } else if routes::mount::mount(path.relative()).is_ok() {
-                self.refresh(&path, &author).await
-            } else {
-                self.republish_users(&path, &author).await;
-                Ok(())
-            };
-            if let Err(error) = result {
-                tracing::warn!(script = %path, %error, "a changed file was not published");
-            }
-        }
-    }
-
-    async fn refresh(self: &Arc<Self>, path: &ScriptPath, author: &Author) -> Result<(), ExecError> {
-        let source = self.folder().read(path)?;
-        let source_hash = script::hash(source.as_bytes());
-        let live = self.live.get(path.exec_id());
-        let live = live.as_ref().and_then(|deployment| deployment.scripts.get(path.relative()));
-        if live.is_some_and(|live| live.source_hash == source_hash && !live.is_waiting()) {
-            return Ok(());
-        }
-        let published = self.publish(path, author).await?;
-        match &published.script.problem {
-            Some(problem) => tracing::warn!(script = %path, "{}", problem.message),
-            None => tracing::info!(script = %path, "published"),
-        }
-        Ok(())
     }
 
     /// Scripts whose `process.env` a file is part of.

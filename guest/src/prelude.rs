@@ -56,32 +56,61 @@ fn compile_into(bundle: &mut Vec<u8>, sources: &[u8]) -> Result<()> {
 
 /// Evaluates a compiled prelude in the context and installs its hooks; once,
 /// when the engine is built. The runtime needs its own loader afterwards.
-pub fn evaluate(runtime: &Runtime, context: &Context, mut bundle: Vec<u8>) -> Result<()> {
+pub fn evaluate(runtime: &Runtime, context: &Context, bundle: Vec<u8>) -> Result<()> {
     for (name, packed) in entries(&bundle) {
-        WAITING.0.borrow_mut().insert(name.to_owned(), packed.into());
+        let start = packed.as_ptr() as u32 - bundle.as_ptr() as u32;
+        WAITING.0.borrow_mut().insert(name.to_owned(), (start, start + packed.len() as u32));
     }
-    wipe(&mut bundle);
+    *BUNDLE.0.borrow_mut() = bundle;
     runtime.set_loader(Names, Compiled);
     context.with(|ctx| {
         ctx.globals().set("__native", native::object(&ctx)?)?;
         let (main, _) = load(&ctx, MAIN)?.eval()?;
         native::hooks::install(&ctx, &main.namespace()?)?;
         ctx.globals().remove("__native")
-    })
+    })?;
+    wipe(&mut BUNDLE.0.take());
+    Ok(())
 }
 
-/// Modules that nothing has imported yet, by name: compressed bytecode takes an
-/// eighth of what the evaluated module does, so most Web APIs wait here until they
-/// are touched.
-struct Waiting(RefCell<BTreeMap<String, Box<[u8]>>>);
+/// Where the bytecode of modules lies that nothing has imported yet, by name:
+/// start and end in the bundle. Most Web APIs wait there until they are touched.
+struct Waiting(RefCell<BTreeMap<String, (u32, u32)>>);
 // SAFETY: a component instance has one thread.
 unsafe impl Sync for Waiting {}
 static WAITING: Waiting = Waiting(RefCell::new(BTreeMap::new()));
 
+/// The bundle while the engine is built. Later it is no part of the memory but
+/// passive data of the engine's code, which all handlers share.
+struct Bundle(RefCell<Vec<u8>>);
+// SAFETY: a component instance has one thread.
+unsafe impl Sync for Bundle {}
+static BUNDLE: Bundle = Bundle(RefCell::new(Vec::new()));
+
+#[link(wasm_import_module = "footpath-bytecode")]
+unsafe extern "C" {
+    /// Copies from the passive data; whoever packs the engine provides it.
+    #[link_name = "read"]
+    fn read_passive(to: *mut u8, offset: u32, length: u32);
+}
+
+/// The bundle's bytes from `start` to `end`.
+fn read_bundle(start: u32, end: u32) -> Vec<u8> {
+    let bundle = BUNDLE.0.borrow();
+    if let Some(bytes) = bundle.get(start as usize..end as usize) {
+        return bytes.to_vec();
+    }
+    let mut bytes = vec![0; (end - start) as usize];
+    // SAFETY: there is room for as many bytes as are asked for.
+    unsafe { read_passive(bytes.as_mut_ptr(), start, end - start) };
+    bytes
+}
+
 /// Declares a module that waits, with what it imports.
 pub fn load<'js>(ctx: &Ctx<'js>, name: &str) -> Result<Module<'js, Declared>> {
-    let packed = WAITING.0.borrow_mut().remove(name);
-    let mut packed = packed.ok_or_else(|| Error::new_loading(name))?;
+    let place = WAITING.0.borrow_mut().remove(name);
+    let (start, end) = place.ok_or_else(|| Error::new_loading(name))?;
+    let mut packed = read_bundle(start, end);
     let bytecode = decompress_to_vec(&packed);
     let mut bytecode = bytecode.map_err(|error| Error::new_loading_message(name, format!("{error:?}")))?;
     // SAFETY: the bytes come from `Module::write` of this very engine.

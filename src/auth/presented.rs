@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 const TOKEN_HEADER: &str = "x-token";
-const TOKEN_PARAMETER: &str = "token";
+/// The parameter of a URL that carries a token.
+pub const TOKEN_PARAMETER: &str = "token";
 /// How many `@token` lines of a script count.
 pub const SCRIPT_TOKENS_MAX: usize = 16;
 

@@ -38,7 +38,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         print!("{}", config.document());
         return Ok(());
     }
-    config.server.cache = Some(std::env::temp_dir().join("footpath-components"));
+    config.server.cache = super::offline::cache_dir();
     let (sandbox, engine) = app::sandbox(&config)?;
     let publisher = app::publisher(&config, sandbox, engine)?;
     let (mut scripts, mut problems) = (0, 0);

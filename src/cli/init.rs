@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 
+/// The types of everything a handler sees.
+const TYPES: &str = include_str!("../../guest/footpath.d.ts");
+
 const HELLO: &str = r#"// @description Says hello, to whoever asks.
 const { name = "world" } = metadata.query;
 return { hello: name };
@@ -49,6 +52,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         ("scripts/1/hello.ts", HELLO),
         ("scripts/1/counter.ts", COUNTER),
         ("tsconfig.json", TSCONFIG),
+        ("footpath.d.ts", TYPES),
 
     ];
     let taken: Vec<&str> =

@@ -2,7 +2,6 @@
 //! deployment around it, and the publisher.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
@@ -13,12 +12,10 @@ use crate::exec::publish::Publisher;
 use crate::model::directives::Directives;
 use crate::model::exec_id::{DEFAULT_EXEC_ID, ExecId};
 use crate::model::script::ScriptPath;
-use crate::sandbox::Sandbox;
 
 /// A script file, ready to be compiled.
 pub struct Offline {
     pub publisher: Publisher,
-    pub sandbox: Arc<Sandbox>,
     pub path: ScriptPath,
     pub source: String,
     pub directives: Directives,
@@ -32,13 +29,13 @@ pub fn open(file: &Path) -> anyhow::Result<Offline> {
     let (root, relative) = split(&absolute)?;
     let mut config = Config::default();
     config.server.scripts = root;
-    config.server.cache = Some(std::env::temp_dir().join("footpath-components"));
+    config.server.cache = cache_dir();
     let (sandbox, engine) = app::sandbox(&config)?;
-    let publisher = app::publisher(&config, sandbox.clone(), engine)?;
+    let publisher = app::publisher(&config, sandbox, engine)?;
     let path = ScriptPath::parse(&relative)?;
     let source = publisher.folder.read(&path)?;
     let directives = directives::parse(&source).directives;
-    Ok(Offline { publisher, sandbox, path, source, directives, config })
+    Ok(Offline { publisher, path, source, directives, config })
 }
 
 /// The scripts folder and the path below it, with the deployment in front.
@@ -63,4 +60,12 @@ fn split(file: &Path) -> anyhow::Result<(PathBuf, String)> {
         "{} is not in a deployment: put it in scripts/{DEFAULT_EXEC_ID}/, or in a folder with a simple lower-case name",
         file.display()
     )
+}
+
+/// Where compiled code is kept between runs: below the user's own cache folder,
+/// since machine code that is read from a folder others may write to is theirs.
+pub fn cache_dir() -> Option<PathBuf> {
+    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let base = base.or_else(|| std::env::home_dir().map(|home| home.join(".cache")))?;
+    base.is_absolute().then(|| base.join("footpath").join("components"))
 }

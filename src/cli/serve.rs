@@ -1,6 +1,7 @@
 //! `footpath serve`: parse, build, print the addresses, wait, drain.
 
 use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -34,6 +35,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let app = App::build(&config).await?;
+        if let Some(token) = &app.first_token {
+            eprintln!("{}", first_token(token, app.address));
+        }
         let stop = Shutdown::new();
         stop.listen_for_signals()?;
         // These lines are a contract: scripts wait for them. Nothing else goes
@@ -45,6 +49,17 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     })?;
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     Ok(())
+}
+
+/// Ready to paste into a terminal. This is the only time that it can be shown.
+fn first_token(token: &str, address: SocketAddr) -> String {
+    let host = if address.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { address.ip() };
+    let address = SocketAddr::new(host, address.port());
+    format!(
+        "This is the first start: a root token was made. It is shown only now; keep it.\n\n\
+         export FOOTPATH_TOKEN={token}\n\
+         curl -H \"Authorization: Bearer $FOOTPATH_TOKEN\" http://{address}/api/v1/exec/scripts/list\n"
+    )
 }
 
 fn configuration(arguments: &Arguments) -> anyhow::Result<Config> {

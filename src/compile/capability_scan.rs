@@ -4,7 +4,7 @@
 
 use oxc::allocator::Allocator;
 use oxc::parser::Parser;
-use oxc::semantic::SemanticBuilder;
+use oxc::semantic::{Scoping, SemanticBuilder};
 use oxc::span::SourceType;
 
 use super::bundle::Bundle;
@@ -27,10 +27,17 @@ pub fn scan(bundle: &Bundle) -> Capabilities {
             }
             found.extend(Capability::ALL.into_iter().filter(|one| one.global() == name.as_str()));
         }
-        // `shared` also comes as a parameter, of functions and of the body.
-        if module.code.contains(Capability::Shared.global()) {
+        if takes_shared(semantic.scoping()) || module.code.contains(".shared") {
             found.insert(Capability::Shared);
         }
     }
     found
+}
+
+/// `shared` comes as a parameter, not as a global: it counts when it is used.
+fn takes_shared(scoping: &Scoping) -> bool {
+    scoping.symbol_ids().any(|symbol| {
+        scoping.symbol_name(symbol) == Capability::Shared.global()
+            && !scoping.get_resolved_reference_ids(symbol).is_empty()
+    })
 }

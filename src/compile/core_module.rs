@@ -5,12 +5,15 @@
 use std::convert::Infallible;
 use wasm_encoder::reencode::{self, Reencode, utils};
 use wasm_encoder::{
-    CodeSection, DataSection, EntityType, ExportSection, Function, FunctionSection, ImportSection,
-    MemoryType, Module,
+    CodeSection, DataCountSection, DataSection, EntityType, ExportSection, Function, FunctionSection,
+    ImportSection, MemoryType, Module, SectionId,
 };
-use wasmparser::{Parser, Payload, TypeRef};
+use wasmparser::{DataKind, Parser, Payload, TypeRef};
 
 use super::image::Segment;
+
+/// The index of the passive segment: the first, so that it is the same in all forms.
+const PASSIVE: u32 = 0;
 
 /// What the edited module does about its memory.
 pub enum Memory<'a> {
@@ -28,6 +31,9 @@ pub enum Import {
     From(String),
     /// It becomes a local function that traps.
     Trap,
+    /// It becomes a local function `(to, offset, length)` that copies from the
+    /// passive data to memory.
+    ReadPassive,
 }
 
 /// An edit of a core module.
@@ -35,6 +41,8 @@ pub struct Edit<'a> {
     /// By the module it is imported from.
     pub import: &'a dyn Fn(&str) -> Import,
     pub memory: Memory<'a>,
+    /// Data that is copied to memory only on request. A module that has some keeps it.
+    pub passive: Option<&'a [u8]>,
     /// Exports that go away.
     pub drop_exports: &'a [&'a str],
     /// Custom sections that stay, by name.
@@ -59,15 +67,16 @@ impl From<reencode::Error<Infallible>> for ModuleError {
 /// Applies the edit.
 pub fn edit(module: &[u8], edit: &Edit<'_>) -> Result<Vec<u8>, ModuleError> {
     let mut kept: Vec<(String, &str, u32)> = Vec::new();
-    let mut trap_types = Vec::new();
+    let mut locals = Vec::new();
     let mut fates = Vec::new();
     for one in imported_functions(module)? {
         let from = match (edit.import)(one.module) {
             Import::Keep => one.module.to_owned(),
             Import::From(other) => other,
-            Import::Trap => {
-                fates.push(Fate::Local(trap_types.len()));
-                trap_types.push(one.ty);
+            Import::Trap | Import::ReadPassive => {
+                fates.push(Fate::Local(locals.len()));
+                let reads = matches!((edit.import)(one.module), Import::ReadPassive);
+                locals.push(Local { ty: one.ty, reads });
                 continue;
             }
         };
@@ -76,7 +85,7 @@ pub fn edit(module: &[u8], edit: &Edit<'_>) -> Result<Vec<u8>, ModuleError> {
             Some(known) => {
                 // The place behind the imports must stay taken, or the defined
                 // functions would move.
-                trap_types.push(one.ty);
+                locals.push(Local { ty: one.ty, reads: false });
                 fates.push(Fate::Imported(known));
             }
             None => {
@@ -92,7 +101,11 @@ pub fn edit(module: &[u8], edit: &Edit<'_>) -> Result<Vec<u8>, ModuleError> {
             Fate::Local(index) => (kept.len() + index) as u32,
         })
         .collect();
-    let mut editor = Editor { edit, renumbered, kept: &kept, trap_types };
+    let passive = match edit.passive {
+        Some(data) => Some(data),
+        None => passive_data(module)?,
+    };
+    let mut editor = Editor { edit, passive, renumbered, kept: &kept, locals };
     let mut out = Module::new();
     editor.parse_core_module(&mut out, Parser::new(0), module)?;
     Ok(out.finish())
@@ -102,8 +115,14 @@ pub fn edit(module: &[u8], edit: &Edit<'_>) -> Result<Vec<u8>, ModuleError> {
 enum Fate {
     /// Among the imports.
     Imported(usize),
-    /// Among the local traps.
+    /// Among the local functions that stand in for imports.
     Local(usize),
+}
+
+/// A function that stands in for an import: it traps, or reads the passive data.
+struct Local {
+    ty: u32,
+    reads: bool,
 }
 
 /// An imported function: where from, and the index of its type.
@@ -132,13 +151,27 @@ pub fn imported_functions(module: &[u8]) -> Result<Vec<ImportedFunction<'_>>, Mo
     Ok(functions)
 }
 
+/// The data of the passive segment, which is always the first.
+fn passive_data(module: &[u8]) -> Result<Option<&[u8]>, ModuleError> {
+    for payload in Parser::new(0).parse_all(module) {
+        if let Payload::DataSection(section) = payload?
+            && let Some(first) = section.into_iter().next().transpose()?
+            && matches!(first.kind, DataKind::Passive)
+        {
+            return Ok(Some(first.data));
+        }
+    }
+    Ok(None)
+}
+
 struct Editor<'a> {
     edit: &'a Edit<'a>,
+    passive: Option<&'a [u8]>,
     /// The new index of each function that was imported.
     renumbered: Vec<u32>,
     /// The imports to write: module, field, type.
     kept: &'a [(String, &'a str, u32)],
-    trap_types: Vec<u32>,
+    locals: Vec<Local>,
 }
 
 type EditResult = Result<(), reencode::Error<Infallible>>;
@@ -146,8 +179,8 @@ type EditResult = Result<(), reencode::Error<Infallible>>;
 impl Reencode for Editor<'_> {
     type Error = Infallible;
 
-    /// Traps take the places behind the kept imports, so defined functions keep
-    /// their numbers.
+    /// Stand-ins take the places behind the kept imports, so defined functions
+    /// keep their numbers.
     fn function_index(&mut self, index: u32) -> Result<u32, reencode::Error<Infallible>> {
         Ok(self.renumbered.get(index as usize).copied().unwrap_or(index))
     }
@@ -171,8 +204,8 @@ impl Reencode for Editor<'_> {
         functions: &mut FunctionSection,
         section: wasmparser::FunctionSectionReader<'_>,
     ) -> EditResult {
-        for ty in &self.trap_types {
-            functions.function(*ty);
+        for local in &self.locals {
+            functions.function(local.ty);
         }
         utils::parse_function_section(self, functions, section)
     }
@@ -182,10 +215,14 @@ impl Reencode for Editor<'_> {
         code: &mut CodeSection,
         section: wasmparser::CodeSectionReader<'_>,
     ) -> EditResult {
-        for _ in &self.trap_types {
-            let mut trap = Function::new([]);
-            trap.instructions().unreachable().end();
-            code.function(&trap);
+        for local in &self.locals {
+            let mut body = Function::new([]);
+            if local.reads {
+                body.instructions().local_get(0).local_get(1).local_get(2).memory_init(0, PASSIVE).end();
+            } else {
+                body.instructions().unreachable().end();
+            }
+            code.function(&body);
         }
         utils::parse_code_section(self, code, section)
     }
@@ -219,7 +256,21 @@ impl Reencode for Editor<'_> {
     }
 
     fn data_count(&mut self, _: u32) -> Result<u32, reencode::Error<Infallible>> {
-        Ok(self.segments().len() as u32)
+        Ok(self.segment_count())
+    }
+
+    /// Code that reads passive data needs the count of segments in front of it;
+    /// linkers leave that out when nothing needs it.
+    fn intersperse_section_hook(
+        &mut self,
+        module: &mut Module,
+        after: Option<SectionId>,
+        before: Option<SectionId>,
+    ) -> EditResult {
+        if before == Some(SectionId::Code) && after != Some(SectionId::DataCount) && self.passive.is_some() {
+            module.section(&DataCountSection { count: self.segment_count() });
+        }
+        Ok(())
     }
 
     fn parse_data_section(
@@ -227,6 +278,9 @@ impl Reencode for Editor<'_> {
         data: &mut DataSection,
         _: wasmparser::DataSectionReader<'_>,
     ) -> EditResult {
+        if let Some(passive) = self.passive {
+            data.passive(passive.iter().copied());
+        }
         for segment in self.segments() {
             segment.encode(data);
         }
@@ -246,6 +300,10 @@ impl Reencode for Editor<'_> {
 }
 
 impl<'a> Editor<'a> {
+    fn segment_count(&self) -> u32 {
+        self.segments().len() as u32 + u32::from(self.passive.is_some())
+    }
+
     fn segments(&self) -> &'a [Segment<'a>] {
         match &self.edit.memory {
             Memory::Own { segments, .. } => segments,
@@ -285,11 +343,10 @@ pub fn custom_section<'a>(module: &'a [u8], name: &str) -> Result<&'a [u8], Modu
 /// The memory a module defines: its initial size in pages of 64 KiB.
 pub fn memory_pages(module: &[u8]) -> Result<u64, ModuleError> {
     for payload in Parser::new(0).parse_all(module) {
-        if let Payload::MemorySection(section) = payload? {
-            for memory in section {
+        if let Payload::MemorySection(section) = payload?
+            && let Some(memory) = section.into_iter().next() {
                 return Ok(memory?.initial);
             }
-        }
     }
     Err(ModuleError::Edit("it defines no memory".to_owned()))
 }

@@ -44,6 +44,7 @@ impl Engine {
             &Edit {
                 import: &|_| Import::Keep,
                 memory: Memory::Imported { pages },
+                passive: None,
                 drop_exports: &[],
                 keep_section: &|_| false,
             },
@@ -60,14 +61,16 @@ pub fn sources(linked: &[u8]) -> Result<&[u8], ModuleError> {
 
 /// Makes the packed engine from the linker's output and the memory that
 /// `engine_init` left behind: what the C library drags in and nothing uses
-/// becomes stubs, and the evaluated memory becomes the data.
-pub fn pack(linked: &[u8], memory: &[u8]) -> Result<Vec<u8>, ModuleError> {
+/// becomes stubs, and the evaluated memory becomes the data. The bytecode of what
+/// is not evaluated yet is passive data, which all handlers share.
+pub fn pack(linked: &[u8], memory: &[u8], bytecode: &[u8]) -> Result<Vec<u8>, ModuleError> {
     let segments = image::segments(memory);
     core_module::edit(
         linked,
         &Edit {
             import: &one_version,
             memory: Memory::Own { pages: pages(memory), segments: &segments },
+            passive: Some(bytecode),
             drop_exports: LIFE_EXPORTS,
             keep_section: &|name| name == "producers" || name.contains(WORLD),
         },
@@ -79,9 +82,15 @@ pub fn pages(memory: &[u8]) -> u64 {
     memory.len() as u64 / 65_536
 }
 
+/// Where the engine imports the function that reads its bytecode.
+const BYTECODE: &str = "footpath-bytecode";
+
 /// The C library asks for older versions of what the engine imports anyway.
 fn one_version(module: &str) -> Import {
     let interface = unversioned(module);
+    if module == BYTECODE {
+        return Import::ReadPassive;
+    }
     if !is_of_the_engine(interface) {
         Import::Trap
     } else if interface.starts_with("wasi:") {

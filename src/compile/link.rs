@@ -114,6 +114,7 @@ impl Linker {
             &Edit {
                 import: &|module| if granted(unversioned(module)) { Import::Keep } else { Import::Trap },
                 memory,
+                passive: None,
                 drop_exports: &["engine_input", "engine_load"],
                 keep_section: &|_| true,
             },

@@ -20,6 +20,15 @@ pub enum Origin {
     Script,
 }
 
+impl Origin {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Script => "script",
+        }
+    }
+}
+
 /// Who published, and how it came in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Author {

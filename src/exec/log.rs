@@ -45,6 +45,7 @@ pub struct LogConfig {
     pub dir: PathBuf,
     /// A file is rotated before a line would make it larger than this.
     pub file_bytes_max: u64,
-    /// Rotated files that are kept of each log, besides the current one.
+    /// Rotated files that are kept of each log, besides the current one; at most
+    /// 9999.
     pub rotated_files_max: u32,
 }

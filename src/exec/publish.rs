@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
+use super::directives::redact::redact;
 use super::folder::{Folder, FolderError};
 use super::script::{Manifest, Problem, Program, hash};
 use crate::compile::bundle::{Bundle, ReadError, bundle};
@@ -17,6 +18,7 @@ use crate::compile::engine::Engine;
 use crate::compile::link::{Linker, Provenance};
 use crate::compile::shape::Shape;
 use crate::compile::stack::SourceMaps;
+use crate::model::diagnostic::Diagnostic;
 use crate::model::directives::Directives;
 use crate::model::script::ScriptPath;
 use crate::sandbox::Sandbox;
@@ -123,25 +125,46 @@ impl Publisher {
         linked.map_err(|error| problem(&error.to_string()))
     }
 
+    /// Checks a file that others import: that it and what it imports compile.
+    pub fn check_import(&self, path: &ScriptPath, source: &str) -> Result<(), Problem> {
+        // A file that is called has rules of its own, so another one is made up.
+        let name = path.file_name().replace('\'', "\\'");
+        let caller = ScriptPath::in_deployment(path.exec_id(), &format!("{}.check.ts", path.relative()));
+        let caller = caller.map_err(|error| problem(&error.to_string()))?;
+        let texts = [(caller.relative(), format!("export * from './{name}';")), (path.relative(), source.to_owned())];
+        self.bundle_with(caller.relative(), path, &texts).map(|_| ())
+    }
+
     fn bundle(&self, path: &ScriptPath, source: &str) -> Result<(Bundle, BTreeMap<String, String>), Problem> {
+        self.bundle_with(path.relative(), path, &[(path.relative(), source.to_owned())])
+    }
+
+    /// Bundles with some texts in the place of what the folder has. What is
+    /// compiled has no secrets in it: it goes into components and error messages.
+    fn bundle_with(
+        &self,
+        entry: &str,
+        path: &ScriptPath,
+        texts: &[(&str, String)],
+    ) -> Result<(Bundle, BTreeMap<String, String>), Problem> {
         // The compiler may read from a thread of its own.
         let hashes = Mutex::new(BTreeMap::new());
         let read = |file: &str| {
-            if file == path.relative() {
-                return Ok(Some(source.to_owned()));
+            if let Some((_, text)) = texts.iter().find(|(path, _)| *path == file) {
+                return Ok(Some(redact(text)));
             }
             let Ok(place) = ScriptPath::in_deployment(path.exec_id(), file) else { return Ok(None) };
             match self.folder.read(&place) {
                 Ok(text) => {
                     let mut hashes = hashes.lock().unwrap_or_else(PoisonError::into_inner);
                     hashes.insert(file.to_owned(), hash(text.as_bytes()));
-                    Ok(Some(text))
+                    Ok(Some(redact(&text)))
                 }
                 Err(FolderError::NotFound(_) | FolderError::IsFolder(_)) => Ok(None),
                 Err(error) => Err(ReadError(error.to_string())),
             }
         };
-        let bundle = bundle(path.relative(), &read).map_err(|diagnostics| Problem {
+        let bundle = bundle(entry, &read).map_err(|diagnostics| Problem {
             message: diagnostics.first().map(ToString::to_string).unwrap_or_default(),
             diagnostics,
         })?;
@@ -251,6 +274,17 @@ fn problem(message: &str) -> Problem {
 
 fn threw(error: &ScriptError, maps: &SourceMaps) -> Problem {
     let stack = maps.map_stack(&error.stack);
-    let message = format!("the script's top level threw {}: {}\n{stack}", error.name, error.message);
-    Problem { message: message.trim_end().to_owned(), diagnostics: Vec::new() }
+    let message = format!("the script's top level threw {}: {}", error.name, error.message);
+    let diagnostic = maps.first_frame(&error.stack).map(|place| Diagnostic {
+        frame: maps.code_frame(&place).unwrap_or_default(),
+        path: place.path,
+        line: place.line,
+        column: place.column,
+        message: message.clone(),
+        hint: None,
+    });
+    Problem {
+        message: format!("{message}\n{stack}").trim_end().to_owned(),
+        diagnostics: diagnostic.into_iter().collect(),
+    }
 }

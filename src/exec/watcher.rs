@@ -41,6 +41,10 @@ impl FolderWatcher {
                 return;
             }
             for path in event.paths.iter().filter_map(|path| paths.script_path(path)) {
+                // Temporary files of editors, and of our own writes.
+                if path.file_name().starts_with('.') {
+                    continue;
+                }
                 // A full queue loses changes only while thousands wait already.
                 let _ = sender.try_send(path);
             }

@@ -17,7 +17,7 @@ pub struct Cache {
 impl Cache {
     pub fn new(dir: Option<PathBuf>, engine_version: &str) -> Result<Self, SandboxError> {
         if let Some(dir) = &dir {
-            fs::create_dir_all(dir).map_err(|error| SandboxError::Cache { path: dir.clone(), error })?;
+            private_folder(dir).map_err(|error| SandboxError::Cache { path: dir.clone(), error })?;
         }
         Ok(Self { dir, engine_version: engine_version.to_owned() })
     }
@@ -73,4 +73,10 @@ fn write(path: &PathBuf, code: &[u8]) -> Result<(), SandboxError> {
     fs::write(&temporary, code)
         .and_then(|()| fs::rename(&temporary, path))
         .map_err(|error| SandboxError::Cache { path: path.clone(), error })
+}
+
+/// Nobody else may put code where it is loaded from.
+fn private_folder(dir: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }

@@ -116,13 +116,14 @@ impl Sandbox {
     }
 }
 
-/// Runs a linked engine's constructors and `engine_init`, and gives its memory:
-/// the step of `make guest` between the linker and `compile::engine::pack`.
-pub fn initialise(linked: &[u8], sources: &[u8]) -> Result<Vec<u8>, SandboxError> {
+/// Runs a linked engine's constructors and `engine_init`, and gives its memory and
+/// the bytecode of its JavaScript half: the step of `make guest` between the
+/// linker and `compile::engine::pack`.
+pub fn initialise(linked: &[u8], sources: &[u8]) -> Result<(Vec<u8>, Vec<u8>), SandboxError> {
     run_initialise(linked, sources).map_err(SandboxError::Start)
 }
 
-fn run_initialise(linked: &[u8], sources: &[u8]) -> wasmtime::Result<Vec<u8>> {
+fn run_initialise(linked: &[u8], sources: &[u8]) -> wasmtime::Result<(Vec<u8>, Vec<u8>)> {
     let engine = Engine::default();
     let module = Module::new(&engine, linked)?;
     let mut linker = Linker::new(&engine);
@@ -141,7 +142,7 @@ fn run_initialise(linked: &[u8], sources: &[u8]) -> wasmtime::Result<Vec<u8>> {
     if before != after {
         wasmtime::bail!("engine_init changed a global: {before:?} became {after:?}");
     }
-    Ok(life.memory.data(&life.store).to_vec())
+    Ok((life.memory.data(&life.store).to_vec(), bytecode))
 }
 
 /// An instance of the engine that talks through its own memory.

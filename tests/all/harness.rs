@@ -686,4 +686,3 @@ macro_rules! skip {
         return;
     }};
 }
-pub(crate) use skip;

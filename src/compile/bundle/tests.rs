@@ -294,8 +294,8 @@ fn decorators_bring_their_helpers() {
         names,
         [
             "a.ts",
-            "footpath:runtime/helpers/decorateParam",
-            "footpath:runtime/helpers/decorate"
+            "typescript:runtime/helpers/decorateParam",
+            "typescript:runtime/helpers/decorate"
         ]
     );
     assert_eq!(bundle.dependencies().count(), 0);

@@ -178,8 +178,8 @@ fn decorators_are_lowered() {
         "class A { @log x = 1; @log m(@inject a: number) { return a } @log accessor y = 2 }
 @service export class B { constructor(@inject private a: A) {} }";
     insta::assert_snapshot!(code("x.ts", source), @r#"
-    import _decorate from "footpath:runtime/helpers/decorate";
-    import _decorateParam from "footpath:runtime/helpers/decorateParam";
+    import _decorate from "typescript:runtime/helpers/decorate";
+    import _decorateParam from "typescript:runtime/helpers/decorateParam";
     class A {
     	x = 1;
     	m(a) {

@@ -14,7 +14,7 @@ use rustix::fs::OFlags;
 use serde::Serialize;
 
 use super::LogConfig;
-use super::file_name::{LogFileName, LogKind};
+use super::file_name::{LogFileName, LogKind, ROTATION_MAX};
 
 /// Readable for the server's user and group: lines hold addresses of people.
 const FILE_MODE: u32 = 0o640;
@@ -41,7 +41,10 @@ pub struct LinesLost {
 impl Appender {
     pub fn new(config: &LogConfig, kind: LogKind) -> Appender {
         Appender {
-            config: config.clone(),
+            config: LogConfig {
+                rotated_files_max: config.rotated_files_max.min(ROTATION_MAX),
+                ..config.clone()
+            },
             kind,
             batch: Vec::new(),
         }

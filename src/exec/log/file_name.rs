@@ -10,6 +10,10 @@ use serde::{Serialize, Serializer};
 
 use super::error::LogError;
 
+/// The highest number of a rotated file. All numbers up to the highest that
+/// exists are tried when files are read.
+pub const ROTATION_MAX: u32 = 9999;
+
 /// One of the logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogKind {
@@ -69,7 +73,8 @@ impl LogFileName {
                 Some(digits) => digits
                     .parse()
                     .ok()
-                    .filter(|number: &u32| *number > 0 && number.to_string() == digits),
+                    .filter(|number| (1..=ROTATION_MAX).contains(number))
+                    .filter(|number: &u32| number.to_string() == digits),
             }?;
             Some(LogFileName { kind, rotation })
         });
@@ -154,6 +159,7 @@ pub(super) mod tests {
             "access/access.log.",
             "access/access.log.0",
             "access/access.log.01",
+            "access/access.log.10000",
             "access/access.log.+1",
             "access/access.log.-1",
             "access/access.log.99999999999",

@@ -35,7 +35,6 @@ pub(super) fn lines(
         place: Some(place),
         ready: VecDeque::new(),
         follow,
-        more: follow,
         flushed,
         _permit: permit,
     };
@@ -46,10 +45,7 @@ struct Following {
     /// None at the end.
     place: Option<Place>,
     ready: VecDeque<String>,
-    /// Goes on in the file that comes after this one.
     follow: bool,
-    /// More may be written that is to be waited for.
-    more: bool,
     flushed: watch::Receiver<u64>,
     /// The stream's place among the streams that may run.
     _permit: OwnedSemaphorePermit,
@@ -65,8 +61,8 @@ impl Following {
             self.flushed.borrow_and_update();
             match self.read().await? {
                 Ok(lines) if !lines.is_empty() => self.ready = lines.into(),
-                // When the log ends, what is there is read to its end.
-                Ok(_) if self.more => self.more = self.flushed.changed().await.is_ok(),
+                Ok(_) if self.follow && self.flushed.changed().await.is_ok() => {}
+                // At the end of the log too: no change came after this reading.
                 Ok(_) => {
                     let rest = self.place.take()?.rest();
                     self.ready.extend(rest);

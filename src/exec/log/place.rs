@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use super::error::LogError;
@@ -11,6 +12,8 @@ use super::scan::{self, LINE_BYTES_MAX};
 
 /// Read from a file at once.
 const CHUNK_BYTES: usize = 64 << 10;
+/// Looks for a file among those of its log before it counts as moved elsewhere.
+const LOOKS_MAX: usize = 50;
 
 /// A place in a log.
 pub struct Place {
@@ -48,7 +51,7 @@ impl Place {
             }
             self.start_again_if_cut()?;
             let Some(newer) = self.newer_file()? else {
-                return Ok(self.read_file()?);
+                return self.read_file();
             };
             // The writer had left the file before it made the newer one, so that
             // its end is final now.
@@ -106,13 +109,22 @@ impl Place {
     /// The file that was begun after this one. After a clearing, or when so many
     /// were begun that this one is gone, it is the oldest there is.
     fn newer_file(&self) -> Result<Option<File>, LogError> {
-        let own = scan::identity(&self.file).map_err(|error| self.error(error))?;
+        let failed = |error| self.error(error);
+        let own = scan::identity(&self.file).map_err(failed)?;
         let mut newer = None;
-        for (_, file) in scan::open_all(&self.dir, self.name.kind)? {
-            if scan::identity(&file).map_err(|error| self.error(error))? == own {
+        for _ in 0..LOOKS_MAX {
+            newer = None;
+            for (_, file) in scan::open_all(&self.dir, self.name.kind)? {
+                if scan::identity(&file).map_err(failed)? == own {
+                    return Ok(newer);
+                }
+                newer = Some(file);
+            }
+            let deleted = self.file.metadata().map_err(failed)?.nlink() == 0;
+            if deleted {
                 break;
             }
-            newer = Some(file);
+            // It is there, but rotations were quicker than this look.
         }
         Ok(newer)
     }
@@ -183,8 +195,10 @@ mod tests {
         }
 
         fn rotate(&self) {
-            for rotation in (0..9).rev() {
-                let _ = fs::rename(self.path(rotation), self.path(rotation + 1));
+            let exists = |rotation: &u32| self.path(*rotation).exists();
+            let files = (0..).take_while(exists).count() as u32;
+            for rotation in (0..files).rev() {
+                fs::rename(self.path(rotation), self.path(rotation + 1)).unwrap();
             }
         }
 
@@ -237,6 +251,29 @@ mod tests {
         assert!(all(&mut place).is_empty(), "no new file yet");
         log.append("5\n");
         assert_eq!(all(&mut place), ["5"]);
+    }
+
+    #[test]
+    fn a_writer_in_full_flight_is_followed() {
+        let log = Log::new("");
+        let mut reading = log.open(0, None);
+        let mut seen = Vec::new();
+        let numbers: Vec<String> = (0..900).map(|number| number.to_string()).collect();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for number in &numbers {
+                    log.append(&format!("{number}\n"));
+                    if number.ends_with('9') {
+                        log.rotate();
+                    }
+                }
+            });
+            while !writer.is_finished() {
+                seen.extend(all(&mut reading));
+            }
+        });
+        seen.extend(all(&mut reading));
+        assert!(seen == numbers, "{seen:?}");
     }
 
     #[test]
@@ -311,18 +348,14 @@ mod tests {
             let mut place = log.open(0, None);
             let mut written = String::new();
             let mut seen = Vec::new();
-            let mut rotations = 0;
             for (step, read) in steps.iter().zip(read_at) {
                 match step {
                     Some(text) => {
                         log.append(text);
                         written.push_str(text);
                     }
-                    // The writer rotates between whole lines, and only so often.
-                    None if written.ends_with('\n') && rotations < 8 => {
-                        log.rotate();
-                        rotations += 1;
-                    }
+                    // The writer rotates between whole lines.
+                    None if written.ends_with('\n') => log.rotate(),
                     None => {}
                 }
                 if read {

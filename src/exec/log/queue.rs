@@ -7,8 +7,8 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 
 use super::line::{AccessLine, ExecutionLine};
 
-/// Lines that wait at most.
-pub const QUEUE_LINES_MAX: usize = 8192;
+/// Lines that wait at most: more than a second of a busy server.
+pub const QUEUE_LINES_MAX: usize = 32_768;
 /// Memory of all waiting lines, about.
 pub const QUEUE_BYTES_MAX: usize = 32 << 20;
 

@@ -19,15 +19,19 @@ pub const LINE_BYTES_MAX: u64 = 16 << 20;
 /// All lines of one answer. What is over it is left out.
 pub const ANSWER_BYTES_MAX: usize = 16 << 20;
 
-/// Opens a log file for reading, unless it is a symbolic link.
+/// Opens a log file for reading. A symbolic link is refused, and what is no
+/// plain file is not there.
 pub fn open(dir: &Path, name: LogFileName) -> Result<File, LogError> {
     let path = name.path(dir);
-    let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).expect("open flags are an int");
+    // Without NONBLOCK, opening a named pipe would wait for a writer.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    let flags = i32::try_from(flags).expect("open flags are an int");
     let file = OpenOptions::new()
         .read(true)
-        .custom_flags(no_follow)
+        .custom_flags(flags)
         .open(&path);
     match file {
+        Ok(file) if file.metadata().is_ok_and(|about| !about.is_file()) => Err(LogError::NotFound),
         Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
             Err(LogError::Outside)
         }
@@ -41,32 +45,34 @@ pub fn identity(file: &File) -> io::Result<(u64, u64)> {
     Ok((about.dev(), about.ino()))
 }
 
-/// Opens all files of a log, newest first, each once. A rotation meanwhile
-/// shows a file under two names, and gives the oldest one the next number.
+/// Opens all files of a log, newest first, each once.
+///
+/// Rotations meanwhile only raise numbers, so that trying every number upwards
+/// from 0 meets a file twice at times, but misses none. Names from a listing do
+/// not do: files that are being renamed may be absent from it.
 pub fn open_all(dir: &Path, kind: LogKind) -> Result<Vec<(LogFileName, File)>, LogError> {
     let folder = dir.join(kind.name());
-    let mut names =
-        LogFileName::existing(dir, kind).map_err(|error| LogError::of(&folder, error))?;
-    let next = names.last().map(|last| LogFileName {
-        rotation: last.rotation.saturating_add(1),
-        ..*last
-    });
-    names.extend(next);
-    let mut seen = Vec::new();
-    let mut files = Vec::new();
-    for name in names {
+    let names = LogFileName::existing(dir, kind).map_err(|error| LogError::of(&folder, error))?;
+    let mut last = names.last().map_or(0, |name| name.rotation);
+    let mut files: Vec<((u64, u64), LogFileName, File)> = Vec::new();
+    let mut rotation = 0;
+    // Between two renamings one number is free, and its file is at the next.
+    while rotation <= last + 2 {
+        let name = LogFileName { kind, rotation };
+        rotation += 1;
         let file = match open(dir, name) {
             Ok(file) => file,
-            Err(LogError::NotFound) => continue,
+            Err(LogError::NotFound | LogError::Outside) => continue,
             Err(error) => return Err(error),
         };
+        last = last.max(name.rotation);
         let identity = identity(&file).map_err(|error| LogError::of(&name.path(dir), error))?;
-        if !seen.contains(&identity) {
-            seen.push(identity);
-            files.push((name, file));
-        }
+        // Only where it is met last it stands between its neighbours.
+        files.retain(|(known, _, _)| *known != identity);
+        files.push((identity, name, file));
     }
-    Ok(files)
+    let named = |(_, name, file)| (name, file);
+    Ok(files.into_iter().map(named).collect())
 }
 
 /// The lines of a file up to where it ended when reading began.
@@ -212,13 +218,17 @@ mod tests {
     }
 
     #[test]
-    fn links_are_not_followed() {
+    fn only_plain_files_are_opened() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("access")).unwrap();
         let name = LogFileName::parse("access/access.log").unwrap();
         assert!(matches!(open(dir.path(), name), Err(LogError::NotFound)));
         std::os::unix::fs::symlink("/etc/passwd", name.path(dir.path())).unwrap();
         assert!(matches!(open(dir.path(), name), Err(LogError::Outside)));
+        fs::remove_file(name.path(dir.path())).unwrap();
+        fs::create_dir(name.path(dir.path())).unwrap();
+        assert!(matches!(open(dir.path(), name), Err(LogError::NotFound)));
+        assert_eq!(open_all(dir.path(), name.kind).unwrap().len(), 0);
     }
 
     #[test]
