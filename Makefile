@@ -7,7 +7,6 @@ export PATH := $(PEERS)/bin:$(PATH)
 
 WASM_TOOLS_VERSION := 1.254.2
 WASMTIME_VERSION := 49.0.3
-WORKERD_VERSION := 1.20261117.1
 
 .PHONY: help
 help: ## List what can be made
@@ -30,6 +29,11 @@ lint: ## Check the format and clippy's opinion
 .PHONY: release
 release: ## Build the optimised binary: target/release/footpath
 	cargo build --locked --release
+
+.PHONY: bench
+bench: release ## Print figures beside peers measured in the same run (needs wrk)
+	test -x $(PEERS)/node_modules/.bin/workerd || ! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(PEERS) workerd || true
+	tests/bench/run.sh
 
 .PHONY: guest
 guest: ## Build the JavaScript engine from guest/ into guest/engine.wasm
