@@ -22,9 +22,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{ConnectInfo, RawPathParams, Request, State};
 use axum::response::Response;
-use axum::routing::{MethodFilter, MethodRouter};
+use axum::routing::MethodRouter;
 use chrono::{DateTime, Utc};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use uuid::Uuid;
 
 use crate::auth::Tokens;
@@ -64,34 +64,34 @@ pub fn router(api: Api) -> Router {
     router.fallback(script).with_state(api)
 }
 
-/// The operations at one path.
+/// The operations at one path. Methods are told apart here and not by axum, which
+/// would name them to those without a token too.
 fn methods(endpoints: Vec<Endpoint>) -> MethodRouter<Api> {
-    let allowed: Vec<String> = endpoints.iter().map(|endpoint| endpoint.method.to_string()).collect();
-    let (allowed, surface) = (allowed.join(", "), endpoints[0].terms.surface);
-    let mut router = MethodRouter::new();
-    for endpoint in endpoints {
-        // All methods of the list have filters.
-        let Ok(filter) = MethodFilter::try_from(endpoint.method.clone()) else { continue };
-        let handler = move |State(api): State<Api>,
-                            ConnectInfo(client): ConnectInfo<SocketAddr>,
-                            parameters: RawPathParams,
-                            request: Request| {
-            let endpoint = endpoint.clone();
-            let parameters = parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-            async move { endpoint.answer(Incoming { api, client, parameters, request }).await }
-        };
-        router = router.on(filter, handler);
-    }
-    router.fallback(move |State(api): State<Api>, request: Request| {
-        let allowed = allowed.clone();
-        async move { not_allowed(&api, request, surface, &allowed) }
-    })
+    let endpoints = Arc::new(endpoints);
+    let handler = move |State(api): State<Api>,
+                        ConnectInfo(client): ConnectInfo<SocketAddr>,
+                        parameters: RawPathParams,
+                        request: Request| {
+        let endpoints = endpoints.clone();
+        let parameters = parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        async move {
+            let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+            match endpoints.iter().find(|endpoint| endpoint.method == method) {
+                Some(endpoint) => endpoint.answer(Incoming { api, client, parameters, request }).await,
+                None => not_allowed(&api, request, &endpoints),
+            }
+        }
+    };
+    axum::routing::any(handler)
 }
 
-fn not_allowed(api: &Api, request: Request, surface: Surface, allowed: &str) -> Response {
+fn not_allowed(api: &Api, request: Request, endpoints: &[Endpoint]) -> Response {
+    let surface = endpoints.first().map_or(Surface::Exec, |endpoint| endpoint.terms.surface);
     if surface != Surface::Open && !is_known(api, request) {
         return surface.error(ApiError::unauthorized());
     }
+    let allowed: Vec<&str> = endpoints.iter().map(|endpoint| endpoint.method.as_str()).collect();
+    let allowed = allowed.join(", ");
     let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, format!("Only {allowed} can be used here"));
     let mut response = surface.error(error);
     if let Ok(allowed) = HeaderValue::try_from(allowed) {

@@ -102,6 +102,7 @@ impl Dispatcher {
             None => cors::for_response(&script.directives.cors, text(request.headers(), header::ORIGIN)),
         };
         self.admit(&deployment, script, found.route.kind, &request)?;
+        let request = if script.directives.access == Access::Everybody { request } else { without_token(request) };
         let mut response = match found.route.kind {
             MountKind::Markdown => self.markdown(script, request.method())?,
             MountKind::Script => {
@@ -311,6 +312,22 @@ async fn take_turn(
             Err(ApiError::of_failure(&Failure::Limit { limit: Limit::Instances, used: max, max }, None))
         }
     }
+}
+
+/// A token in the URL has let the request in; the script and its logs need not see it.
+fn without_token(mut request: Request<Body>) -> Request<Body> {
+    let Some(query) = request.uri().query() else { return request };
+    let query = auth::strip_tokens(query);
+    let target = match query.is_empty() {
+        true => request.uri().path().to_owned(),
+        false => format!("{}?{query}", request.uri().path()),
+    };
+    let mut parts = request.uri().clone().into_parts();
+    parts.path_and_query = target.parse().ok();
+    if let Ok(uri) = http::Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    request
 }
 
 type LimitedRequest = Request<http_body_util::combinators::UnsyncBoxBody<Bytes, WasiError>>;

@@ -34,7 +34,7 @@ pub struct HealthAnswer {
 pub struct Memory {
     /// What the process has in memory.
     pub rss: Option<u64>,
-    /// What it has allocated.
+    /// What of that it has allocated itself; the rest is mapped from files.
     pub heap: Option<u64>,
 }
 
@@ -46,7 +46,7 @@ pub async fn read(call: Call<Nothing>) -> Result<Answer<HealthAnswer>, ApiError>
         service: concat!("footpath ", env!("CARGO_PKG_VERSION")),
         built: executable.ok().map(|time| iso(time.into())),
         started: iso(call.api.started),
-        memory: Memory { rss: of_process("VmRSS:"), heap: of_process("VmData:") },
+        memory: Memory { rss: of_process("VmRSS:"), heap: of_process("RssAnon:") },
         fds: fs::read_dir("/proc/self/fd").ok().map(Iterator::count),
         pid: std::process::id(),
         ip: call.client.ip().to_string(),

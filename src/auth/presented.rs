@@ -95,6 +95,17 @@ pub fn without_tokens(query: &str) -> String {
     pairs.join("&")
 }
 
+/// The query without its tokens, for whoever must not see them; the rest stays
+/// as it was sent.
+pub fn strip_tokens(query: &str) -> String {
+    let is_token = |pair: &&str| {
+        let mut parsed = url::form_urlencoded::parse(pair.as_bytes());
+        parsed.next().is_some_and(|(name, _)| name == TOKEN_PARAMETER)
+    };
+    let pairs: Vec<&str> = query.split('&').filter(|pair| !is_token(pair)).collect();
+    pairs.join("&")
+}
+
 /// Whether `presented` is one of a script's `@token` texts. The time taken does
 /// not depend on which one, nor on how much of it is right.
 pub fn matches_any(accepted: &[String], presented: &str) -> bool {
@@ -195,7 +206,9 @@ mod tests {
         ];
         for (query, expected) in cases {
             assert_eq!(without_tokens(query), expected);
+            assert!(!strip_tokens(query).contains("s3cret"), "{query}");
         }
+        assert_eq!(strip_tokens("a=1&%74oken=x&b=%20&tok&"), "a=1&b=%20&tok&");
         let headers =
             HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("Bearer s3cret"))]);
         assert!(!format!("{:?}", presented(&headers, None)).contains("s3cret"));
