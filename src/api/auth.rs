@@ -18,6 +18,7 @@ use crate::auth::{AuthError, NewToken, Permissions, TokenInfo, TokenRequest, Tok
 pub struct Envelope<T> {
     pub status_code: u16,
     pub message: String,
+    #[schema(inline)]
     pub data: T,
 }
 

@@ -260,7 +260,7 @@ mod tests {
         limit: Option<u32>,
         #[serde(default)]
         values: Map<String, Value>,
-        #[schema(value_type = Object)]
+        #[schema(value_type = Object, required = false)]
         anything: Option<Value>,
     }
 
