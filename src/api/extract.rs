@@ -190,10 +190,10 @@ fn typed(value: Value, property: &Value) -> Value {
             _ => {}
         }
     }
-    if expects(property, "integer") {
-        if let Ok(number) = text.parse::<i64>() {
-            return number.into();
-        }
+    if expects(property, "integer")
+        && let Ok(number) = text.parse::<i64>()
+    {
+        return number.into();
     }
     Value::String(text)
 }
@@ -215,7 +215,7 @@ fn mismatch(value: &Value, property: &Value) -> Option<&'static str> {
         "null" => value.is_null(),
         _ => true,
     };
-    if types.iter().any(|expected| fits(&expected)) {
+    if types.iter().any(|expected| fits(expected)) {
         return None;
     }
     Some(match types.first().copied() {

@@ -107,7 +107,7 @@ fn describe(name: String, path: String, place: &std::path::Path, metadata: &Meta
         name,
         path,
         kind,
-        size: is_file.then(|| metadata.len()),
+        size: is_file.then_some(metadata.len()),
         links: is_file.then(|| metadata.nlink()),
         target: target.map(|target| target.display().to_string()),
     }
