@@ -215,7 +215,7 @@ fn mismatch(value: &Value, property: &Value) -> Option<&'static str> {
         "null" => value.is_null(),
         _ => true,
     };
-    if types.iter().any(|expected| fits(expected)) {
+    if types.iter().any(fits) {
         return None;
     }
     Some(match types.first().copied() {
