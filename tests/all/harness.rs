@@ -349,6 +349,7 @@ impl<'a> Sending<'a> {
     }
 
     /// With the root token.
+    #[allow(clippy::wrong_self_convention, reason = "it reads as a sentence")]
     pub fn as_root(self) -> Self {
         self.token(ROOT_TOKEN)
     }
