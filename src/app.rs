@@ -133,8 +133,8 @@ impl App {
         let Self { listener, api, exec, mut watcher, waiting, drain, .. } = self;
         stop.spawn(until(stop.clone(), publish_waiting(exec.clone(), waiting)));
         stop.spawn(until(stop.clone(), async move {
-            while let Some(paths) = watcher.next().await {
-                exec.changed(paths).await;
+            while let Some(changes) = watcher.next().await {
+                exec.changed(changes).await;
             }
         }));
         let tokens = api.tokens.clone();
