@@ -83,8 +83,7 @@ async fn a_million_request_headers_are_refused() {
         .raw(format!("GET /good HTTP/1.1\r\nhost: x\r\n{many}\r\n"))
         .await;
     assert_eq!(reply.status.as_u16(), 431, "{reply:?}");
-    // More than a handler may be handed, though the listener could read it.
-    let long = "y".repeat(200_000);
+    let long = "y".repeat(100_000);
     let reply = server.get("/good").header("x-long", &long).await;
     assert_eq!(reply.status.as_u16(), 431, "{reply:?}");
     let long = "y".repeat(2 << 20);
