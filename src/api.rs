@@ -54,7 +54,11 @@ pub fn router(api: Api) -> Router {
     let mut paths: Vec<&str> = endpoints.iter().map(|endpoint| endpoint.path).collect();
     paths.dedup();
     for path in paths {
-        let at_path: Vec<Endpoint> = endpoints.iter().filter(|endpoint| endpoint.path == path).cloned().collect();
+        let at_path: Vec<Endpoint> = endpoints
+            .iter()
+            .filter(|endpoint| endpoint.path == path)
+            .cloned()
+            .collect();
         router = router.route(path, methods(at_path));
     }
     for prefix in routes::RESERVED {
@@ -73,11 +77,27 @@ fn methods(endpoints: Vec<Endpoint>) -> MethodRouter<Api> {
                         parameters: RawPathParams,
                         request: Request| {
         let endpoints = endpoints.clone();
-        let parameters = parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let parameters = parameters
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
         async move {
-            let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+            let method = if request.method() == Method::HEAD {
+                &Method::GET
+            } else {
+                request.method()
+            };
             match endpoints.iter().find(|endpoint| endpoint.method == method) {
-                Some(endpoint) => endpoint.answer(Incoming { api, client, parameters, request }).await,
+                Some(endpoint) => {
+                    endpoint
+                        .answer(Incoming {
+                            api,
+                            client,
+                            parameters,
+                            request,
+                        })
+                        .await
+                }
                 None => not_allowed(&api, request, &endpoints),
             }
         }
@@ -86,13 +106,21 @@ fn methods(endpoints: Vec<Endpoint>) -> MethodRouter<Api> {
 }
 
 fn not_allowed(api: &Api, request: Request, endpoints: &[Endpoint]) -> Response {
-    let surface = endpoints.first().map_or(Surface::Exec, |endpoint| endpoint.terms.surface);
+    let surface = endpoints
+        .first()
+        .map_or(Surface::Exec, |endpoint| endpoint.terms.surface);
     if surface != Surface::Open && !is_known(api, request) {
         return surface.error(ApiError::unauthorized());
     }
-    let allowed: Vec<&str> = endpoints.iter().map(|endpoint| endpoint.method.as_str()).collect();
+    let allowed: Vec<&str> = endpoints
+        .iter()
+        .map(|endpoint| endpoint.method.as_str())
+        .collect();
     let allowed = allowed.join(", ");
-    let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, format!("Only {allowed} can be used here"));
+    let error = ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("Only {allowed} can be used here"),
+    );
     let mut response = surface.error(error);
     if let Ok(allowed) = HeaderValue::try_from(allowed) {
         response.headers_mut().insert(header::ALLOW, allowed);
@@ -104,9 +132,15 @@ fn not_allowed(api: &Api, request: Request, endpoints: &[Endpoint]) -> Response 
 /// token learns that.
 async fn unknown(State(api): State<Api>, request: Request) -> Response {
     let is_exec = request.uri().path().starts_with("/api/v1/exec");
-    let surface = if is_exec { Surface::Exec } else { Surface::ControlPlane };
+    let surface = if is_exec {
+        Surface::Exec
+    } else {
+        Surface::ControlPlane
+    };
     match is_known(&api, request) {
-        true => surface.error(ApiError::not_found("There is no such operation; /openapi.json lists all")),
+        true => surface.error(ApiError::not_found(
+            "There is no such operation; /openapi.json lists all",
+        )),
         false => surface.error(ApiError::unauthorized()),
     }
 }

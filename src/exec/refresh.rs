@@ -15,7 +15,10 @@ use crate::model::script::ScriptPath;
 impl Exec {
     /// Publishes or removes what the changes mean.
     pub async fn changed(self: &Arc<Self>, changes: BTreeSet<Changed>) {
-        let author = Author { origin: Origin::Person, token: None };
+        let author = Author {
+            origin: Origin::Person,
+            token: None,
+        };
         for change in changes {
             let result = match &change {
                 Changed::Inside(path) => self.changed_inside(path, &author).await,
@@ -27,7 +30,11 @@ impl Exec {
         }
     }
 
-    async fn changed_inside(self: &Arc<Self>, path: &ScriptPath, author: &Author) -> Result<(), ExecError> {
+    async fn changed_inside(
+        self: &Arc<Self>,
+        path: &ScriptPath,
+        author: &Author,
+    ) -> Result<(), ExecError> {
         if self.folder().is_folder(path) {
             // It was moved here: nobody tells of the files in it.
             let prefix = format!("{}/", path.relative());
@@ -46,16 +53,28 @@ impl Exec {
     }
 
     /// A folder came or went, with all that is or was in it.
-    async fn changed_below(self: &Arc<Self>, exec_id: &ExecId, prefix: &str, author: &Author) -> Result<(), ExecError> {
+    async fn changed_below(
+        self: &Arc<Self>,
+        exec_id: &ExecId,
+        prefix: &str,
+        author: &Author,
+    ) -> Result<(), ExecError> {
         let deployment = self.live.get(exec_id);
-        let live = deployment.iter().flat_map(|deployment| deployment.scripts.values());
+        let live = deployment
+            .iter()
+            .flat_map(|deployment| deployment.scripts.values());
         let was: Vec<ScriptPath> = live.map(|script| script.path.clone()).collect();
-        for path in was.iter().filter(|path| path.relative().starts_with(prefix) && !self.folder().exists(path)) {
+        for path in was
+            .iter()
+            .filter(|path| path.relative().starts_with(prefix) && !self.folder().exists(path))
+        {
             self.gone(path, author).await?;
         }
         for file in self.folder().files(exec_id).into_keys() {
             if file.starts_with(prefix) && mount(&file).is_ok() {
-                let Ok(path) = ScriptPath::in_deployment(exec_id, &file) else { continue };
+                let Ok(path) = ScriptPath::in_deployment(exec_id, &file) else {
+                    continue;
+                };
                 self.refresh(&path, author).await?;
             }
         }
@@ -72,11 +91,19 @@ impl Exec {
         Ok(())
     }
 
-    async fn refresh(self: &Arc<Self>, path: &ScriptPath, author: &Author) -> Result<(), ExecError> {
+    async fn refresh(
+        self: &Arc<Self>,
+        path: &ScriptPath,
+        author: &Author,
+    ) -> Result<(), ExecError> {
         let source = self.folder().read(path)?;
         let live = self.live.get(path.exec_id());
-        let live = live.as_ref().and_then(|deployment| deployment.scripts.get(path.relative()));
-        if live.is_some_and(|live| live.source_hash == hash(source.as_bytes()) && !live.is_waiting()) {
+        let live = live
+            .as_ref()
+            .and_then(|deployment| deployment.scripts.get(path.relative()));
+        if live
+            .is_some_and(|live| live.source_hash == hash(source.as_bytes()) && !live.is_waiting())
+        {
             return Ok(());
         }
         let published = self.publish(path, author).await?;
@@ -86,7 +113,11 @@ impl Exec {
     }
 
     /// Takes a script out of the table; its file is gone already.
-    pub(super) fn remove(&self, path: &ScriptPath, _changing: &super::Changing<'_>) -> Result<(), ExecError> {
+    pub(super) fn remove(
+        &self,
+        path: &ScriptPath,
+        _changing: &super::Changing<'_>,
+    ) -> Result<(), ExecError> {
         let state = self.state(path.exec_id())?;
         self.live.change(&state, Vec::new(), &[path.relative()]);
         Ok(())

@@ -33,7 +33,9 @@ pub enum Changed {
 
 /// The folder cannot be watched.
 #[derive(Debug, thiserror::Error)]
-#[error("the scripts folder {folder} cannot be watched: {error}; raise fs.inotify.max_user_watches")]
+#[error(
+    "the scripts folder {folder} cannot be watched: {error}; raise fs.inotify.max_user_watches"
+)]
 pub struct WatchError {
     folder: String,
     error: notify::Error,
@@ -41,7 +43,10 @@ pub struct WatchError {
 
 impl FolderWatcher {
     pub fn new(folder: &Folder) -> Result<Self, WatchError> {
-        let failed = |error| WatchError { folder: folder.root().display().to_string(), error };
+        let failed = |error| WatchError {
+            folder: folder.root().display().to_string(),
+            error,
+        };
         let (sender, changes) = mpsc::channel(EVENTS_MAX);
         let root = folder.root().to_owned();
         let told = move |event: notify::Result<notify::Event>| {
@@ -49,7 +54,11 @@ impl FolderWatcher {
             if matches!(event.kind, notify::EventKind::Access(_)) {
                 return;
             }
-            for changed in event.paths.iter().filter_map(|place| what_is_at(&root, place)) {
+            for changed in event
+                .paths
+                .iter()
+                .filter_map(|place| what_is_at(&root, place))
+            {
                 // Temporary files of editors, and of our own writes.
                 if matches!(&changed, Changed::Inside(path) if path.file_name().starts_with('.')) {
                     continue;
@@ -59,8 +68,13 @@ impl FolderWatcher {
             }
         };
         let mut watcher = notify::recommended_watcher(told).map_err(failed)?;
-        watcher.watch(folder.root(), RecursiveMode::Recursive).map_err(failed)?;
-        Ok(Self { _watcher: watcher, changes })
+        watcher
+            .watch(folder.root(), RecursiveMode::Recursive)
+            .map_err(failed)?;
+        Ok(Self {
+            _watcher: watcher,
+            changes,
+        })
     }
 
     /// What changed, once something has.

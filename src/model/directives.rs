@@ -278,8 +278,10 @@ mod tests {
 
     #[test]
     fn no_debug_output_shows_a_secret() {
-        let mut directives = Directives::default();
-        directives.access = Access::Token(vec![Secret::new("hush-1")]);
+        let mut directives = Directives {
+            access: Access::Token(vec![Secret::new("hush-1")]),
+            ..Directives::default()
+        };
         directives.ai.key = Some(Secret::new("hush-2"));
         let text = format!("{directives:?}");
         assert!(

@@ -10,6 +10,8 @@
 //! a test fails. All servers share one cache of compiled components, as it holds
 //! nothing but machine code named by what it was made from.
 
+#![allow(dead_code, reason = "a harness offers more than one run of tests uses")]
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -11,7 +11,7 @@ use crate::harness::{PATIENCE, Reply, Server, Setup};
 /// The wall clock of handlers here, in milliseconds.
 pub const WALL_CLOCK_MS: u64 = 2_000;
 /// Fuel of handlers here: about a fifth of a second of CPU.
-const FUEL_UNITS: u64 = 1_000_000_000;
+const FUEL_UNITS: u64 = 5_000_000_000;
 /// Memory of handlers here, in bytes.
 const MEMORY_BYTES: u64 = 32 << 20;
 /// A limited answer comes within its limit and this much more. Not a benchmark:
