@@ -50,7 +50,7 @@ fn every_verb_has_help() {
     let home = TempDir::new().unwrap();
     let all = succeeds(&run(&["--help"], home.path(), ""));
     for verb in [
-        "serve", "init", "check", "compile", "invoke", "logs", "export", "import",
+        "serve", "init", "check", "compile", "invoke", "export", "import",
     ] {
         assert!(
             all.lines().any(|line| line.trim_start().starts_with(verb)),
