@@ -166,8 +166,8 @@ impl App {
         } = self;
         stop.spawn(until(stop.clone(), publish_waiting(exec.clone(), waiting)));
         stop.spawn(until(stop.clone(), async move {
-            while let Some(paths) = watcher.next().await {
-                exec.changed(paths).await;
+            while let Some(changes) = watcher.next().await {
+                exec.changed(changes).await;
             }
         }));
         let tokens = api.tokens.clone();

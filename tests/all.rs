@@ -3,12 +3,14 @@
 //! - `harness`: starts the real program and talks to it; read it first.
 //! - `badinput`: malformed, oversized and misleading input.
 //! - `callers`: hostile callers.
+//! - `cli`: the verbs of the program.
 //! - `directives`: what the `// @name value` lines do.
 //! - `engine`: the sandbox and the linker of handlers, without a server.
 //! - `errors`: what the caller and the log learn of a failure.
 //! - `imports`: files that import files.
 //! - `limits`: hostile handlers.
 //! - `neighbours`: routes that call routes, and the world outside.
+//! - `portable`: components outside of Footpath.
 //! - `reload`: a saved file is live; what a restart finds.
 //! - `routes`: from a URL to a script.
 //! - `shapes`: how a script may be written.
@@ -23,6 +25,8 @@ mod harness;
 mod badinput;
 #[path = "all/callers.rs"]
 mod callers;
+#[path = "all/cli.rs"]
+mod cli;
 #[path = "all/directives.rs"]
 mod directives;
 #[path = "all/engine.rs"]
@@ -35,6 +39,8 @@ mod imports;
 mod limits;
 #[path = "all/neighbours.rs"]
 mod neighbours;
+#[path = "all/portable.rs"]
+mod portable;
 #[path = "all/reload.rs"]
 mod reload;
 #[path = "all/routes.rs"]

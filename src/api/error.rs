@@ -148,6 +148,11 @@ fn of_limit(limit: Limit, used: u64, max: u64) -> ApiError {
             "The handler's answer is too large",
             "answer in parts, or raise limits.response_body_bytes",
         ),
+        Limit::Headers => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "The header fields of a message that the handler sends or receives are too large",
+            "put less into headers and more into bodies",
+        ),
         Limit::Instances => (
             StatusCode::SERVICE_UNAVAILABLE,
             "Too many calls at once",

@@ -23,10 +23,10 @@ const CONNECTIONS_MAX: usize = 10_000;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Header fields of one request, counted.
 const HEADERS_MAX: usize = 128;
+/// Request line and header fields of one request together; more is answered with 431.
+const HEAD_BYTES_MAX: usize = 64 << 10;
 /// Streams of one HTTP/2 connection at once.
 const H2_STREAMS_MAX: u32 = 250;
-/// All header fields of one HTTP/2 request.
-const H2_HEADER_BYTES_MAX: u32 = 64 << 10;
 /// After a failed accept, such as too many open files, this long nothing is accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -85,11 +85,12 @@ fn builder() -> Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .max_headers(HEADERS_MAX);
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(H2_STREAMS_MAX)
-        .max_header_list_size(H2_HEADER_BYTES_MAX);
+        .max_header_list_size(HEAD_BYTES_MAX as u32);
     builder
 }

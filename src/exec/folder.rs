@@ -232,12 +232,6 @@ impl Folder {
         found
     }
 
-    /// The deployment-relative path of a file that the watcher reports.
-    pub fn script_path(&self, place: &Path) -> Option<ScriptPath> {
-        let relative = place.strip_prefix(&self.root).ok()?.to_str()?;
-        ScriptPath::parse(relative).ok()
-    }
-
     /// Where a folder of a deployment lies.
     pub fn directory(&self, directory: &ScriptDirectory) -> Result<PathBuf, FolderError> {
         let path = format!("{}/{}", directory.exec_id(), directory.relative());

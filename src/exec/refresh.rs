@@ -6,76 +6,88 @@ use std::sync::Arc;
 
 use super::history::{Author, Origin};
 use super::routes::mount::mount;
-use super::script::hash;
+use super::script::{Script, hash};
+use super::watcher::Changed;
 use super::{Exec, ExecError};
+use crate::model::exec_id::ExecId;
 use crate::model::script::ScriptPath;
 
 impl Exec {
-    /// Publishes or removes what the changed files mean.
-    pub async fn changed(self: &Arc<Self>, paths: BTreeSet<ScriptPath>) {
+    /// Publishes or removes what the changes mean.
+    pub async fn changed(self: &Arc<Self>, changes: BTreeSet<Changed>) {
         let author = Author {
             origin: Origin::Person,
             token: None,
         };
-        for path in paths {
-            let result = if !self.folder().exists(&path) {
-                self.gone(&path, &author).await
-            } else if self.folder().is_folder(&path) {
-                self.appeared(&path, &author).await
-            } else if mount(path.relative()).is_ok() {
-                self.refresh(&path, &author).await
-            } else {
-                self.republish_users(&path, &author).await;
-                Ok(())
+        for change in changes {
+            let result = match &change {
+                Changed::Inside(path) => self.changed_inside(path, &author).await,
+                Changed::Deployment(exec_id) => self.changed_below(exec_id, "", &author).await,
             };
             if let Err(error) = result {
-                tracing::warn!(script = %path, %error, "a changed file was not published");
+                tracing::warn!(?change, %error, "a changed file was not published");
             }
         }
     }
 
-    /// A file is gone, or a folder with all that was in it.
-    async fn gone(self: &Arc<Self>, path: &ScriptPath, author: &Author) -> Result<(), ExecError> {
-        let mut below = self.live_below(path);
-        below.push(path.clone());
-        for path in below {
-            let changing = self.changing.lock().await;
-            if !self.folder().exists(&path) {
-                self.remove(&path, &changing)?;
-            }
-            drop(changing);
-            self.republish_users(&path, author).await;
+    async fn changed_inside(
+        self: &Arc<Self>,
+        path: &ScriptPath,
+        author: &Author,
+    ) -> Result<(), ExecError> {
+        if self.folder().is_folder(path) {
+            // It was moved here: nobody tells of the files in it.
+            let prefix = format!("{}/", path.relative());
+            return self.changed_below(path.exec_id(), &prefix, author).await;
         }
+        if self.folder().exists(path) && mount(path.relative()).is_ok() {
+            return self.refresh(path, author).await;
+        }
+        if !self.folder().exists(path) {
+            self.gone(path, author).await?;
+            let prefix = format!("{}/", path.relative());
+            return self.changed_below(path.exec_id(), &prefix, author).await;
+        }
+        tell(&self.republish_users(path, author).await);
         Ok(())
     }
 
-    fn live_below(&self, folder: &ScriptPath) -> Vec<ScriptPath> {
-        let Some(deployment) = self.live.get(folder.exec_id()) else {
-            return Vec::new();
-        };
-        let prefix = format!("{}/", folder.relative());
-        let scripts = deployment.scripts.values().map(|script| &script.path);
-        scripts
-            .filter(|path| path.relative().starts_with(&prefix))
-            .cloned()
-            .collect()
-    }
-
-    /// A folder was moved here: nobody tells of the files in it.
-    async fn appeared(
+    /// A folder came or went, with all that is or was in it.
+    async fn changed_below(
         self: &Arc<Self>,
-        folder: &ScriptPath,
+        exec_id: &ExecId,
+        prefix: &str,
         author: &Author,
     ) -> Result<(), ExecError> {
-        let prefix = format!("{}/", folder.relative());
-        for file in self.folder().files(folder.exec_id()).into_keys() {
-            if file.starts_with(&prefix) && mount(&file).is_ok() {
-                let Ok(path) = ScriptPath::in_deployment(folder.exec_id(), &file) else {
+        let deployment = self.live.get(exec_id);
+        let live = deployment
+            .iter()
+            .flat_map(|deployment| deployment.scripts.values());
+        let was: Vec<ScriptPath> = live.map(|script| script.path.clone()).collect();
+        for path in was
+            .iter()
+            .filter(|path| path.relative().starts_with(prefix) && !self.folder().exists(path))
+        {
+            self.gone(path, author).await?;
+        }
+        for file in self.folder().files(exec_id).into_keys() {
+            if file.starts_with(prefix) && mount(&file).is_ok() {
+                let Ok(path) = ScriptPath::in_deployment(exec_id, &file) else {
                     continue;
                 };
                 self.refresh(&path, author).await?;
             }
         }
+        Ok(())
+    }
+
+    async fn gone(self: &Arc<Self>, path: &ScriptPath, author: &Author) -> Result<(), ExecError> {
+        let changing = self.changing.lock().await;
+        if !self.folder().exists(path) {
+            self.remove(path, &changing)?;
+        }
+        drop(changing);
+        tell(&self.republish_users(path, author).await);
         Ok(())
     }
 
@@ -95,10 +107,8 @@ impl Exec {
             return Ok(());
         }
         let published = self.publish(path, author).await?;
-        match &published.script.problem {
-            Some(problem) => tracing::warn!(script = %path, "{}", problem.message),
-            None => tracing::info!(script = %path, "published"),
-        }
+        tell(&[published.script]);
+        tell(&published.republished);
         Ok(())
     }
 
@@ -111,5 +121,15 @@ impl Exec {
         let state = self.state(path.exec_id())?;
         self.live.change(&state, Vec::new(), &[path.relative()]);
         Ok(())
+    }
+}
+
+/// What became of scripts whose files, or whose imports' files, have changed.
+fn tell(scripts: &[Arc<Script>]) {
+    for script in scripts {
+        match &script.problem {
+            Some(problem) => tracing::warn!(script = %script.path, "{}", problem.message),
+            None => tracing::info!(script = %script.path, "published"),
+        }
     }
 }

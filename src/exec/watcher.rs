@@ -3,12 +3,14 @@
 //! publish by itself: it tells which files changed.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
 use super::folder::Folder;
+use crate::model::exec_id::ExecId;
 use crate::model::script::ScriptPath;
 
 /// Further changes are awaited this long.
@@ -19,7 +21,14 @@ const EVENTS_MAX: usize = 10_000;
 /// Watching ends when it is dropped.
 pub struct FolderWatcher {
     _watcher: RecommendedWatcher,
-    changes: mpsc::Receiver<ScriptPath>,
+    changes: mpsc::Receiver<Changed>,
+}
+
+/// What changed: a file or a folder inside a deployment, or the deployment's own folder.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Changed {
+    Inside(ScriptPath),
+    Deployment(ExecId),
 }
 
 /// The folder cannot be watched.
@@ -39,23 +48,23 @@ impl FolderWatcher {
             error,
         };
         let (sender, changes) = mpsc::channel(EVENTS_MAX);
-        let paths = folder.clone();
+        let root = folder.root().to_owned();
         let told = move |event: notify::Result<notify::Event>| {
             let Ok(event) = event else { return };
             if matches!(event.kind, notify::EventKind::Access(_)) {
                 return;
             }
-            for path in event
+            for changed in event
                 .paths
                 .iter()
-                .filter_map(|path| paths.script_path(path))
+                .filter_map(|place| what_is_at(&root, place))
             {
                 // Temporary files of editors, and of our own writes.
-                if path.file_name().starts_with('.') {
+                if matches!(&changed, Changed::Inside(path) if path.file_name().starts_with('.')) {
                     continue;
                 }
                 // A full queue loses changes only while thousands wait already.
-                let _ = sender.try_send(path);
+                let _ = sender.try_send(changed);
             }
         };
         let mut watcher = notify::recommended_watcher(told).map_err(failed)?;
@@ -68,13 +77,22 @@ impl FolderWatcher {
         })
     }
 
-    /// The files that changed, once something has.
-    pub async fn next(&mut self) -> Option<BTreeSet<ScriptPath>> {
+    /// What changed, once something has.
+    pub async fn next(&mut self) -> Option<BTreeSet<Changed>> {
         let mut changed = BTreeSet::from([self.changes.recv().await?]);
         tokio::time::sleep(MOMENT).await;
-        while let Ok(path) = self.changes.try_recv() {
-            changed.insert(path);
+        while let Ok(more) = self.changes.try_recv() {
+            changed.insert(more);
         }
         Some(changed)
     }
+}
+
+/// None if it is nobody's.
+fn what_is_at(root: &Path, place: &Path) -> Option<Changed> {
+    let relative = place.strip_prefix(root).ok()?.to_str()?;
+    if relative.contains('/') {
+        return ScriptPath::parse(relative).ok().map(Changed::Inside);
+    }
+    ExecId::parse(relative).ok().map(Changed::Deployment)
 }

@@ -10,16 +10,16 @@ use tokio::sync::{Mutex, oneshot};
 use tokio::time::timeout;
 use wasmtime::component::Resource;
 use wasmtime::{Store, Trap};
-use wasmtime_wasi_http::WasiBody;
 use wasmtime_wasi_http::p2::bindings::Proxy;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
 use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
+use wasmtime_wasi_http::{FieldMapError, WasiBody};
 
 use super::answer_body;
 use super::failure::{Failure, Limit, ScriptError};
 use super::handler::Handler;
 use super::host::State;
-use super::limits::{CallLimits, FUEL_PER_TURN, HANDLES_MAX, HOSTCALL_BYTES_MAX};
+use super::limits::{CallLimits, FIELDS_BYTES_MAX, FUEL_PER_TURN, HANDLES_MAX, HOSTCALL_BYTES_MAX};
 use super::services::{CallContext, Services};
 use super::{Sandbox, WASM_STACK_BYTES_MAX};
 
@@ -329,6 +329,10 @@ impl Run {
                 limit(Limit::Stack, max, max)
             }
             _ if memory.refused => refused_memory(),
+            _ if error.is::<FieldMapError>() => {
+                let max = FIELDS_BYTES_MAX as u64;
+                limit(Limit::Headers, max, max)
+            }
             _ => Some(Failure::Trapped(format!("{error:#}"))),
         }
     }

@@ -12,6 +12,7 @@ pub enum Limit {
     Stack,
     RequestBody,
     ResponseBody,
+    Headers,
     Instances,
     Depth,
 }
@@ -26,6 +27,7 @@ impl Limit {
             Self::Stack => "STACK",
             Self::RequestBody => "REQUEST_BODY",
             Self::ResponseBody => "RESPONSE_BODY",
+            Self::Headers => "HEADERS",
             Self::Instances => "INSTANCES",
             Self::Depth => "DEPTH",
         }

@@ -83,6 +83,9 @@ async fn a_million_request_headers_are_refused() {
         .raw(format!("GET /good HTTP/1.1\r\nhost: x\r\n{many}\r\n"))
         .await;
     assert_eq!(reply.status.as_u16(), 431, "{reply:?}");
+    let long = "y".repeat(100_000);
+    let reply = server.get("/good").header("x-long", &long).await;
+    assert_eq!(reply.status.as_u16(), 431, "{reply:?}");
     let long = "y".repeat(2 << 20);
     let reply = server
         .raw(format!(

@@ -13,26 +13,31 @@
 #![allow(dead_code, reason = "a harness offers more than one run of tests uses")]
 
 use std::fs;
-use std::future::IntoFuture;
-use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
-use std::sync::mpsc;
-use std::sync::{Arc, LazyLock, Mutex};
-use std::thread::JoinHandle;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper_util::client::legacy::{Client, connect::HttpConnector};
-use hyper_util::rt::TokioExecutor;
-use serde_json::Value;
+use http::Method;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+#[path = "harness/exchange.rs"]
+mod exchange;
+#[path = "harness/process.rs"]
+mod process;
+#[path = "harness/skips.rs"]
+mod skips;
+
+pub use exchange::{Reply, Sending};
+pub use process::{Refusal, footpath, run};
+pub(crate) use skips::skip;
+pub use skips::{peer, skipped};
+
+use exchange::HttpClient;
+use process::Process;
 
 /// The root token of every server here.
 pub const ROOT_TOKEN: &str = "root-token-of-the-tests";
@@ -42,10 +47,7 @@ pub const ROOT_TOKEN: &str = "root-token-of-the-tests";
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where compiled components are kept between tests and between runs.
-pub const COMPONENT_CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/components");
-
-/// The program under test.
-pub const FOOTPATH: &str = env!("CARGO_BIN_EXE_footpath");
+pub const COMPONENT_CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/footpath/components");
 
 /// A server that is yet to start: its files, its settings.
 pub struct Setup {
@@ -102,7 +104,7 @@ impl Setup {
         Server {
             setup: self,
             process,
-            client: client(),
+            client: exchange::client(),
         }
     }
 
@@ -126,24 +128,11 @@ impl Setup {
     }
 }
 
-/// A process that ended instead of listening.
-#[derive(Debug)]
-pub struct Refusal {
-    pub status: ExitStatus,
-    pub stderr: String,
-}
-
 /// A running server. Dropping it kills the process.
 pub struct Server {
     setup: Setup,
     process: Process,
     client: HttpClient,
-}
-
-type HttpClient = Client<HttpConnector, Full<Bytes>>;
-
-fn client() -> HttpClient {
-    Client::builder(TokioExecutor::new()).build_http()
 }
 
 impl Server {
@@ -237,13 +226,7 @@ impl Server {
     /// A request to the server; it is sent when it is awaited.
     pub fn request(&self, method: Method, target: &str) -> Sending<'_> {
         let uri = format!("http://{}{target}", self.address());
-        Sending {
-            server: self,
-            uri,
-            method,
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-        }
+        Sending::new(&self.client, method, uri)
     }
 
     /// Sends bytes as they are and reads until the server closes the connection.
@@ -261,7 +244,7 @@ impl Server {
         let answer = tokio::time::timeout(PATIENCE, exchange)
             .await
             .expect("an answer in time");
-        parse_reply(&answer)
+        exchange::parse_reply(&answer)
     }
 
     /// Sends GET requests until an answer is as it should be.
@@ -314,7 +297,7 @@ impl Server {
     pub async fn restart(&mut self) {
         self.process.kill();
         self.process = self.setup.spawn().expect("the server starts again");
-        self.client = client();
+        self.client = exchange::client();
     }
 
     /// Starts a second process on the same scripts and data, which must refuse.
@@ -326,367 +309,8 @@ impl Server {
     }
 }
 
-/// A request on its way; await it for the answer.
-pub struct Sending<'a> {
-    server: &'a Server,
-    uri: String,
-    method: Method,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-impl<'a> Sending<'a> {
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        let name: HeaderName = name.parse().expect("a header name");
-        self.headers
-            .append(name, HeaderValue::from_str(value).expect("a header value"));
-        self
-    }
-
-    /// With this bearer token.
-    pub fn token(self, token: &str) -> Self {
-        self.header("authorization", &format!("Bearer {token}"))
-    }
-
-    /// With the root token.
-    #[allow(clippy::wrong_self_convention, reason = "it reads as a sentence")]
-    pub fn as_root(self) -> Self {
-        self.token(ROOT_TOKEN)
-    }
-
-    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
-        self.body = body.into();
-        self
-    }
-
-    pub fn json(self, body: &Value) -> Self {
-        self.header("content-type", "application/json")
-            .body(body.to_string())
-    }
-
-    /// Sends the request; for callers that expect it may fail.
-    pub async fn send(self) -> Result<Reply, String> {
-        let mut request = Request::new(Full::new(self.body));
-        *request.method_mut() = self.method;
-        *request.uri_mut() = self.uri.parse().expect("a request target");
-        *request.headers_mut() = self.headers;
-        let exchange = async {
-            let response = self
-                .server
-                .client
-                .request(request)
-                .await
-                .map_err(|error| format!("{error:?}"))?;
-            let (head, body) = response.into_parts();
-            let body = body
-                .collect()
-                .await
-                .map_err(|error| format!("{error:?}"))?
-                .to_bytes();
-            Ok(Reply {
-                status: head.status,
-                headers: head.headers,
-                body,
-            })
-        };
-        tokio::time::timeout(PATIENCE, exchange)
-            .await
-            .map_err(|_| "no answer in time".to_owned())?
-    }
-}
-
-impl<'a> IntoFuture for Sending<'a> {
-    type Output = Reply;
-    type IntoFuture = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let what = format!("{} {}", self.method, self.uri);
-            self.send()
-                .await
-                .unwrap_or_else(|error| panic!("{what}: {error}"))
-        })
-    }
-}
-
-/// An answer, read to its end.
-#[derive(Clone)]
-pub struct Reply {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
-}
-
-impl Reply {
-    #[track_caller]
-    pub fn expect(self, status: u16) -> Self {
-        assert_eq!(self.status.as_u16(), status, "{self:?}");
-        self
-    }
-
-    #[track_caller]
-    pub fn expect_json(self, status: u16, body: Value) -> Self {
-        let reply = self.expect(status);
-        assert_eq!(reply.json(), body);
-        reply
-    }
-
-    #[track_caller]
-    pub fn expect_text(self, status: u16, body: &str) -> Self {
-        let reply = self.expect(status);
-        assert_eq!(reply.text(), body);
-        reply
-    }
-
-    /// An error of the server's own with this code.
-    #[track_caller]
-    pub fn expect_error(self, status: u16, code: &str) -> Self {
-        let reply = self.expect(status);
-        assert_eq!(reply.json()["code"], code, "{reply:?}");
-        reply
-    }
-
-    #[track_caller]
-    pub fn expect_header(self, name: &str, value: &str) -> Self {
-        assert_eq!(self.header(name), Some(value), "header {name} of {self:?}");
-        self
-    }
-
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    #[track_caller]
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("not JSON ({error}): {self:?}"))
-    }
-}
-
-impl std::fmt::Debug for Reply {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let body = &self.body[..self.body.len().min(2_000)];
-        write!(
-            formatter,
-            "{} {:?}\n{}",
-            self.status,
-            self.headers,
-            String::from_utf8_lossy(body)
-        )
-    }
-}
-
-/// The head of an answer, and whatever follows it as the body.
-fn parse_reply(bytes: &[u8]) -> Reply {
-    let shown = String::from_utf8_lossy(bytes);
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
-    let end = end.unwrap_or_else(|| panic!("not an HTTP answer: {shown:?}"));
-    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-    let mut lines = head.split("\r\n");
-    let status = lines
-        .next()
-        .and_then(|line| line.split(' ').nth(1)?.parse().ok());
-    let mut headers = HeaderMap::new();
-    for (name, value) in lines.filter_map(|line| line.split_once(':')) {
-        let name: HeaderName = name.parse().expect("a header name");
-        headers.append(
-            name,
-            HeaderValue::from_str(value.trim()).expect("a header value"),
-        );
-    }
-    let body = Bytes::copy_from_slice(&bytes[end + 4..]);
-    Reply {
-        status: status.unwrap_or_else(|| panic!("no status: {shown:?}")),
-        headers,
-        body,
-    }
-}
-
-/// A server process that listens, and what it says.
-struct Process {
-    child: Child,
-    address: SocketAddr,
-    log: Arc<Mutex<String>>,
-    reader: Option<JoinHandle<()>>,
-}
-
-impl Process {
-    /// Starts it and waits for the line that says where it listens.
-    fn spawn(mut command: Command) -> Result<Self, Refusal> {
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the binary can be run");
-        let log = Arc::new(Mutex::new(String::new()));
-        let stderr = child.stderr.take().expect("a piped standard error");
-        let reader = std::thread::spawn({
-            let log = log.clone();
-            move || collect(stderr, &log)
-        });
-        let stdout = child.stdout.take().expect("a piped standard output");
-        let (sender, lines) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let _ = sender.send(line);
-            }
-        });
-        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut process = Self {
-            child,
-            address: unknown,
-            log,
-            reader: Some(reader),
-        };
-        match lines.recv_timeout(PATIENCE) {
-            Ok(line) => {
-                let address = line
-                    .strip_prefix("listening on http://")
-                    .expect("the first line of a server");
-                process.address = address.parse().expect("an address");
-                Ok(process)
-            }
-            Err(mpsc::RecvTimeoutError::Disconnected) => {
-                let status = process.wait();
-                Err(Refusal {
-                    status,
-                    stderr: process.log(),
-                })
-            }
-            Err(mpsc::RecvTimeoutError::Timeout) => panic!("the server neither listens nor ends"),
-        }
-    }
-
-    fn log(&self) -> String {
-        self.log.lock().expect("the reader does not panic").clone()
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill")
-            .args(["-s", name, &pid])
-            .status()
-            .expect("kill is there");
-        assert!(sent.success(), "SIG{name} was not sent");
-    }
-
-    fn wait(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a child of ours") {
-                self.end_reading();
-                return status;
-            }
-            assert!(Instant::now() < deadline, "the server does not end");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    fn kill(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        self.end_reading();
-    }
-
-    fn end_reading(&mut self) {
-        if let Some(reader) = self.reader.take() {
-            let _ = reader.join();
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.kill();
-        let log = self.log();
-        if std::thread::panicking() {
-            eprintln!("--- standard error of the server ---\n{log}---");
-        } else {
-            // Whatever a test does to it, the server itself never panics.
-            assert!(!log.contains("panicked at"), "the server panicked:\n{log}");
-        }
-    }
-}
-
-fn collect(mut from: impl Read, log: &Mutex<String>) {
-    let mut buffer = [0; 16 << 10];
-    while let Ok(count @ 1..) = from.read(&mut buffer) {
-        let text = String::from_utf8_lossy(&buffer[..count]);
-        log.lock()
-            .expect("nobody panics with the log")
-            .push_str(&text);
-    }
-}
-
-/// The program without the settings of whoever runs the tests.
-pub fn footpath() -> Command {
-    let mut command = Command::new(FOOTPATH);
-    for (name, _) in std::env::vars_os() {
-        let name = name.to_string_lossy().into_owned();
-        if name.starts_with("FOOTPATH_") || name.starts_with("OPENAI_") {
-            command.env_remove(name);
-        }
-    }
-    command
-}
-
-/// Runs a verb to its end, with text on its standard input.
-pub fn run(arguments: &[&str], folder: &Path, input: &str) -> Output {
-    let mut command = footpath();
-    command
-        .args(arguments)
-        .current_dir(folder)
-        .env("FOOTPATH_SERVER_CACHE", COMPONENT_CACHE);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the binary can be run");
-    let mut stdin: ChildStdin = child.stdin.take().expect("a piped standard input");
-    // A verb that reads nothing may be gone already.
-    let _ = stdin.write_all(input.as_bytes());
-    drop(stdin);
-    child.wait_with_output().expect("the verb ends")
-}
-
-/// A tool that `make peers` installs.
-pub fn peer(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join(".peers/bin")
-        .join(name);
-    path.exists().then_some(path)
-}
-
 fn write(path: &Path, content: &[u8]) {
     let folder = path.parent().expect("a file lies in a folder");
     fs::create_dir_all(folder).expect("a folder for it");
     fs::write(path, content).expect("a written file");
-}
-
-static SKIPS_FORBIDDEN: LazyLock<bool> = LazyLock::new(|| {
-    std::env::var("FOOTPATH_NO_SKIP").is_ok_and(|value| !value.is_empty() && value != "0")
-});
-
-/// Says loudly why a test does not run here; fails it where nothing may be skipped.
-pub fn skipped(test: &str, reason: &str) {
-    assert!(
-        !*SKIPS_FORBIDDEN,
-        "{test} was to be skipped, and FOOTPATH_NO_SKIP forbids that: {reason}"
-    );
-    // Past the capture of the test runner, which swallows what tests print.
-    let _ = writeln!(std::io::stdout(), "SKIPPED {test}: {reason}");
-}
-
-/// Leaves a test that cannot run here.
-#[allow(unused_macros, reason = "not every set of peers lacks one")]
-macro_rules! skip {
-    ($($reason:tt)+) => {{
-        let test = std::thread::current().name().unwrap_or(module_path!()).to_owned();
-        crate::harness::skipped(&test, &format!($($reason)+));
-        return;
-    }};
 }

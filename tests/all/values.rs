@@ -312,7 +312,7 @@ async fn what_has_no_meaning_is_an_error_that_says_so() {
         (
             "injected",
             "res.setHeader('a', 'x\\r\\nb: c'); return 1",
-            "a header value cannot have",
+            "line breaks",
         ),
         ("no-response", "return Response.error()", "cannot be sent"),
     ];
