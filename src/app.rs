@@ -10,6 +10,7 @@ use anyhow::Context;
 use chrono::Utc;
 use tokio::net::TcpListener;
 
+use crate::api::access::Access;
 use crate::api::dispatch::Dispatcher;
 use crate::api::{self, Api};
 use crate::auth::Tokens;
@@ -21,10 +22,13 @@ use crate::exec::Exec;
 use crate::exec::folder::Folder;
 use crate::exec::history::{Author, Origin};
 use crate::exec::publish::Publisher;
-use crate::exec::services::{ExecutionLog, Neighbours, Outside};
+use crate::exec::log::reader::LogReader;
+use crate::exec::log::writer::{self, LogThread};
+use crate::exec::log::LogConfig;
+use crate::exec::monitor::Monitor;
+use crate::exec::services::{Neighbours, Outside};
 use crate::exec::watcher::FolderWatcher;
 use crate::model::script::ScriptPath;
-use crate::sandbox::services::{CallContext, LogLevel};
 use crate::sandbox::{EngineModules, Sandbox, SandboxConfig};
 use crate::shutdown::{Drained, Shutdown};
 use crate::store::Store;
@@ -45,6 +49,7 @@ pub struct App {
     exec: Arc<Exec>,
     watcher: FolderWatcher,
     waiting: Vec<ScriptPath>,
+    log_thread: LogThread,
     drain: Duration,
 }
 
@@ -91,13 +96,22 @@ impl App {
         })?;
         let address = listener.local_addr()?;
         let policy = Policy::new(&config.egress.allow, vec![address])?;
+        let log_config = LogConfig {
+            dir: config.server.data.join("logs"),
+            file_bytes_max: config.log.rotate_bytes,
+            rotated_files_max: config.log.rotated_files.try_into().unwrap_or(u32::MAX),
+        };
+        let (log, log_thread) = writer::start(&log_config)?;
+        let monitor = Monitor::new(Utc::now());
         let outside = Outside {
             egress: Egress::new(policy, Vec::new())?,
             timeouts: Timeouts {
                 connect: Duration::from_millis(config.egress.connect_ms),
                 first_byte: Duration::from_millis(config.egress.first_byte_ms),
             },
-            log: Arc::new(TracingLog),
+            log: log.clone(),
+            monitor: monitor.clone(),
+            echo: config.server.dev,
             neighbours: std::sync::OnceLock::new(),
         };
         let publisher = publisher(config, sandbox.clone(), engine)?;
@@ -109,6 +123,7 @@ impl App {
         report_conflicts(&exec);
         let dispatcher = Arc::new(Dispatcher {
             exec: exec.clone(),
+            access: Arc::new(Access { log: log.clone(), monitor }),
             sandbox,
             limits: config.limits.clone(),
             dev: config.server.dev,
@@ -122,16 +137,19 @@ impl App {
         let api = Api {
             dispatcher,
             tokens: Arc::new(tokens),
+            logs: Arc::new(LogReader::new(&log_config, log)),
+            stop: Shutdown::new(),
             started: Utc::now(),
             body_bytes_max: config.limits.bundle_bytes,
         };
         let first_token = first_token.map(|token| token.secret);
-        Ok(Self { listener, address, first_token, api, exec, watcher, waiting, drain })
+        Ok(Self { listener, address, first_token, api, exec, watcher, waiting, log_thread, drain })
     }
 
     /// Serves until somebody asks to stop, then drains.
     pub async fn run(self, stop: Shutdown) {
-        let Self { listener, api, exec, mut watcher, waiting, drain, .. } = self;
+        let Self { listener, mut api, exec, mut watcher, waiting, log_thread, drain, .. } = self;
+        api.stop = stop.clone();
         stop.spawn(until(stop.clone(), publish_waiting(exec.clone(), waiting)));
         stop.spawn(until(stop.clone(), async move {
             while let Some(paths) = watcher.next().await {
@@ -148,6 +166,8 @@ impl App {
         if let Err(error) = tokens.save_last_used().await {
             tracing::warn!(%error, "when tokens were last used is not stored");
         }
+        // After all that may still log.
+        let _ = tokio::task::spawn_blocking(|| log_thread.stop()).await;
     }
 }
 
@@ -211,13 +231,4 @@ fn instances(config: &Config) -> u32 {
     });
     let half = memory_kib.unwrap_or(4 << 20) * 1024 / 2;
     (half / config.limits.memory_bytes).clamp(16, 512) as u32
-}
-
-/// Lines of handlers in the program's own log.
-struct TracingLog;
-
-impl ExecutionLog for TracingLog {
-    fn line(&self, call: &CallContext, script: &str, level: LogLevel, message: &str) {
-        tracing::info!(target: "footpath::script", script, execution_id = call.execution_id, ?level, "{message}");
-    }
 }

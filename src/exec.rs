@@ -32,6 +32,7 @@ pub mod watcher;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use chrono::Utc;
 use tokio::sync::Semaphore;
@@ -90,6 +91,8 @@ pub struct Prepared {
     pub source: String,
     /// None for a page, which needs no compiling.
     pub built: Option<Result<Program, Problem>>,
+    /// When compiling began.
+    pub started: Instant,
 }
 
 /// Held from writing a file to swapping it in.
@@ -192,10 +195,11 @@ impl Exec {
 
     /// Compiles a text as the script at this path; nothing changes.
     pub async fn prepare(self: &Arc<Self>, path: &ScriptPath, source: String) -> Result<Prepared, ExecError> {
+        let started = Instant::now();
         let environment = environment::of_script(self.folder(), path);
         let script = Script::new(path.clone(), &source, environment);
         let built = if script.is_markdown() { None } else { Some(self.build(&script, source.clone()).await?) };
-        Ok(Prepared { script, source, built })
+        Ok(Prepared { script, source, built, started })
     }
 
     /// Saves what was prepared and swaps it in.
@@ -205,7 +209,7 @@ impl Exec {
         author: &Author,
         _changing: &Changing<'_>,
     ) -> Result<Arc<Script>, ExecError> {
-        let Prepared { mut script, source, built } = prepared;
+        let Prepared { mut script, source, built, started } = prepared;
         let state = self.state(script.path.exec_id())?;
         match built {
             Some(Ok(mut program)) => {
@@ -220,6 +224,9 @@ impl Exec {
         }
         let script = Arc::new(script);
         self.live.change(&state, vec![script.clone()], &[]);
+        if !script.is_markdown() {
+            self.outside.monitor.publish(started.elapsed(), script.problem.is_none());
+        }
         Ok(script)
     }
 
@@ -250,7 +257,7 @@ impl Exec {
 
     /// Whether the files that a text was compiled from have not changed since.
     fn is_still(&self, prepared: &Prepared) -> Result<bool, FolderError> {
-        let Prepared { script, source, built } = prepared;
+        let Prepared { script, source, built, .. } = prepared;
         let now = self.folder().read(&script.path)?;
         let imports = match built {
             Some(Ok(program)) => self.publisher.is_current(&script.path, &script.source_hash, &program.manifest),
@@ -314,7 +321,8 @@ impl Exec {
     /// The services of a script, for one call.
     pub fn services(&self, deployment: &Deployment, script: &Script) -> Arc<dyn Services> {
         Arc::new(ScriptServices {
-            script: script.path.to_string(),
+            script: script.path.clone(),
+            detail: script.directives.log.level,
             environment: script.environment.clone(),
             deployment: deployment.state.clone(),
             outside: self.outside.clone(),

@@ -10,13 +10,13 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
 use futures_util::future::BoxFuture;
-use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use super::access::Entry;
 use super::error::ApiError;
 use super::extract::{self, BODY_READ_TIMEOUT, Place};
 use super::scope::Scope;
@@ -50,8 +50,11 @@ pub struct Endpoint {
     pub body: Option<Value>,
     pub answer: Described,
     pub components: Vec<(String, Value)>,
-    call: Arc<dyn Fn(Incoming) -> BoxFuture<'static, Result<Response, ApiError>> + Send + Sync>,
+    call: Arc<Function>,
 }
+
+type Function =
+    dyn Fn(Incoming, Option<TokenInfo>) -> BoxFuture<'static, Result<Response, ApiError>> + Send + Sync;
 
 /// What holds for an operation besides its own fields.
 #[derive(Debug, Clone, Copy)]
@@ -136,7 +139,8 @@ impl<T: Serialize + ToSchema> Reply for Answer<T> {
     }
 }
 
-/// An answer that is no JSON of ours; [`Endpoint::media`] names its type.
+/// An answer that no type of ours describes; see [`Endpoint::media`] and
+/// [`Endpoint::shape`].
 impl Reply for Response {
     fn described(_: &mut Vec<(String, Value)>) -> Described {
         Described { status: StatusCode::OK, content_type: "application/json", schema: Value::default() }
@@ -190,10 +194,10 @@ impl Endpoint {
             body: terms.has_body.then_some(body.schema),
             answer,
             components,
-            call: Arc::new(move |incoming| {
+            call: Arc::new(move |incoming, token| {
                 let function = function.clone();
                 Box::pin(async move {
-                    let call = read::<Q, B>(incoming, terms).await?;
+                    let call = read::<Q, B>(incoming, token, terms).await?;
                     Ok(function(call).await?.into_reply())
                 })
             }),
@@ -212,6 +216,14 @@ impl Endpoint {
         self
     }
 
+    /// Answers with an object of this shape, which the document cannot read off a
+    /// type of ours: `{ "count": "integer", "logs": [{ "name": "string" }] }`.
+    #[must_use]
+    pub fn shape(mut self, shape: &Value) -> Self {
+        self.answer.schema = shape_schema(shape);
+        self
+    }
+
     #[must_use]
     pub fn status(mut self, status: StatusCode) -> Self {
         self.answer.status = status;
@@ -219,14 +231,14 @@ impl Endpoint {
     }
 
     /// Answers a request, whatever happens.
-    pub async fn answer(&self, incoming: Incoming) -> Response {
+    pub async fn answer(&self, incoming: Incoming, entry: &mut Entry) -> Response {
         let headers = incoming.request.headers();
         let token_in_url = auth::presented(headers, incoming.request.uri().query()).iter().any(|one| one.from_url);
         let if_none_match = headers.get(header::IF_NONE_MATCH).cloned();
-        let mut response = match (self.call)(incoming).await {
+        let mut response = match self.called(incoming, entry).await {
             Ok(response) if self.method == Method::GET => unless_unchanged(response, if_none_match),
             Ok(response) => response,
-            Err(error) => self.terms.surface.error(error),
+            Err(error) => self.terms.surface.error(error, entry),
         };
         if token_in_url {
             let headers = response.headers_mut();
@@ -235,10 +247,23 @@ impl Endpoint {
         }
         response
     }
+
+    /// Nobody without a token learns anything, and no body is read in vain.
+    async fn called(&self, incoming: Incoming, entry: &mut Entry) -> Result<Response, ApiError> {
+        let token = match self.terms.permission {
+            Some(permission) => Some(admit(&incoming.api, &incoming.request, permission)?),
+            None => None,
+        };
+        if let Some(token) = &token {
+            entry.authenticated(&token.alias);
+        }
+        (self.call)(incoming, token).await
+    }
 }
 
 impl Surface {
-    pub fn error(self, error: ApiError) -> Response {
+    pub fn error(self, error: ApiError, entry: &mut Entry) -> Response {
+        entry.failed(&error);
         match self {
             Self::Exec | Self::Open => error.into_response(),
             Self::ControlPlane => error.into_control_plane(),
@@ -246,19 +271,13 @@ impl Surface {
     }
 }
 
-/// Everything is read in this order, so that nobody without a token learns
-/// anything and no body is read in vain.
-async fn read<Q, B>(incoming: Incoming, terms: Terms) -> Result<Call<Q, B>, ApiError>
+async fn read<Q, B>(incoming: Incoming, token: Option<TokenInfo>, terms: Terms) -> Result<Call<Q, B>, ApiError>
 where
     Q: DeserializeOwned + ToSchema,
     B: DeserializeOwned + ToSchema,
 {
     let Incoming { api, client, parameters, request } = incoming;
     let (head, body) = request.into_parts();
-    let token = match terms.permission {
-        Some(permission) => Some(admit(&api, &head, permission)?),
-        None => None,
-    };
     let mut query = extract::query(head.uri.query())?;
     query.remove(auth::TOKEN_PARAMETER);
     let mut fields = match terms.has_body {
@@ -279,9 +298,9 @@ where
 }
 
 /// The token that a request came with, if it may do this.
-pub fn admit(api: &Api, head: &Parts, permission: &str) -> Result<TokenInfo, ApiError> {
+pub fn admit(api: &Api, request: &Request, permission: &str) -> Result<TokenInfo, ApiError> {
     let now = Utc::now();
-    let presented = auth::presented(&head.headers, head.uri.query());
+    let presented = auth::presented(request.headers(), request.uri().query());
     let mut valid = presented.iter().filter_map(|one| api.tokens.authenticate(&one.token, now)).peekable();
     if valid.peek().is_none() {
         return Err(ApiError::unauthorized());
@@ -291,6 +310,26 @@ pub fn admit(api: &Api, head: &Parts, permission: &str) -> Result<TokenInfo, Api
         let error = ApiError::new(StatusCode::FORBIDDEN, format!("The token lacks the permission {permission}"));
         error.details(json!({ "permission": permission }))
     })
+}
+
+/// A schema from a shape: a text names a type, with `?` behind it if it may be
+/// null; a key with `?` behind it may be missing.
+fn shape_schema(shape: &Value) -> Value {
+    match shape {
+        Value::String(name) => match name.strip_suffix('?') {
+            Some(name) => json!({ "type": [name, "null"] }),
+            None => json!({ "type": name }),
+        },
+        Value::Array(items) => json!({ "type": "array", "items": items.first().map(shape_schema) }),
+        Value::Object(fields) => {
+            let bare = |name: &String| name.trim_end_matches('?').to_owned();
+            let required: Vec<&String> = fields.keys().filter(|name| !name.ends_with('?')).collect();
+            let properties: Map<String, Value> =
+                fields.iter().map(|(name, shape)| (bare(name), shape_schema(shape))).collect();
+            json!({ "type": "object", "required": required, "properties": properties })
+        }
+        _ => json!({}),
+    }
 }
 
 /// 304 for whoever has this very answer already (RFC 9110, section 13.1.2).

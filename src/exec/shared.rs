@@ -17,6 +17,10 @@ impl Shared {
         self.lock().iter().map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     pub fn get(&self, key: &str) -> Option<String> {
         self.lock().get(key).cloned()
     }
