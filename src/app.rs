@@ -20,15 +20,14 @@ use crate::config::{Config, Secret};
 use crate::egress::{Egress, Policy, Timeouts};
 use crate::exec::Exec;
 use crate::exec::folder::Folder;
-use crate::exec::history::{Author, Origin};
 use crate::exec::publish::Publisher;
 use crate::exec::log::reader::LogReader;
 use crate::exec::log::writer::{self, LogThread};
 use crate::exec::log::LogConfig;
 use crate::exec::monitor::Monitor;
+use crate::exec::script::Script;
 use crate::exec::services::{Neighbours, Outside};
 use crate::exec::watcher::FolderWatcher;
-use crate::model::script::ScriptPath;
 use crate::sandbox::{EngineModules, Sandbox, SandboxConfig};
 use crate::shutdown::{Drained, Shutdown};
 use crate::store::Store;
@@ -48,7 +47,7 @@ pub struct App {
     api: Api,
     exec: Arc<Exec>,
     watcher: FolderWatcher,
-    waiting: Vec<ScriptPath>,
+    waiting: Vec<Arc<Script>>,
     log_thread: LogThread,
     drain: Duration,
 }
@@ -200,14 +199,14 @@ async fn save_last_used(tokens: Arc<Tokens>) {
 }
 
 /// Publishes what a start found uncompiled; a request for one of them waits for it.
-async fn publish_waiting(exec: Arc<Exec>, waiting: Vec<ScriptPath>) {
-    let author = Author { origin: Origin::Person, token: None };
+async fn publish_waiting(exec: Arc<Exec>, waiting: Vec<Arc<Script>>) {
     let started = Utc::now();
     let count = waiting.len();
-    for path in waiting {
-        match exec.publish(&path, &author).await {
+    for script in waiting {
+        let path = &script.path;
+        match exec.publish_first(&script).await {
             Ok(published) => {
-                if let Some(problem) = &published.script.problem {
+                if let Some(problem) = &published.problem {
                     tracing::warn!(script = %path, "{}", problem.message);
                 }
             }

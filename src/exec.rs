@@ -117,18 +117,17 @@ impl Exec {
     }
 
     /// Reads the folder and makes every script live whose compiled form is known;
-    /// the paths that come back are still to be published.
-    pub async fn open(self: &Arc<Self>) -> Result<Vec<ScriptPath>, ExecError> {
+    /// those that come back are still to be published.
+    pub async fn open(self: &Arc<Self>) -> Result<Vec<Arc<Script>>, ExecError> {
         let mut waiting = Vec::new();
         for exec_id in self.folder().deployments() {
             let state = self.state(&exec_id)?;
             let exec = self.clone();
             let scan = move || exec.scan(&exec_id);
             let scripts = tokio::task::spawn_blocking(scan).await.map_err(|_| ExecError::Stopping)?;
-            waiting.extend(
-                scripts.iter().filter(|script| script.is_waiting()).map(|script| script.path.clone()),
-            );
-            self.live.change(&state, scripts.into_iter().map(Arc::new).collect(), &[]);
+            let scripts: Vec<Arc<Script>> = scripts.into_iter().map(Arc::new).collect();
+            waiting.extend(scripts.iter().filter(|script| script.is_waiting()).cloned());
+            self.live.change(&state, scripts, &[]);
         }
         Ok(waiting)
     }
@@ -285,11 +284,20 @@ impl Exec {
         if !script.is_waiting() {
             return script.clone();
         }
-        let author = Author { origin: Origin::Person, token: None };
-        match self.publish(&script.path, &author).await {
-            Ok(published) => published.script,
-            Err(_) => script.clone(),
+        self.publish_first(script).await.unwrap_or_else(|_| script.clone())
+    }
+
+    /// Publishes a script that waits for it. Of all who ask at once one compiles,
+    /// and the others get what it made.
+    pub async fn publish_first(self: &Arc<Self>, script: &Arc<Script>) -> Result<Arc<Script>, ExecError> {
+        let _leader = script.first.lock().await;
+        let deployment = self.live.get(script.path.exec_id());
+        let live = deployment.as_ref().and_then(|one| one.scripts.get(script.path.relative()));
+        if let Some(live) = live.filter(|live| !live.is_waiting()) {
+            return Ok(live.clone());
         }
+        let author = Author { origin: Origin::Person, token: None };
+        Ok(self.publish(&script.path, &author).await?.script)
     }
 
     /// The handler of a script, loaded from the cache on its first call.

@@ -2,6 +2,7 @@
 //! outcome, always under limits. It must not know routes, scripts or files; what
 //! a call may reach is handed in as `Services`.
 
+mod answer_body;
 pub mod call;
 mod compiled;
 pub mod failure;

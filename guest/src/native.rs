@@ -7,6 +7,7 @@ mod context;
 mod crypto;
 mod engine;
 mod exchange;
+mod headers;
 pub mod hooks;
 mod log;
 mod multipart;
@@ -35,6 +36,7 @@ pub fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     exchange::add(&native)?;
     storage::add(&native)?;
     text::add(&native)?;
+    headers::add(&native)?;
     url::add(&native)?;
     multipart::add(&native)?;
     crypto::add(&native)?;

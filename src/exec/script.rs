@@ -30,6 +30,8 @@ pub struct Script {
     pub program: Option<Arc<Program>>,
     /// Why this text is not what answers.
     pub problem: Option<Problem>,
+    /// Held by whoever publishes it for the first time.
+    pub first: Arc<tokio::sync::Mutex<()>>,
     /// `@concurrent`; worker mode has one.
     pub turns: Option<Arc<Semaphore>>,
 }
@@ -97,6 +99,7 @@ impl Script {
             environment,
             program: None,
             problem: None,
+            first: Arc::default(),
             turns,
         }
     }

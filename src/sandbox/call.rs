@@ -16,6 +16,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
 use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
 
 use super::{Sandbox, WASM_STACK_BYTES_MAX};
+use super::answer_body;
 use super::failure::{Failure, Limit, ScriptError};
 use super::handler::Handler;
 use super::host::State;
@@ -82,7 +83,7 @@ impl std::fmt::Debug for Worker {
 
 impl Sandbox {
     /// Makes the call, in a fresh instance or in the worker's. Dropping the
-    /// future, or later the body, ends the call.
+    /// future, or later the unread body, ends the call.
     pub async fn call<B>(&self, call: Call<'_>, request: http::Request<B>) -> Result<Answer, Report>
     where
         B: Body<Data = Bytes> + Send + 'static,
@@ -108,6 +109,7 @@ impl Sandbox {
             None => Run::new(self, State::new(context, services, limits), limits.clone()),
         };
         run.started = Instant::now();
+        let method = request.method().clone();
         let (sender, mut answer) = oneshot::channel();
         let handles = match run.prepare(request, https, sender) {
             Ok(handles) => handles,
@@ -130,10 +132,10 @@ impl Sandbox {
             response = &mut answer => match response {
                 Ok(Ok(response)) => {
                     let (sender, report) = oneshot::channel();
-                    let task = AbortOnDrop(tokio::spawn(async move {
+                    let task = tokio::spawn(async move {
                         let _ = sender.send(running.await);
-                    }));
-                    let response = response.map(|body| tied(body, task));
+                    });
+                    let response = answer_body::tie(response, &method, task);
                     Ok(Answer { response, report: Reported::Later(report) })
                 }
                 told => conclude(running.await, told.ok()),
@@ -279,22 +281,3 @@ fn millis(duration: Duration) -> u64 {
 #[derive(Debug, thiserror::Error)]
 #[error("the time is over")]
 struct TimedOut;
-
-/// Ends a task when its owner is dropped.
-struct AbortOnDrop(tokio::task::JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// The body owns the task that makes it: a caller that goes away ends the call.
-fn tied(body: WasiBody, task: AbortOnDrop) -> WasiBody {
-    use http_body_util::BodyExt;
-    body.map_frame(move |frame| {
-        let _owner = &task;
-        frame
-    })
-    .boxed_unsync()
-}

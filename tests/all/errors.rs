@@ -13,7 +13,7 @@ fn failing() -> Setup {
         ),
         (
             "_lib/deep.ts",
-            "type T = { x?: string };\nexport const deep = (t: T): string => {\n  return t.x!.length.toString();\n};",
+            "type T = { x?: string };\nexport const deep = (t: T): string => {\n  return JSON.parse(t.x!).length;\n};",
         ),
         (
             "uses.ts",
@@ -177,7 +177,7 @@ async fn what_does_not_compile_says_where() {
             "\nimport { x } from './nowhere';\nreturn x;",
             "missing.ts:2:19",
         ),
-        ("bare", "import _ from 'lodash';\nreturn 1;", "bare.ts:1:15"),
+        ("bare", "import _ from 'lodash';\nreturn _;", "bare.ts:1:15"),
         (
             "outside",
             "import x from '../../2/secret';\nreturn x;",

@@ -470,3 +470,26 @@ async fn two_requests_differ() {
         "the clock is not frozen at publish: {two}"
     );
 }
+
+#[tokio::test]
+async fn what_is_promised_to_wait_until_ends_after_the_answer() {
+    let source = r#"
+        export default {
+            fetch(request: Request, env: unknown, ctx: any) {
+                const later = new Promise((resolve) => setTimeout(resolve, 100)).then(() => kv.set("later", "done"));
+                ctx.waitUntil(later);
+                return new Response(request.method);
+            },
+        };
+    "#;
+    let server = Server::with_scripts(&[
+        ("work.ts", source),
+        ("seen.ts", "const seen = await kv.get('later'); await kv.delete('later'); return seen ?? 'not yet'"),
+    ])
+    .start()
+    .await;
+    for method in [Method::GET, Method::HEAD, Method::POST] {
+        server.request(method, "/work").await.expect(200);
+        server.until("/seen", |reply| reply.text() == "done").await;
+    }
+}

@@ -110,6 +110,16 @@ async fn limits_count_for_each_call_not_for_its_life() {
 }
 
 #[tokio::test]
+async fn requests_without_a_body_in_the_answer_keep_it_too() {
+    let empty =
+        format!("{COUNTER}\nif (metadata.query.empty) return undefined; return globalThis.n;");
+    let server = Server::with_script("w.ts", &empty).start().await;
+    server.request(http::Method::HEAD, "/w").await.expect(200);
+    server.get("/w?empty=1").await.expect(204);
+    server.get("/w").await.expect_json(200, json!(3));
+}
+
+#[tokio::test]
 async fn a_new_version_is_a_new_worker() {
     let server = Server::with_script("w.ts", &format!("{COUNTER}\nreturn ['old', globalThis.n];"))
         .start()

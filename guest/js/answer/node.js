@@ -106,8 +106,6 @@ function headersSent() {
   return Object.assign(new Error("the headers are already sent"), { code: "ERR_HTTP_HEADERS_SENT" });
 }
 
-const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/;
-
 /** The response half of Node's http, with the helpers of Express. */
 class ServerResponse {
   #exchange;
@@ -120,7 +118,7 @@ class ServerResponse {
 
   constructor(exchange) {
     this.#exchange = exchange;
-    exchange.flatHeaders = (type) => this.#flat(type);
+    exchange.flatHeaders = (type, whole = true) => this.#flat(type, whole);
     exchange.stream = (status, flat) => this.#start(status, flat);
     exchange.abort = () => this.#out?.abort();
   }
@@ -134,12 +132,13 @@ class ServerResponse {
     return this.#headers ??= new Map();
   }
 
-  // [name, value, …] for the host; `type` is for a body that has none said.
-  #flat(type) {
+  // [name, value, …] for the host. `type` is for a body that has none said; the
+  // length of a whole body is the host's to say.
+  #flat(type, whole) {
     if (this.#headers === null) return type === null ? [] : ["content-type", type];
     const flat = [];
     for (const [name, value] of this.#headers) {
-      if (HOP_BY_HOP.has(name)) continue;
+      if (HOP_BY_HOP.has(name) || (whole && name === "content-length")) continue;
       if (Array.isArray(value)) for (const one of value) flat.push(name, one);
       else flat.push(name, value);
     }
@@ -148,9 +147,8 @@ class ServerResponse {
   }
 
   setHeader(name, value) {
-    name = String(name);
-    if (!TOKEN.test(name)) throw new TypeError(`${JSON.stringify(name)} is not a header name`);
-    this.#change().set(name.toLowerCase(), Array.isArray(value) ? value.map((one) => checkValue(name, one)) : checkValue(name, value));
+    const lower = native.headerName(name);
+    this.#change().set(lower, Array.isArray(value) ? value.map((one) => checkValue(name, one)) : checkValue(name, value));
     return this;
   }
 
@@ -182,7 +180,7 @@ class ServerResponse {
   flushHeaders() { this.#start(); }
 
   // From here on the body goes out as it is written.
-  #start(status = this.statusCode, flat = this.#flat(null)) {
+  #start(status = this.statusCode, flat = this.#flat(null, false)) {
     if (this.#out === null) {
       saveShared();
       this.#out = new (use("answer/stream.js").Outgoing)(native.startResponse(checkStatus(status), flat));
@@ -205,8 +203,7 @@ class ServerResponse {
     if (this.#out === null) {
       saveShared();
       const body = chunk === undefined || chunk === null ? null : toBytes(chunk, encoding);
-      const flat = this.#flat(null).filter((_, i, all) => all[i - i % 2] !== "content-length");
-      native.respond(checkStatus(this.statusCode), flat, body);
+      native.respond(checkStatus(this.statusCode), this.#flat(null, true), body);
       state.started = state.ended = true;
       this.#ended(encoding, callback);
     } else {
@@ -320,9 +317,7 @@ export function toJson(value) {
 
 function checkValue(name, value) {
   if (value === undefined || value === null) throw new TypeError(`the header ${name} is ${value}`);
-  const text = String(value);
-  if (/[\0\r\n]|[^\0-\xff]/.test(text)) throw new TypeError(`the header ${name} has a character that no header can have`);
-  return text;
+  return native.headerValue(value);
 }
 
 // Text in an encoding of Node's, or bytes.

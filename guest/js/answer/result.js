@@ -45,7 +45,7 @@ export function send(value, done, fail) {
   if (response !== null) return sendResponse(response, done, fail);
   const iterator = iteratorOf(value);
   if (iterator !== null) {
-    const outgoing = current.stream(current.res.statusCode, current.flatHeaders(TEXT));
+    const outgoing = current.stream(current.res.statusCode, current.flatHeaders(TEXT, false));
     return streamed(outgoing, iterator, done, fail);
   }
   whole("application/json", toJson(value), done);
@@ -53,13 +53,9 @@ export function send(value, done, fail) {
 
 function whole(type, body, done) {
   saveShared();
-  native.respond(checkStatus(current.res.statusCode), withoutLength(current.flatHeaders(type)), body);
+  native.respond(checkStatus(current.res.statusCode), current.flatHeaders(type), body);
   current.state.started = current.state.ended = true;
   done();
-}
-
-function withoutLength(flat) {
-  return flat.filter((_, i) => flat[i - i % 2] !== "content-length");
 }
 
 // `{ status, headers, body }` of a Response or of what one can be made from.
@@ -77,23 +73,28 @@ function asResponse(value) {
 function sendResponse({ status, headers, body }, done, fail) {
   if (status === 0) throw new TypeError("Response.error() cannot be sent: it has no status");
   body?.take();
+  const bytes = body === null ? null : body.whole();
   const flat = [];
-  const known = new Set();
   for (let i = 0; i < headers.length; i += 2) {
-    if (HOP_BY_HOP.has(headers[i])) continue;
-    known.add(headers[i]);
+    // The length of a body that is all there is counted again.
+    if (HOP_BY_HOP.has(headers[i]) || (bytes !== undefined && headers[i] === "content-length")) continue;
     flat.push(headers[i], headers[i + 1]);
   }
-  const own = current.flatHeaders(null);
-  for (let i = 0; i < own.length; i += 2) if (!known.has(own[i])) flat.push(own[i], own[i + 1]);
-  const bytes = body === null ? null : body.whole();
+  // Headers of `res` that the Response does not have.
+  const own = current.flatHeaders(null, bytes !== undefined);
+  for (let i = 0; i < own.length; i += 2) if (!hasName(headers, own[i])) flat.push(own[i], own[i + 1]);
   if (bytes !== undefined) {
     saveShared();
-    native.respond(checkStatus(status), withoutLength(flat), bytes);
+    native.respond(checkStatus(status), flat, bytes);
     current.state.started = current.state.ended = true;
     return done();
   }
   streamed(current.stream(status, flat), body.chunks(), done, fail);
+}
+
+function hasName(flat, name) {
+  for (let i = 0; i < flat.length; i += 2) if (flat[i] === name) return true;
+  return false;
 }
 
 function iteratorOf(value) {

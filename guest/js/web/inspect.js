@@ -106,8 +106,10 @@ function show(value, context) {
 }
 
 function showObject(value, context, deeper) {
-  if (value instanceof Error) return showError(value, context, deeper);
-  const shape = shapeOf(value);
+  // Most of what is shown is plain, and has no say in how.
+  const isPlain = Object.getPrototypeOf(value) === Object.prototype && value[Symbol.toStringTag] === undefined;
+  if (!isPlain && value instanceof Error) return showError(value, context, deeper);
+  const shape = isPlain ? PLAIN : shapeOf(value);
   const keys = shape.keys ?? ownKeys(value, context.hidden);
   if (shape.whole !== undefined && keys.length === 0) return shape.whole;
   if (context.level > context.depth) {
@@ -122,7 +124,10 @@ function showObject(value, context, deeper) {
   return text.includes("[Circular *1]") && context.level === 0 ? `<ref *1> ${text}` : text;
 }
 
+const PLAIN = { head: "" };
+
 function ownKeys(value, hidden) {
+  if (!hidden && Object.getPrototypeOf(value) === Object.prototype && Object.getOwnPropertySymbols(value).length === 0) return Object.keys(value);
   return Reflect.ownKeys(value).filter((key) => hidden || Object.getOwnPropertyDescriptor(value, key)?.enumerable);
 }
 

@@ -5,30 +5,31 @@ import { Body, defineBody, extract } from "footpath:web/http/body.js";
 import { use } from "footpath:lazy.js";
 
 const NULL_BODY = new Set([101, 103, 204, 205, 304]);
+/** What a response that a script makes has. */
+const USUAL = { statusText: "", type: "default", url: "", redirected: false };
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 let internalsOf, received;
 
 export class Response {
   #status = 200;
-  #statusText = "";
-  #headers;
+  /** `{ statusText, type, url, redirected }` when it is not the usual. */
+  #more = USUAL;
+  /** Headers only once somebody asks for them; until then the list. */
+  #headers = null;
+  #flat = [];
   #body = null;
-  #type = "default";
-  #url = "";
-  #redirected = false;
 
-  constructor(body = null, init = {}) {
-    this.#start(init);
+  constructor(body = null, init = undefined) {
+    if (init !== undefined && init !== null) this.#start(init);
     if (body === null || body === undefined) return;
     if (NULL_BODY.has(this.#status)) throw new TypeError(`a response with status ${this.#status} cannot have a body`);
     const extracted = extract(body);
     this.#body = extracted.body;
-    if (extracted.type !== null && !this.#headers.has("content-type")) this.#headers.append("content-type", extracted.type);
+    this.#addType(extracted.type);
   }
 
   #start(init) {
-    if (init === null || init === undefined) init = {};
     if (typeof init !== "object" && typeof init !== "function") throw new TypeError("Response: init is not an object");
     if (init.status !== undefined) {
       this.#status = Math.trunc(Number(init.status)) || 0;
@@ -37,37 +38,41 @@ export class Response {
       }
     }
     if (init.statusText !== undefined) {
-      this.#statusText = String(init.statusText);
-      if (/[^\t\x20-\x7e\x80-\xff]/.test(this.#statusText)) throw new TypeError("Response: statusText is not a reason phrase");
+      const statusText = String(init.statusText);
+      if (/[^\t\x20-\x7e\x80-\xff]/.test(statusText)) throw new TypeError("Response: statusText is not a reason phrase");
+      this.#more = { ...USUAL, statusText };
     }
-    this.#headers = new Headers(init.headers ?? undefined);
+    if (init.headers !== undefined && init.headers !== null) this.#flat = flatHeaders(new Headers(init.headers));
   }
 
-  get type() { return this.#type; }
-  get url() { return this.#url; }
-  get redirected() { return this.#redirected; }
+  // The type of a body, unless the script said another.
+  #addType(type) {
+    if (type === null) return;
+    for (let i = 0; i < this.#flat.length; i += 2) if (this.#flat[i] === "content-type") return;
+    this.#flat.push("content-type", type);
+  }
+
+  get type() { return this.#more.type; }
+  get url() { return this.#more.url; }
+  get redirected() { return this.#more.redirected; }
   get status() { return this.#status; }
   get ok() { return this.#status >= 200 && this.#status <= 299; }
-  get statusText() { return this.#statusText; }
-  get headers() { return this.#headers; }
+  get statusText() { return this.#more.statusText; }
+  get headers() { return this.#headers ??= headersOver(this.#flat, this.#more.type !== "default"); }
 
   clone() {
     const copy = new Response();
     copy.#body = this.#body?.clone() ?? null;
     copy.#status = this.#status;
-    copy.#statusText = this.#statusText;
-    copy.#headers = headersOver(flatHeaders(this.#headers).slice(), this.#type !== "default");
-    copy.#type = this.#type;
-    copy.#url = this.#url;
-    copy.#redirected = this.#redirected;
+    copy.#more = this.#more;
+    copy.#flat = this.#flat.slice();
     return copy;
   }
 
   static error() {
     const response = new Response();
     response.#status = 0;
-    response.#type = "error";
-    response.#headers = headersOver([], true);
+    response.#more = { ...USUAL, type: "error" };
     return response;
   }
 
@@ -77,7 +82,7 @@ export class Response {
     const response = new Response(null, init);
     if (NULL_BODY.has(response.#status)) throw new TypeError(`a response with status ${response.#status} cannot have a body`);
     response.#body = new Body(text);
-    if (!response.#headers.has("content-type")) response.#headers.append("content-type", "application/json");
+    response.#addType("application/json");
     return response;
   }
 
@@ -86,20 +91,19 @@ export class Response {
     if (!REDIRECTS.has(Math.trunc(Number(status)))) throw new RangeError(`Response.redirect: ${String(status)} is not a redirect status`);
     const response = new Response();
     response.#status = Math.trunc(Number(status));
-    response.#headers = headersOver(["location", location], true);
+    response.#flat = ["location", location];
+    response.#headers = headersOver(response.#flat, true);
     return response;
   }
 
   static {
-    internalsOf = (response) => ({ status: response.#status, headers: flatHeaders(response.#headers), body: response.#body });
+    internalsOf = (response) => ({ status: response.#status, headers: response.#flat, body: response.#body });
     received = (status, flat, body, url, redirected) => {
       const response = new Response();
       response.#status = status;
-      response.#headers = headersOver(flat, true);
+      response.#flat = flat;
       response.#body = body;
-      response.#type = "basic";
-      response.#url = url;
-      response.#redirected = redirected;
+      response.#more = { statusText: "", type: "basic", url, redirected };
       return response;
     };
     defineBody(Response.prototype, (response) => response.#body);
