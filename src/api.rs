@@ -66,7 +66,11 @@ pub fn router(api: Api) -> Router {
     let mut paths: Vec<&str> = endpoints.iter().map(|endpoint| endpoint.path).collect();
     paths.dedup();
     for path in paths {
-        let at_path: Vec<Endpoint> = endpoints.iter().filter(|endpoint| endpoint.path == path).cloned().collect();
+        let at_path: Vec<Endpoint> = endpoints
+            .iter()
+            .filter(|endpoint| endpoint.path == path)
+            .cloned()
+            .collect();
         router = router.route(path, operations(at_path));
     }
     for prefix in routes::RESERVED {
@@ -85,15 +89,39 @@ fn operations(endpoints: Vec<Endpoint>) -> MethodRouter<Api> {
                         parameters: RawPathParams,
                         request: Request| {
         let endpoints = endpoints.clone();
-        let parameters = parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let parameters = parameters
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
         async move {
-            logged(&api.clone(), client, request, async move |request, entry| {
-                let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
-                match endpoints.iter().find(|endpoint| endpoint.method == method) {
-                    Some(endpoint) => endpoint.answer(Incoming { api, client, parameters, request }, entry).await,
-                    None => not_allowed(&api, &request, &endpoints, entry),
-                }
-            })
+            logged(
+                &api.clone(),
+                client,
+                request,
+                async move |request, entry| {
+                    let method = if request.method() == Method::HEAD {
+                        &Method::GET
+                    } else {
+                        request.method()
+                    };
+                    match endpoints.iter().find(|endpoint| endpoint.method == method) {
+                        Some(endpoint) => {
+                            endpoint
+                                .answer(
+                                    Incoming {
+                                        api,
+                                        client,
+                                        parameters,
+                                        request,
+                                    },
+                                    entry,
+                                )
+                                .await
+                        }
+                        None => not_allowed(&api, &request, &endpoints, entry),
+                    }
+                },
+            )
             .await
         }
     };
@@ -125,14 +153,27 @@ async fn logged(
     watch(response, entry, None, is_head)
 }
 
-fn not_allowed(api: &Api, request: &Request, endpoints: &[Endpoint], entry: &mut Entry) -> Response {
-    let surface = endpoints.first().map_or(Surface::Exec, |endpoint| endpoint.terms.surface);
+fn not_allowed(
+    api: &Api,
+    request: &Request,
+    endpoints: &[Endpoint],
+    entry: &mut Entry,
+) -> Response {
+    let surface = endpoints
+        .first()
+        .map_or(Surface::Exec, |endpoint| endpoint.terms.surface);
     if surface != Surface::Open && !is_known(api, request, entry) {
         return surface.error(ApiError::unauthorized(), entry);
     }
-    let allowed: Vec<&str> = endpoints.iter().map(|endpoint| endpoint.method.as_str()).collect();
+    let allowed: Vec<&str> = endpoints
+        .iter()
+        .map(|endpoint| endpoint.method.as_str())
+        .collect();
     let allowed = allowed.join(", ");
-    let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, format!("Only {allowed} can be used here"));
+    let error = ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("Only {allowed} can be used here"),
+    );
     let mut response = surface.error(error, entry);
     if let Ok(allowed) = HeaderValue::try_from(allowed) {
         response.headers_mut().insert(header::ALLOW, allowed);
@@ -148,7 +189,11 @@ async fn unknown(
     request: Request,
 ) -> Response {
     let is_exec = request.uri().path().starts_with("/api/v1/exec");
-    let surface = if is_exec { Surface::Exec } else { Surface::ControlPlane };
+    let surface = if is_exec {
+        Surface::Exec
+    } else {
+        Surface::ControlPlane
+    };
     logged(&api, client, request, async |request, entry| {
         let error = match is_known(&api, &request, entry) {
             true => ApiError::not_found("There is no such operation; /openapi.json lists all"),
@@ -163,7 +208,9 @@ async fn unknown(
 fn is_known(api: &Api, request: &Request, entry: &mut Entry) -> bool {
     let now = Utc::now();
     let presented = crate::auth::presented(request.headers(), request.uri().query());
-    let token = presented.iter().find_map(|one| api.tokens.authenticate(&one.token, now));
+    let token = presented
+        .iter()
+        .find_map(|one| api.tokens.authenticate(&one.token, now));
     if let Some(token) = &token {
         entry.authenticated(&token.alias);
     }

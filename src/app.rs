@@ -20,11 +20,11 @@ use crate::config::{Config, Secret};
 use crate::egress::{Egress, Policy, Timeouts};
 use crate::exec::Exec;
 use crate::exec::folder::Folder;
-use crate::exec::publish::Publisher;
+use crate::exec::log::LogConfig;
 use crate::exec::log::reader::LogReader;
 use crate::exec::log::writer::{self, LogThread};
-use crate::exec::log::LogConfig;
 use crate::exec::monitor::Monitor;
+use crate::exec::publish::Publisher;
 use crate::exec::script::Script;
 use crate::exec::services::{Neighbours, Outside};
 use crate::exec::watcher::FolderWatcher;
@@ -53,7 +53,11 @@ pub struct App {
 }
 
 /// The publisher without a server, for the verbs that need no more.
-pub fn publisher(config: &Config, sandbox: Arc<Sandbox>, engine: Arc<Engine>) -> anyhow::Result<Publisher> {
+pub fn publisher(
+    config: &Config,
+    sandbox: Arc<Sandbox>,
+    engine: Arc<Engine>,
+) -> anyhow::Result<Publisher> {
     let scripts = &config.server.scripts;
     let folder = Folder::new(scripts, config.limits.source_bytes)
         .with_context(|| format!("cannot open the scripts folder {}", scripts.display()))?;
@@ -69,8 +73,11 @@ pub fn publisher(config: &Config, sandbox: Arc<Sandbox>, engine: Arc<Engine>) ->
 /// The sandbox with the built-in engine.
 pub fn sandbox(config: &Config) -> anyhow::Result<(Arc<Sandbox>, Arc<Engine>)> {
     let engine = Arc::new(Engine::new(BUILT_IN)?);
-    let modules =
-        EngineModules { shared: &engine.shared, base_image: &engine.base_image, version: &engine.version };
+    let modules = EngineModules {
+        shared: &engine.shared,
+        base_image: &engine.base_image,
+        version: &engine.version,
+    };
     let sandbox_config = SandboxConfig {
         instances_max: instances(config),
         memory_bytes_max: (config.limits.memory_bytes * MEMORY_FACTOR_MAX) as usize,
@@ -80,7 +87,11 @@ pub fn sandbox(config: &Config) -> anyhow::Result<(Arc<Sandbox>, Arc<Engine>)> {
 }
 
 fn cache_dir(config: &Config) -> PathBuf {
-    config.server.cache.clone().unwrap_or_else(|| config.server.data.join("components"))
+    config
+        .server
+        .cache
+        .clone()
+        .unwrap_or_else(|| config.server.data.join("components"))
 }
 
 impl App {
@@ -90,9 +101,14 @@ impl App {
         let (sandbox, engine) = sandbox(config)?;
         std::fs::create_dir_all(&config.server.scripts)
             .with_context(|| format!("cannot create {}", config.server.scripts.display()))?;
-        let listener = TcpListener::bind(config.server.http).await.with_context(|| {
-            format!("cannot listen on {}: choose another address with --http", config.server.http)
-        })?;
+        let listener = TcpListener::bind(config.server.http)
+            .await
+            .with_context(|| {
+                format!(
+                    "cannot listen on {}: choose another address with --http",
+                    config.server.http
+                )
+            })?;
         let address = listener.local_addr()?;
         let policy = Policy::new(&config.egress.allow, vec![address])?;
         let log_config = LogConfig {
@@ -122,7 +138,10 @@ impl App {
         report_conflicts(&exec);
         let dispatcher = Arc::new(Dispatcher {
             exec: exec.clone(),
-            access: Arc::new(Access { log: log.clone(), monitor }),
+            access: Arc::new(Access {
+                log: log.clone(),
+                monitor,
+            }),
             sandbox,
             limits: config.limits.clone(),
             dev: config.server.dev,
@@ -142,12 +161,31 @@ impl App {
             body_bytes_max: config.limits.bundle_bytes,
         };
         let first_token = first_token.map(|token| token.secret);
-        Ok(Self { listener, address, first_token, api, exec, watcher, waiting, log_thread, drain })
+        Ok(Self {
+            listener,
+            address,
+            first_token,
+            api,
+            exec,
+            watcher,
+            waiting,
+            log_thread,
+            drain,
+        })
     }
 
     /// Serves until somebody asks to stop, then drains.
     pub async fn run(self, stop: Shutdown) {
-        let Self { listener, mut api, exec, mut watcher, waiting, log_thread, drain, .. } = self;
+        let Self {
+            listener,
+            mut api,
+            exec,
+            mut watcher,
+            waiting,
+            log_thread,
+            drain,
+            ..
+        } = self;
         api.stop = stop.clone();
         stop.spawn(until(stop.clone(), publish_waiting(exec.clone(), waiting)));
         stop.spawn(until(stop.clone(), async move {
@@ -157,10 +195,18 @@ impl App {
         }));
         let tokens = api.tokens.clone();
         stop.spawn(until(stop.clone(), save_last_used(tokens.clone())));
-        stop.spawn(api::listener::serve(listener, api::router(api), stop.clone()));
+        stop.spawn(api::listener::serve(
+            listener,
+            api::router(api),
+            stop.clone(),
+        ));
         stop.requested().await;
         if let Drained::Left(tasks) = stop.drain(drain).await {
-            tracing::warn!(tasks, "some requests did not end within {} s", drain.as_secs());
+            tracing::warn!(
+                tasks,
+                "some requests did not end within {} s",
+                drain.as_secs()
+            );
         }
         if let Err(error) = tokens.save_last_used().await {
             tracing::warn!(%error, "when tokens were last used is not stored");
@@ -224,10 +270,12 @@ fn instances(config: &Config) -> u32 {
     if config.limits.instances > 0 {
         return config.limits.instances as u32;
     }
-    let memory_kib = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
-        line.split_whitespace().nth(1)?.parse::<u64>().ok()
-    });
+    let memory_kib = std::fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|text| {
+            let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+            line.split_whitespace().nth(1)?.parse::<u64>().ok()
+        });
     let half = memory_kib.unwrap_or(4 << 20) * 1024 / 2;
     (half / config.limits.memory_bytes).clamp(16, 512) as u32
 }

@@ -19,7 +19,10 @@ mod token;
 
 pub use error::AuthError;
 pub use permission::{KNOWN as KNOWN_PERMISSIONS, Permissions, ROOT};
-pub use presented::{Presented, SCRIPT_TOKENS_MAX, TOKEN_PARAMETER, matches_any, presented, strip_tokens, without_tokens};
+pub use presented::{
+    Presented, SCRIPT_TOKENS_MAX, TOKEN_PARAMETER, matches_any, presented, strip_tokens,
+    without_tokens,
+};
 pub use token::{NewToken, TokenInfo};
 
 use crate::store::{Store, StoreError};

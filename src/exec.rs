@@ -124,7 +124,9 @@ impl Exec {
             let state = self.state(&exec_id)?;
             let exec = self.clone();
             let scan = move || exec.scan(&exec_id);
-            let scripts = tokio::task::spawn_blocking(scan).await.map_err(|_| ExecError::Stopping)?;
+            let scripts = tokio::task::spawn_blocking(scan)
+                .await
+                .map_err(|_| ExecError::Stopping)?;
             let scripts: Vec<Arc<Script>> = scripts.into_iter().map(Arc::new).collect();
             waiting.extend(scripts.iter().filter(|script| script.is_waiting()).cloned());
             self.live.change(&state, scripts, &[]);
@@ -135,7 +137,9 @@ impl Exec {
     fn scan(&self, exec_id: &ExecId) -> Vec<Script> {
         let mut scripts = Vec::new();
         for path in self.folder().files(exec_id).into_keys() {
-            let Ok(path) = ScriptPath::in_deployment(exec_id, &path) else { continue };
+            let Ok(path) = ScriptPath::in_deployment(exec_id, &path) else {
+                continue;
+            };
             if routes::mount::mount(path.relative()).is_err() {
                 continue;
             }
@@ -143,7 +147,10 @@ impl Exec {
                 Ok(source) => source,
                 Err(error) => {
                     let mut script = Script::new(path, "", Vec::new());
-                    script.problem = Some(Problem { message: error.to_string(), diagnostics: Vec::new() });
+                    script.problem = Some(Problem {
+                        message: error.to_string(),
+                        diagnostics: Vec::new(),
+                    });
                     scripts.push(script);
                     continue;
                 }
@@ -151,8 +158,10 @@ impl Exec {
             let environment = environment::of_script(self.folder(), &path);
             let mut script = Script::new(path, &source, environment);
             let manifest = self.history.manifest(&script.path);
-            let current = manifest
-                .filter(|manifest| self.publisher.is_current(&script.path, &script.source_hash, manifest));
+            let current = manifest.filter(|manifest| {
+                self.publisher
+                    .is_current(&script.path, &script.source_hash, manifest)
+            });
             script.program = current.map(|manifest| Arc::new(self.publisher.known(manifest)));
             scripts.push(script);
         }
@@ -162,13 +171,24 @@ impl Exec {
     /// Compiles what the file says now, saves it as a version and makes it live,
     /// then does the same for the scripts that import it. A text that does not
     /// compile leaves the old version up and says why.
-    pub async fn publish(self: &Arc<Self>, path: &ScriptPath, author: &Author) -> Result<Published, ExecError> {
+    pub async fn publish(
+        self: &Arc<Self>,
+        path: &ScriptPath,
+        author: &Author,
+    ) -> Result<Published, ExecError> {
         let script = self.publish_file(path, author).await?;
         let republished = self.republish_users(path, author).await;
-        Ok(Published { script, republished })
+        Ok(Published {
+            script,
+            republished,
+        })
     }
 
-    async fn publish_file(self: &Arc<Self>, path: &ScriptPath, author: &Author) -> Result<Arc<Script>, ExecError> {
+    async fn publish_file(
+        self: &Arc<Self>,
+        path: &ScriptPath,
+        author: &Author,
+    ) -> Result<Arc<Script>, ExecError> {
         loop {
             let prepared = self.prepare(path, self.folder().read(path)?).await?;
             let changing = self.changing.lock().await;
@@ -183,9 +203,17 @@ impl Exec {
     }
 
     /// Publishes the scripts that import a file, or read it into `process.env`.
-    pub async fn republish_users(self: &Arc<Self>, path: &ScriptPath, author: &Author) -> Vec<Arc<Script>> {
+    pub async fn republish_users(
+        self: &Arc<Self>,
+        path: &ScriptPath,
+        author: &Author,
+    ) -> Vec<Arc<Script>> {
         let mut republished = Vec::new();
-        for user in self.users_of(path).into_iter().chain(self.environment_users(path)) {
+        for user in self
+            .users_of(path)
+            .into_iter()
+            .chain(self.environment_users(path))
+        {
             // A user that cannot be read is gone, or has a problem of its own.
             republished.extend(self.publish_file(&user, author).await.ok());
         }
@@ -193,12 +221,25 @@ impl Exec {
     }
 
     /// Compiles a text as the script at this path; nothing changes.
-    pub async fn prepare(self: &Arc<Self>, path: &ScriptPath, source: String) -> Result<Prepared, ExecError> {
+    pub async fn prepare(
+        self: &Arc<Self>,
+        path: &ScriptPath,
+        source: String,
+    ) -> Result<Prepared, ExecError> {
         let started = Instant::now();
         let environment = environment::of_script(self.folder(), path);
         let script = Script::new(path.clone(), &source, environment);
-        let built = if script.is_markdown() { None } else { Some(self.build(&script, source.clone()).await?) };
-        Ok(Prepared { script, source, built, started })
+        let built = if script.is_markdown() {
+            None
+        } else {
+            Some(self.build(&script, source.clone()).await?)
+        };
+        Ok(Prepared {
+            script,
+            source,
+            built,
+            started,
+        })
     }
 
     /// Saves what was prepared and swaps it in.
@@ -208,11 +249,24 @@ impl Exec {
         author: &Author,
         _changing: &Changing<'_>,
     ) -> Result<Arc<Script>, ExecError> {
-        let Prepared { mut script, source, built, started } = prepared;
+        let Prepared {
+            mut script,
+            source,
+            built,
+            started,
+        } = prepared;
         let state = self.state(script.path.exec_id())?;
         match built {
             Some(Ok(mut program)) => {
-                self.history.save(&script.path, &source, &mut program.manifest, author, Utc::now()).await?;
+                self.history
+                    .save(
+                        &script.path,
+                        &source,
+                        &mut program.manifest,
+                        author,
+                        Utc::now(),
+                    )
+                    .await?;
                 script.program = Some(Arc::new(program));
             }
             Some(Err(problem)) => {
@@ -224,7 +278,9 @@ impl Exec {
         let script = Arc::new(script);
         self.live.change(&state, vec![script.clone()], &[]);
         if !script.is_markdown() {
-            self.outside.monitor.publish(started.elapsed(), script.problem.is_none());
+            self.outside
+                .monitor
+                .publish(started.elapsed(), script.problem.is_none());
         }
         Ok(script)
     }
@@ -233,18 +289,27 @@ impl Exec {
     /// after a restart the version that was published last.
     fn last_program(&self, path: &ScriptPath) -> Option<Arc<Program>> {
         let live = self.live.get(path.exec_id());
-        let script = live.as_ref().and_then(|deployment| deployment.scripts.get(path.relative()));
-        script.and_then(|script| script.program.clone()).or_else(|| {
-            let manifest = self.history.manifest(path).filter(|manifest| !manifest.library)?;
-            Some(Arc::new(self.publisher.known(manifest)))
-        })
+        let script = live
+            .as_ref()
+            .and_then(|deployment| deployment.scripts.get(path.relative()));
+        script
+            .and_then(|script| script.program.clone())
+            .or_else(|| {
+                let manifest = self
+                    .history
+                    .manifest(path)
+                    .filter(|manifest| !manifest.library)?;
+                Some(Arc::new(self.publisher.known(manifest)))
+            })
     }
 
     /// The live script, if publishing would change nothing about it: somebody
     /// else was quicker.
     fn live_as(&self, prepared: &Prepared) -> Option<Arc<Script>> {
         let Prepared { script, built, .. } = prepared;
-        let Some(Ok(program)) = built else { return None };
+        let Some(Ok(program)) = built else {
+            return None;
+        };
         let deployment = self.live.get(script.path.exec_id())?;
         let live = deployment.scripts.get(script.path.relative())?;
         let same = live.source_hash == script.source_hash
@@ -256,10 +321,18 @@ impl Exec {
 
     /// Whether the files that a text was compiled from have not changed since.
     fn is_still(&self, prepared: &Prepared) -> Result<bool, FolderError> {
-        let Prepared { script, source, built, .. } = prepared;
+        let Prepared {
+            script,
+            source,
+            built,
+            ..
+        } = prepared;
         let now = self.folder().read(&script.path)?;
         let imports = match built {
-            Some(Ok(program)) => self.publisher.is_current(&script.path, &script.source_hash, &program.manifest),
+            Some(Ok(program)) => {
+                self.publisher
+                    .is_current(&script.path, &script.source_hash, &program.manifest)
+            }
             Some(Err(_)) | None => true,
         };
         Ok(now == *source && imports)
@@ -271,11 +344,17 @@ impl Exec {
         script: &Script,
         source: String,
     ) -> Result<Result<Program, Problem>, ExecError> {
-        let _turn = self.publishing.acquire().await.map_err(|_| ExecError::Stopping)?;
+        let _turn = self
+            .publishing
+            .acquire()
+            .await
+            .map_err(|_| ExecError::Stopping)?;
         let publisher = self.publisher.clone();
         let (path, directives) = (script.path.clone(), script.directives.clone());
         let build = move || publisher.publish(&path, &source, &directives);
-        tokio::task::spawn_blocking(build).await.map_err(|_| ExecError::Stopping)
+        tokio::task::spawn_blocking(build)
+            .await
+            .map_err(|_| ExecError::Stopping)
     }
 
     /// The script itself, or the one that publishing it now makes of it: a request
@@ -284,19 +363,29 @@ impl Exec {
         if !script.is_waiting() {
             return script.clone();
         }
-        self.publish_first(script).await.unwrap_or_else(|_| script.clone())
+        self.publish_first(script)
+            .await
+            .unwrap_or_else(|_| script.clone())
     }
 
     /// Publishes a script that waits for it. Of all who ask at once one compiles,
     /// and the others get what it made.
-    pub async fn publish_first(self: &Arc<Self>, script: &Arc<Script>) -> Result<Arc<Script>, ExecError> {
+    pub async fn publish_first(
+        self: &Arc<Self>,
+        script: &Arc<Script>,
+    ) -> Result<Arc<Script>, ExecError> {
         let _leader = script.first.lock().await;
         let deployment = self.live.get(script.path.exec_id());
-        let live = deployment.as_ref().and_then(|one| one.scripts.get(script.path.relative()));
+        let live = deployment
+            .as_ref()
+            .and_then(|one| one.scripts.get(script.path.relative()));
         if let Some(live) = live.filter(|live| !live.is_waiting()) {
             return Ok(live.clone());
         }
-        let author = Author { origin: Origin::Person, token: None };
+        let author = Author {
+            origin: Origin::Person,
+            token: None,
+        };
         Ok(self.publish(&script.path, &author).await?.script)
     }
 
@@ -306,13 +395,16 @@ impl Exec {
             return Err(script.problem.clone().unwrap_or_else(Problem::not_ready));
         };
         let load = || async {
-            let (publisher, script, program) = (self.publisher.clone(), script.clone(), program.clone());
+            let (publisher, script, program) =
+                (self.publisher.clone(), script.clone(), program.clone());
             let source = self.source_of(&script);
             let load = move || {
                 let source = source.map_err(|error| Problem::of(&error))?;
                 publisher.load(&script.path, &source, &script.directives, &program)
             };
-            tokio::task::spawn_blocking(load).await.unwrap_or_else(|_| Err(Problem::not_ready()))
+            tokio::task::spawn_blocking(load)
+                .await
+                .unwrap_or_else(|_| Err(Problem::not_ready()))
         };
         program.handler.get_or_try_init(load).await.cloned()
     }
@@ -320,9 +412,12 @@ impl Exec {
     /// The text that answers, which is not the file's while that does not compile.
     pub fn source_of(&self, script: &Script) -> Result<String, ExecError> {
         if let Some(program) = script.program.as_ref().filter(|_| script.problem.is_some())
-            && let Some(source) = self.history.source(&script.path, &program.manifest.source_hash)? {
-                return Ok(source);
-            }
+            && let Some(source) = self
+                .history
+                .source(&script.path, &program.manifest.source_hash)?
+        {
+            return Ok(source);
+        }
         Ok(self.folder().read(&script.path)?)
     }
 
@@ -339,24 +434,46 @@ impl Exec {
 
     /// Every live script that imports a file.
     pub fn users_of(&self, path: &ScriptPath) -> Vec<ScriptPath> {
-        let Some(deployment) = self.live.get(path.exec_id()) else { return Vec::new() };
+        let Some(deployment) = self.live.get(path.exec_id()) else {
+            return Vec::new();
+        };
         let uses = |script: &&Arc<Script>| {
             let program = script.program.as_ref();
             program.is_some_and(|program| {
-                program.manifest.dependencies.iter().any(|(file, _)| file == path.relative())
-            }) || script.problem.as_ref().is_some_and(|problem| problem.message.contains(path.relative()))
+                program
+                    .manifest
+                    .dependencies
+                    .iter()
+                    .any(|(file, _)| file == path.relative())
+            }) || script
+                .problem
+                .as_ref()
+                .is_some_and(|problem| problem.message.contains(path.relative()))
         };
-        let users = deployment.scripts.values().filter(uses).map(|script| script.path.clone());
+        let users = deployment
+            .scripts
+            .values()
+            .filter(uses)
+            .map(|script| script.path.clone());
         users.filter(|user| user != path).collect()
     }
 
     /// Scripts whose `process.env` a file is part of.
     fn environment_users(&self, path: &ScriptPath) -> Vec<ScriptPath> {
-        let Some(deployment) = self.live.get(path.exec_id()) else { return Vec::new() };
-        let reads = |script: &&Arc<Script>| {
-            environment::files(script.path.relative()).iter().any(|file| file == path.relative())
+        let Some(deployment) = self.live.get(path.exec_id()) else {
+            return Vec::new();
         };
-        deployment.scripts.values().filter(reads).map(|script| script.path.clone()).collect()
+        let reads = |script: &&Arc<Script>| {
+            environment::files(script.path.relative())
+                .iter()
+                .any(|file| file == path.relative())
+        };
+        deployment
+            .scripts
+            .values()
+            .filter(reads)
+            .map(|script| script.path.clone())
+            .collect()
     }
 
     /// The state that the scripts of a deployment share; made on first use.
@@ -367,8 +484,11 @@ impl Exec {
             return Ok(state.clone());
         }
         let kv = Kv::new(self.store.clone(), exec_id.as_str())?;
-        let state =
-            Arc::new(DeploymentState { exec_id: exec_id.clone(), shared: shared::Shared::default(), kv });
+        let state = Arc::new(DeploymentState {
+            exec_id: exec_id.clone(),
+            shared: shared::Shared::default(),
+            kv,
+        });
         states.insert(exec_id.clone(), state.clone());
         Ok(state)
     }

@@ -50,8 +50,13 @@ pub enum SandboxError {
     Start(wasmtime::Error),
     #[error("the component does not load: {0:#}")]
     Component(wasmtime::Error),
-    #[error("the compiled component cannot be written to {path}: {error}; free some disk space or change --data")]
-    Cache { path: PathBuf, error: std::io::Error },
+    #[error(
+        "the compiled component cannot be written to {path}: {error}; free some disk space or change --data"
+    )]
+    Cache {
+        path: PathBuf,
+        error: std::io::Error,
+    },
 }
 
 pub struct Sandbox {

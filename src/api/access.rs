@@ -77,10 +77,19 @@ impl Access {
     }
 
     fn entry(self: &Arc<Self>, request: &Request<Body>, arrival: Arrival, is_call: bool) -> Entry {
-        let Arrival { request_id, client_ip, trigger, depth, exec_id } = arrival;
+        let Arrival {
+            request_id,
+            client_ip,
+            trigger,
+            depth,
+            exec_id,
+        } = arrival;
         let headers = request.headers();
         let owned = |name| text(headers, name).map(str::to_owned);
-        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        let path = request
+            .uri()
+            .path_and_query()
+            .map_or("/", |path| path.as_str());
         let info = RequestInfo {
             ts: Utc::now(),
             request_id,
@@ -118,13 +127,22 @@ impl Entry {
     /// A route led to this script.
     pub fn routed(&mut self, script: &Script) {
         self.script = Some(script.path.clone());
-        self.running = Some(self.access.monitor.begin(self.request.clone(), self.script.clone()));
+        self.running = Some(
+            self.access
+                .monitor
+                .begin(self.request.clone(), self.script.clone()),
+        );
     }
 
     /// This version answers.
     pub fn versioned(&mut self, script: &Script) {
-        let name = script.program.as_ref().map(|program| &program.manifest.version);
-        self.version = name.and_then(|name| name.get(..VERSION_CHARS)).map(|name| name.to_owned().into());
+        let name = script
+            .program
+            .as_ref()
+            .map(|program| &program.manifest.version);
+        self.version = name
+            .and_then(|name| name.get(..VERSION_CHARS))
+            .map(|name| name.to_owned().into());
     }
 
     /// The request came with this management token.
@@ -144,7 +162,8 @@ impl Entry {
         }
         if let Some(failure) = &report.failure {
             self.message = Some(failure.to_string());
-            self.error.get_or_insert_with(|| ApiError::of_failure(failure, None).code.into());
+            self.error
+                .get_or_insert_with(|| ApiError::of_failure(failure, None).code.into());
         }
     }
 
@@ -228,7 +247,9 @@ impl Drop for Entry {
 /// The host that a request names.
 pub fn host<B>(request: &Request<B>) -> &str {
     let authority = request.uri().authority().map(http::uri::Authority::as_str);
-    authority.or_else(|| text(request.headers(), header::HOST)).unwrap_or_default()
+    authority
+        .or_else(|| text(request.headers(), header::HOST))
+        .unwrap_or_default()
 }
 
 /// A header's value, if it is plain text.

@@ -22,8 +22,16 @@ pub struct Envelope<T> {
 }
 
 fn wrapped<T>(status: StatusCode, message: &str, data: T) -> Answer<Envelope<T>> {
-    let body = Envelope { status_code: status.as_u16(), message: message.to_owned(), data };
-    Answer { status, body, etag: None }
+    let body = Envelope {
+        status_code: status.as_u16(),
+        message: message.to_owned(),
+        data,
+    };
+    Answer {
+        status,
+        body,
+        etag: None,
+    }
 }
 
 /// A token, without its secret.
@@ -64,7 +72,10 @@ pub struct NewTokenView {
 
 impl NewTokenView {
     fn of(made: NewToken) -> Self {
-        Self { info: TokenView::of(&made.info), token: Some(made.secret) }
+        Self {
+            info: TokenView::of(&made.info),
+            token: Some(made.secret),
+        }
     }
 }
 
@@ -77,7 +88,14 @@ pub struct TokenList {
 
 pub async fn list(call: Call<Nothing>) -> Result<Answer<Envelope<TokenList>>, ApiError> {
     let tokens: Vec<TokenView> = call.api.tokens.list().iter().map(TokenView::of).collect();
-    Ok(wrapped(StatusCode::OK, "Tokens", TokenList { count: tokens.len(), tokens }))
+    Ok(wrapped(
+        StatusCode::OK,
+        "Tokens",
+        TokenList {
+            count: tokens.len(),
+            tokens,
+        },
+    ))
 }
 
 pub async fn get(call: Call<Nothing>) -> Result<Answer<Envelope<TokenView>>, ApiError> {
@@ -96,23 +114,43 @@ pub struct CreateRequest {
     pub expires_at: Option<Value>,
 }
 
-pub async fn create(call: Call<Nothing, CreateRequest>) -> Result<Answer<Envelope<NewTokenView>>, ApiError> {
+pub async fn create(
+    call: Call<Nothing, CreateRequest>,
+) -> Result<Answer<Envelope<NewTokenView>>, ApiError> {
     let by = permissions(&call)?;
-    let CreateRequest { alias, permissions, expires_at } = call.body;
+    let CreateRequest {
+        alias,
+        permissions,
+        expires_at,
+    } = call.body;
     if alias.is_empty() {
         return Err(required("alias", Place::Body));
     }
     let now = Utc::now();
-    let expires_at = expires_at.filter(|value| !value.is_null()).map(|value| end(&value, now)).transpose()?;
-    let request = TokenRequest { alias, permissions: Permissions::new(permissions)?, expires_at };
+    let expires_at = expires_at
+        .filter(|value| !value.is_null())
+        .map(|value| end(&value, now))
+        .transpose()?;
+    let request = TokenRequest {
+        alias,
+        permissions: Permissions::new(permissions)?,
+        expires_at,
+    };
     let made = match call.scope.dry_run {
         true => {
             let info = call.api.tokens.check_request(&request, &by, now)?;
-            NewTokenView { token: None, info: TokenView::of(&info) }
+            NewTokenView {
+                token: None,
+                info: TokenView::of(&info),
+            }
         }
         false => NewTokenView::of(call.api.tokens.create(request, &by, now).await?),
     };
-    Ok(wrapped(StatusCode::CREATED, "Token created; its secret is shown this once", made))
+    Ok(wrapped(
+        StatusCode::CREATED,
+        "Token created; its secret is shown this once",
+        made,
+    ))
 }
 
 /// Absent fields stay as they are.
@@ -132,12 +170,25 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D:
     Value::deserialize(deserializer).map(Some)
 }
 
-pub async fn update(call: Call<Nothing, UpdateRequest>) -> Result<Answer<Envelope<TokenView>>, ApiError> {
+pub async fn update(
+    call: Call<Nothing, UpdateRequest>,
+) -> Result<Answer<Envelope<TokenView>>, ApiError> {
     let by = permissions(&call)?;
     let id = find(&call)?.id;
-    let UpdateRequest { alias, permissions, expires_at, is_enabled } = call.body;
+    let UpdateRequest {
+        alias,
+        permissions,
+        expires_at,
+        is_enabled,
+    } = call.body;
     let now = Utc::now();
-    let ends = |value: Value| if value.is_null() { Ok(None) } else { end(&value, now).map(Some) };
+    let ends = |value: Value| {
+        if value.is_null() {
+            Ok(None)
+        } else {
+            end(&value, now).map(Some)
+        }
+    };
     let update = TokenUpdate {
         alias,
         permissions: permissions.map(Permissions::new).transpose()?,
@@ -148,7 +199,11 @@ pub async fn update(call: Call<Nothing, UpdateRequest>) -> Result<Answer<Envelop
         true => call.api.tokens.check_update(&id, update, &by, now)?,
         false => call.api.tokens.update(&id, update, &by, now).await?,
     };
-    Ok(wrapped(StatusCode::OK, "Token updated", TokenView::of(&info)))
+    Ok(wrapped(
+        StatusCode::OK,
+        "Token updated",
+        TokenView::of(&info),
+    ))
 }
 
 pub async fn rotate(call: Call<Nothing>) -> Result<Answer<Envelope<NewTokenView>>, ApiError> {
@@ -156,11 +211,18 @@ pub async fn rotate(call: Call<Nothing>) -> Result<Answer<Envelope<NewTokenView>
     let info = find(&call)?;
     if call.scope.dry_run {
         call.api.tokens.check_rotate(&info.id, &by)?;
-        let data = NewTokenView { token: None, info: TokenView::of(&info) };
+        let data = NewTokenView {
+            token: None,
+            info: TokenView::of(&info),
+        };
         return Ok(wrapped(StatusCode::OK, "Token would be rotated", data));
     }
     let made = call.api.tokens.rotate(&info.id, &by).await?;
-    Ok(wrapped(StatusCode::OK, "Token rotated; the old secret is refused from now on", NewTokenView::of(made)))
+    Ok(wrapped(
+        StatusCode::OK,
+        "Token rotated; the old secret is refused from now on",
+        NewTokenView::of(made),
+    ))
 }
 
 pub async fn revoke(call: Call<Nothing>) -> Result<Answer<Envelope<Option<TokenView>>>, ApiError> {
@@ -175,7 +237,11 @@ pub async fn revoke(call: Call<Nothing>) -> Result<Answer<Envelope<Option<TokenV
 
 fn find<B>(call: &Call<Nothing, B>) -> Result<TokenInfo, ApiError> {
     let id = call.parameter("id");
-    Ok(call.api.tokens.get(id).ok_or_else(|| AuthError::NotFound { id: id.to_owned() })?)
+    Ok(call
+        .api
+        .tokens
+        .get(id)
+        .ok_or_else(|| AuthError::NotFound { id: id.to_owned() })?)
 }
 
 /// What the caller may do himself; nobody hands out more.
@@ -190,10 +256,14 @@ fn end(value: &Value, now: DateTime<Utc>) -> Result<DateTime<Utc>, ApiError> {
         Some(day.and_time(NaiveTime::MIN).and_utc())
     };
     let found = match value {
-        Value::Number(seconds) => seconds.as_i64().and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
+        Value::Number(seconds) => seconds
+            .as_i64()
+            .and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
         Value::String(text) if text == "today" => midnight(1),
         Value::String(text) if text == "tomorrow" => midnight(2),
-        Value::String(text) => DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc()),
+        Value::String(text) => DateTime::parse_from_rfc3339(text)
+            .ok()
+            .map(|time| time.to_utc()),
         _ => None,
     };
     let expected = "expires_at must be a time such as 2027-01-31T00:00:00Z, seconds since 1970, today or tomorrow";
@@ -204,7 +274,9 @@ impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
         let status = match &error {
             AuthError::NotFound { .. } => StatusCode::NOT_FOUND,
-            AuthError::AliasInUse { .. } | AuthError::LastRoot | AuthError::TooMany => StatusCode::CONFLICT,
+            AuthError::AliasInUse { .. } | AuthError::LastRoot | AuthError::TooMany => {
+                StatusCode::CONFLICT
+            }
             AuthError::BadAlias
             | AuthError::UnknownPermission { .. }
             | AuthError::NoPermission
@@ -224,12 +296,30 @@ mod tests {
 
     #[test]
     fn ends_of_tokens() {
-        let now = DateTime::parse_from_rfc3339("2026-12-31T23:00:00Z").unwrap().to_utc();
-        let read = |value: Value| end(&value, now).map(iso).map_err(|error| error.status.as_u16());
-        assert_eq!(read(json!("today")), Ok("2027-01-01T00:00:00.000Z".to_owned()));
-        assert_eq!(read(json!("tomorrow")), Ok("2027-01-02T00:00:00.000Z".to_owned()));
-        assert_eq!(read(json!("2027-02-01T01:00:00+01:00")), Ok("2027-02-01T00:00:00.000Z".to_owned()));
-        assert_eq!(read(json!(1_800_000_000)), Ok("2027-01-15T08:00:00.000Z".to_owned()));
+        let now = DateTime::parse_from_rfc3339("2026-12-31T23:00:00Z")
+            .unwrap()
+            .to_utc();
+        let read = |value: Value| {
+            end(&value, now)
+                .map(iso)
+                .map_err(|error| error.status.as_u16())
+        };
+        assert_eq!(
+            read(json!("today")),
+            Ok("2027-01-01T00:00:00.000Z".to_owned())
+        );
+        assert_eq!(
+            read(json!("tomorrow")),
+            Ok("2027-01-02T00:00:00.000Z".to_owned())
+        );
+        assert_eq!(
+            read(json!("2027-02-01T01:00:00+01:00")),
+            Ok("2027-02-01T00:00:00.000Z".to_owned())
+        );
+        assert_eq!(
+            read(json!(1_800_000_000)),
+            Ok("2027-01-15T08:00:00.000Z".to_owned())
+        );
         for bad in [json!("soon"), json!("2027-02-01"), json!(true), json!(1e40)] {
             assert_eq!(read(bad), Err(400));
         }

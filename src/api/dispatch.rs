@@ -85,7 +85,11 @@ impl Dispatcher {
         let arrival = Arrival {
             request_id: execution_id.clone(),
             client_ip: origin.client_ip,
-            trigger: if origin.depth == 0 { Trigger::Http } else { Trigger::Internal },
+            trigger: if origin.depth == 0 {
+                Trigger::Http
+            } else {
+                Trigger::Internal
+            },
             depth: origin.depth,
             exec_id: exec_id.clone(),
         };
@@ -95,7 +99,12 @@ impl Dispatcher {
             Ok(answered) => answered,
             Err(error) => {
                 entry.failed(&error);
-                (error.field("requestId", execution_id.clone()).into_response(), None)
+                (
+                    error
+                        .field("requestId", execution_id.clone())
+                        .into_response(),
+                    None,
+                )
             }
         };
         if let Ok(value) = HeaderValue::try_from(execution_id) {
@@ -113,13 +122,22 @@ impl Dispatcher {
     ) -> Result<Answered, ApiError> {
         if u64::from(origin.depth) > self.limits.self_call_depth {
             let (used, max) = (u64::from(origin.depth), self.limits.self_call_depth);
-            return Err(ApiError::of_failure(&Failure::Limit { limit: Limit::Depth, used, max }, None));
+            return Err(ApiError::of_failure(
+                &Failure::Limit {
+                    limit: Limit::Depth,
+                    used,
+                    max,
+                },
+                None,
+            ));
         }
         let missing = || ApiError::not_found("Script not found");
         let deployment = self.exec.live.get(exec_id).ok_or_else(missing)?;
         let path = request.uri().path().to_owned();
         let found = deployment.routes.lookup(&path);
-        let found = found.map_err(|error| ApiError::bad_request(error.to_string()))?.ok_or_else(missing)?;
+        let found = found
+            .map_err(|error| ApiError::bad_request(error.to_string()))?
+            .ok_or_else(missing)?;
         let script = &found.route.script;
         entry.routed(script);
         if !script.directives.enabled {
@@ -127,14 +145,30 @@ impl Dispatcher {
         }
         let cors = match preflight(&request) {
             Some(preflight) => return Ok((answer_preflight(&script.directives, preflight), None)),
-            None => cors::for_response(&script.directives.cors, text(request.headers(), header::ORIGIN)),
+            None => cors::for_response(
+                &script.directives.cors,
+                text(request.headers(), header::ORIGIN),
+            ),
         };
         self.admit(&deployment, script, found.route.kind, &request)?;
-        let request = if script.directives.access == Access::Everybody { request } else { without_token(request) };
+        let request = if script.directives.access == Access::Everybody {
+            request
+        } else {
+            without_token(request)
+        };
         let (mut response, tail) = match found.route.kind {
             MountKind::Markdown => (self.markdown(script, request.method())?, None),
             MountKind::Script => {
-                self.run(&deployment, script, found.parameters, path, request, origin, entry).await?
+                self.run(
+                    &deployment,
+                    script,
+                    found.parameters,
+                    path,
+                    request,
+                    origin,
+                    entry,
+                )
+                .await?
             }
         };
         add(&cors, response.headers_mut());
@@ -153,8 +187,14 @@ impl Dispatcher {
             Access::Everybody => Ok(()),
             Access::Token(tokens) => {
                 let presented = auth::presented(request.headers(), request.uri().query());
-                let accepted: Vec<String> = tokens.iter().map(|token| token.expose().to_owned()).collect();
-                if presented.iter().any(|one| auth::matches_any(&accepted, &one.token)) {
+                let accepted: Vec<String> = tokens
+                    .iter()
+                    .map(|token| token.expose().to_owned())
+                    .collect();
+                if presented
+                    .iter()
+                    .any(|one| auth::matches_any(&accepted, &one.token))
+                {
                     Ok(())
                 } else {
                     Err(ApiError::unauthorized())
@@ -165,10 +205,17 @@ impl Dispatcher {
             return guard(script);
         }
         let siblings = crate::exec::routes::mount::sibling_scripts(script.path.relative());
-        siblings.iter().flatten().filter_map(|path| deployment.scripts.get(path)).try_for_each(|one| guard(one))
+        siblings
+            .iter()
+            .flatten()
+            .filter_map(|path| deployment.scripts.get(path))
+            .try_for_each(|one| guard(one))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all that is known of a call, once")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all that is known of a call, once"
+    )]
     async fn run(
         &self,
         deployment: &Deployment,
@@ -193,7 +240,10 @@ impl Dispatcher {
             path,
             depth: origin.depth,
         };
-        let worker = script.program.as_ref().filter(|_| script.directives.mode == Mode::Worker);
+        let worker = script
+            .program
+            .as_ref()
+            .filter(|_| script.directives.mode == Mode::Worker);
         let call = Call {
             handler: &handler,
             worker: worker.map(|program| &program.worker),
@@ -205,11 +255,21 @@ impl Dispatcher {
         let capture = entry.exchange.as_ref().map(Exchange::request);
         let (request, over) = limit_body(request, limits.request_body_bytes, capture)?;
         match self.sandbox.call(call, request).await {
-            Ok(answer) => self.respond(script, context, answer, turn, limits.response_body_bytes, entry),
+            Ok(answer) => self.respond(
+                script,
+                context,
+                answer,
+                turn,
+                limits.response_body_bytes,
+                entry,
+            ),
             Err(report) => {
                 entry.reported(&report);
                 if over.load(Ordering::Relaxed) {
-                    return Err(too_large(limits.request_body_bytes + 1, limits.request_body_bytes));
+                    return Err(too_large(
+                        limits.request_body_bytes + 1,
+                        limits.request_body_bytes,
+                    ));
                 }
                 let stack = note(&self.exec, script, &context, &report);
                 let failure = report.failure.unwrap_or(Failure::NoAnswer);
@@ -229,13 +289,22 @@ impl Dispatcher {
     ) -> Result<Answered, ApiError> {
         let mut response = answer.response;
         let announced = text(response.headers(), header::CONTENT_LENGTH);
-        if let Some(used) = announced.and_then(|length| length.parse().ok()).filter(|used| *used > bytes_max) {
-            let failure = Failure::Limit { limit: Limit::ResponseBody, used, max: bytes_max };
+        if let Some(used) = announced
+            .and_then(|length| length.parse().ok())
+            .filter(|used| *used > bytes_max)
+        {
+            let failure = Failure::Limit {
+                limit: Limit::ResponseBody,
+                used,
+                max: bytes_max,
+            };
             return Err(ApiError::of_failure(&failure, None));
         }
         let tail = match answer.report {
             Reported::Now(report) => {
-                response.headers_mut().insert(FUEL_USED, report.usage.fuel.into());
+                response
+                    .headers_mut()
+                    .insert(FUEL_USED, report.usage.fuel.into());
                 entry.reported(&report);
                 note(&self.exec, script, &context, &report);
                 None
@@ -245,18 +314,32 @@ impl Dispatcher {
                 let note = move |report: &Report| {
                     note(&exec, &script, &context, report);
                 };
-                Some(Tail { report, note: Box::new(note), turn })
+                Some(Tail {
+                    report,
+                    note: Box::new(note),
+                    turn,
+                })
             }
         };
-        Ok((response.map(|body| Body::new(Limited::new(body, bytes_max as usize))), tail))
+        Ok((
+            response.map(|body| Body::new(Limited::new(body, bytes_max as usize))),
+            tail,
+        ))
     }
 
     fn markdown(&self, script: &Script, method: &Method) -> Result<Response, ApiError> {
         if ![Method::GET, Method::HEAD].contains(method) {
-            return Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "A Markdown file can only be read"));
+            return Err(ApiError::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "A Markdown file can only be read",
+            ));
         }
         let text = self.exec.folder().read(&script.path)?;
-        Ok(([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], text).into_response())
+        Ok((
+            [(header::CONTENT_TYPE, "text/markdown; charset=utf-8")],
+            text,
+        )
+            .into_response())
     }
 
     fn call_limits(&self, directives: &Directives) -> CallLimits {
@@ -295,14 +378,20 @@ impl Neighbours for Dispatcher {
             };
             let response = self.dispatch(request.map(Body::new), origin).await;
             Ok(response.map(|body| {
-                body.map_err(|error| WasiError::InternalError(Some(error.to_string()))).boxed_unsync()
+                body.map_err(|error| WasiError::InternalError(Some(error.to_string())))
+                    .boxed_unsync()
             }))
         })
     }
 }
 
 /// Logs what went wrong, and gives the stack in terms of the sources.
-fn note(exec: &Arc<Exec>, script: &Arc<Script>, context: &CallContext, report: &Report) -> Option<String> {
+fn note(
+    exec: &Arc<Exec>,
+    script: &Arc<Script>,
+    context: &CallContext,
+    report: &Report,
+) -> Option<String> {
     let failure = report.failure.as_ref()?;
     let stack = match (failure, &script.program) {
         (Failure::Threw(thrown), Some(program)) => {
@@ -316,7 +405,8 @@ fn note(exec: &Arc<Exec>, script: &Arc<Script>, context: &CallContext, report: &
     };
     let shown = stack.as_deref().unwrap_or_default();
     tracing::warn!(script = %script.path, execution_id = context.execution_id, "{failure}\n{shown}");
-    exec.outside.log_failure(script, context, &failure.to_string(), stack.clone());
+    exec.outside
+        .log_failure(script, context, &failure.to_string(), stack.clone());
     stack
 }
 
@@ -329,14 +419,24 @@ async fn take_turn(
         Ok(turn) => Ok(turn.ok()),
         Err(_) => {
             let max = turns.available_permits() as u64;
-            Err(ApiError::of_failure(&Failure::Limit { limit: Limit::Instances, used: max, max }, None))
+            Err(ApiError::of_failure(
+                &Failure::Limit {
+                    limit: Limit::Instances,
+                    used: max,
+                    max,
+                },
+                None,
+            ))
         }
     }
 }
 
 fn answer_preflight(directives: &Directives, preflight: Preflight<'_>) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
-    add(&cors::for_preflight(&directives.cors, preflight), response.headers_mut());
+    add(
+        &cors::for_preflight(&directives.cors, preflight),
+        response.headers_mut(),
+    );
     response
 }
 

@@ -53,8 +53,9 @@ pub struct Endpoint {
     call: Arc<Function>,
 }
 
-type Function =
-    dyn Fn(Incoming, Option<TokenInfo>) -> BoxFuture<'static, Result<Response, ApiError>> + Send + Sync;
+type Function = dyn Fn(Incoming, Option<TokenInfo>) -> BoxFuture<'static, Result<Response, ApiError>>
+    + Send
+    + Sync;
 
 /// What holds for an operation besides its own fields.
 #[derive(Debug, Clone, Copy)]
@@ -116,7 +117,11 @@ pub struct Answer<T> {
 
 impl<T> Answer<T> {
     pub fn ok(body: T) -> Self {
-        Self { status: StatusCode::OK, body, etag: None }
+        Self {
+            status: StatusCode::OK,
+            body,
+            etag: None,
+        }
     }
 
     #[must_use]
@@ -143,7 +148,11 @@ impl<T: Serialize + ToSchema> Reply for Answer<T> {
 /// [`Endpoint::shape`].
 impl Reply for Response {
     fn described(_: &mut Vec<(String, Value)>) -> Described {
-        Described { status: StatusCode::OK, content_type: "application/json", schema: Value::default() }
+        Described {
+            status: StatusCode::OK,
+            content_type: "application/json",
+            schema: Value::default(),
+        }
     }
 
     fn into_reply(self) -> Response {
@@ -152,12 +161,23 @@ impl Reply for Response {
 }
 
 /// A type as the document shows it; the types in it go to `components`.
-pub fn describe<T: ToSchema>(components: &mut Vec<(String, Value)>, status: StatusCode) -> Described {
+pub fn describe<T: ToSchema>(
+    components: &mut Vec<(String, Value)>,
+    status: StatusCode,
+) -> Described {
     let mut schemas = Vec::new();
     T::schemas(&mut schemas);
     let as_json = |schema| serde_json::to_value(schema).unwrap_or_default();
-    components.extend(schemas.into_iter().map(|(name, schema)| (name, as_json(schema))));
-    Described { status, content_type: "application/json", schema: extract::schema::<T>() }
+    components.extend(
+        schemas
+            .into_iter()
+            .map(|(name, schema)| (name, as_json(schema))),
+    );
+    Described {
+        status,
+        content_type: "application/json",
+        schema: extract::schema::<T>(),
+    }
 }
 
 impl Endpoint {
@@ -233,7 +253,9 @@ impl Endpoint {
     /// Answers a request, whatever happens.
     pub async fn answer(&self, incoming: Incoming, entry: &mut Entry) -> Response {
         let headers = incoming.request.headers();
-        let token_in_url = auth::presented(headers, incoming.request.uri().query()).iter().any(|one| one.from_url);
+        let token_in_url = auth::presented(headers, incoming.request.uri().query())
+            .iter()
+            .any(|one| one.from_url);
         let if_none_match = headers.get(header::IF_NONE_MATCH).cloned();
         let mut response = match self.called(incoming, entry).await {
             Ok(response) if self.method == Method::GET => unless_unchanged(response, if_none_match),
@@ -243,7 +265,10 @@ impl Endpoint {
         if token_in_url {
             let headers = response.headers_mut();
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+            headers.insert(
+                header::REFERRER_POLICY,
+                HeaderValue::from_static("no-referrer"),
+            );
         }
         response
     }
@@ -271,20 +296,37 @@ impl Surface {
     }
 }
 
-async fn read<Q, B>(incoming: Incoming, token: Option<TokenInfo>, terms: Terms) -> Result<Call<Q, B>, ApiError>
+async fn read<Q, B>(
+    incoming: Incoming,
+    token: Option<TokenInfo>,
+    terms: Terms,
+) -> Result<Call<Q, B>, ApiError>
 where
     Q: DeserializeOwned + ToSchema,
     B: DeserializeOwned + ToSchema,
 {
-    let Incoming { api, client, parameters, request } = incoming;
+    let Incoming {
+        api,
+        client,
+        parameters,
+        request,
+    } = incoming;
     let (head, body) = request.into_parts();
     let mut query = extract::query(head.uri.query())?;
     query.remove(auth::TOKEN_PARAMETER);
     let mut fields = match terms.has_body {
-        true => extract::json_body(&head.headers, body, api.body_bytes_max, BODY_READ_TIMEOUT).await?,
+        true => {
+            extract::json_body(&head.headers, body, api.body_bytes_max, BODY_READ_TIMEOUT).await?
+        }
         false => Map::new(),
     };
-    let scope = Scope::take(&mut query, &mut fields, &head, &api.dispatcher.exec.live, terms)?;
+    let scope = Scope::take(
+        &mut query,
+        &mut fields,
+        &head,
+        &api.dispatcher.exec.live,
+        terms,
+    )?;
     Ok(Call {
         query: extract::fields(query, Place::Query)?,
         body: extract::fields(fields, Place::Body)?,
@@ -301,13 +343,19 @@ where
 pub fn admit(api: &Api, request: &Request, permission: &str) -> Result<TokenInfo, ApiError> {
     let now = Utc::now();
     let presented = auth::presented(request.headers(), request.uri().query());
-    let mut valid = presented.iter().filter_map(|one| api.tokens.authenticate(&one.token, now)).peekable();
+    let mut valid = presented
+        .iter()
+        .filter_map(|one| api.tokens.authenticate(&one.token, now))
+        .peekable();
     if valid.peek().is_none() {
         return Err(ApiError::unauthorized());
     }
     let allowed = valid.find(|token| token.permissions.allow(permission));
     allowed.ok_or_else(|| {
-        let error = ApiError::new(StatusCode::FORBIDDEN, format!("The token lacks the permission {permission}"));
+        let error = ApiError::new(
+            StatusCode::FORBIDDEN,
+            format!("The token lacks the permission {permission}"),
+        );
         error.details(json!({ "permission": permission }))
     })
 }
@@ -323,9 +371,12 @@ fn shape_schema(shape: &Value) -> Value {
         Value::Array(items) => json!({ "type": "array", "items": items.first().map(shape_schema) }),
         Value::Object(fields) => {
             let bare = |name: &String| name.trim_end_matches('?').to_owned();
-            let required: Vec<&String> = fields.keys().filter(|name| !name.ends_with('?')).collect();
-            let properties: Map<String, Value> =
-                fields.iter().map(|(name, shape)| (bare(name), shape_schema(shape))).collect();
+            let required: Vec<&String> =
+                fields.keys().filter(|name| !name.ends_with('?')).collect();
+            let properties: Map<String, Value> = fields
+                .iter()
+                .map(|(name, shape)| (bare(name), shape_schema(shape)))
+                .collect();
             json!({ "type": "object", "required": required, "properties": properties })
         }
         _ => json!({}),
@@ -335,9 +386,14 @@ fn shape_schema(shape: &Value) -> Value {
 /// 304 for whoever has this very answer already (RFC 9110, section 13.1.2).
 fn unless_unchanged(response: Response, if_none_match: Option<HeaderValue>) -> Response {
     let etag = response.headers().get(header::ETAG).cloned();
-    let (Some(etag), Some(known)) = (etag, if_none_match) else { return response };
+    let (Some(etag), Some(known)) = (etag, if_none_match) else {
+        return response;
+    };
     let hash = etag.to_str().unwrap_or_default().trim_matches('"');
-    let precondition = Precondition { if_none_match: known.to_str().ok(), ..Precondition::default() };
+    let precondition = Precondition {
+        if_none_match: known.to_str().ok(),
+        ..Precondition::default()
+    };
     if precondition::check(precondition, Some(hash)) != Err(PreconditionError::Unchanged) {
         return response;
     }
@@ -360,7 +416,11 @@ impl<Q, B> Call<Q, B> {
     /// The caller's terms for a change.
     pub fn terms(&self, validate: bool, if_not_exists: bool) -> edit::Terms {
         let joined = |name| {
-            let values = self.headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("not ASCII"));
+            let values = self
+                .headers
+                .get_all(name)
+                .iter()
+                .map(|value| value.to_str().unwrap_or("not ASCII"));
             let values: Vec<&str> = values.collect();
             (!values.is_empty()).then(|| values.join(", "))
         };

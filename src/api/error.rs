@@ -102,9 +102,16 @@ impl ApiError {
 
     /// A script that has never compiled.
     pub fn of_problem(problem: &Problem, dev: bool) -> Self {
-        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "The script does not compile; see scripts/list or the log")
-            .code("SCRIPT_NOT_PUBLISHED");
-        if dev { error.details(json!(problem)) } else { error }
+        let error = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The script does not compile; see scripts/list or the log",
+        )
+        .code("SCRIPT_NOT_PUBLISHED");
+        if dev {
+            error.details(json!(problem))
+        } else {
+            error
+        }
     }
 }
 
@@ -168,10 +175,14 @@ impl From<FolderError> for ApiError {
         let (status, text) = match &error {
             FolderError::NotFound(_) => (StatusCode::NOT_FOUND, "Script not found"),
             FolderError::Exists(_) => (StatusCode::CONFLICT, "File already exists"),
-            FolderError::Symlink(_) => (StatusCode::FORBIDDEN, "Invalid path: resolves through a symlink"),
-            FolderError::IsFolder(_) => {
-                (StatusCode::BAD_REQUEST, "path is a directory; use scripts/list")
-            }
+            FolderError::Symlink(_) => (
+                StatusCode::FORBIDDEN,
+                "Invalid path: resolves through a symlink",
+            ),
+            FolderError::IsFolder(_) => (
+                StatusCode::BAD_REQUEST,
+                "path is a directory; use scripts/list",
+            ),
             FolderError::NoFolder(_) => (StatusCode::BAD_REQUEST, "Directory does not exist"),
             FolderError::NotText { .. } => (StatusCode::BAD_REQUEST, "File is not UTF-8 text"),
             FolderError::TooLarge { max_bytes, .. } => {
@@ -232,7 +243,9 @@ impl From<EditError> for ApiError {
             EditError::Precondition(error) => {
                 let status = match error {
                     PreconditionError::Exists => StatusCode::CONFLICT,
-                    PreconditionError::Changed | PreconditionError::Unchanged => StatusCode::PRECONDITION_FAILED,
+                    PreconditionError::Changed | PreconditionError::Unchanged => {
+                        StatusCode::PRECONDITION_FAILED
+                    }
                     PreconditionError::Malformed(_) => StatusCode::BAD_REQUEST,
                 };
                 Self::new(status, message)
@@ -286,9 +299,20 @@ impl<'a> Validation<'a> {
         if errors.is_empty() {
             // What throws at top level has a message with a stack and no place.
             let message = problem.message.as_str();
-            errors.push(ValidationError { file: None, line: None, column: None, message, frame: None, hint: None });
+            errors.push(ValidationError {
+                file: None,
+                line: None,
+                column: None,
+                message,
+                frame: None,
+                hint: None,
+            });
         }
-        Self { valid: false, message: &problem.message, errors }
+        Self {
+            valid: false,
+            message: &problem.message,
+            errors,
+        }
     }
 }
 
@@ -297,7 +321,10 @@ impl ApiError {
     pub fn into_control_plane(mut self) -> Response {
         let mut body = Map::new();
         body.insert("statusCode".to_owned(), self.status.as_u16().into());
-        body.insert("error".to_owned(), self.status.canonical_reason().unwrap_or_default().into());
+        body.insert(
+            "error".to_owned(),
+            self.status.canonical_reason().unwrap_or_default().into(),
+        );
         body.insert("message".to_owned(), std::mem::take(&mut self.error).into());
         body.append(&mut self.fields);
         self.response(body)
@@ -307,7 +334,10 @@ impl ApiError {
         let mut response = Response::new(Body::from(Value::Object(body).to_string()));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -323,7 +353,12 @@ impl IntoResponse for ApiError {
         let mut body = Map::new();
         body.insert("error".to_owned(), std::mem::take(&mut self.error).into());
         body.insert("code".to_owned(), std::mem::take(&mut self.code).into());
-        body.insert("timestamp".to_owned(), Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true).into());
+        body.insert(
+            "timestamp".to_owned(),
+            Utc::now()
+                .to_rfc3339_opts(SecondsFormat::Millis, true)
+                .into(),
+        );
         body.append(&mut self.fields);
         self.response(body)
     }

@@ -72,8 +72,17 @@ impl Exchange {
     }
 
     /// The line of the execution log; none if it would say nothing.
-    pub fn line(&self, info: &RequestInfo, script: &ScriptPath, status: u16) -> Option<ExecutionLine> {
-        let caught = self.request.caught.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn line(
+        &self,
+        info: &RequestInfo,
+        script: &ScriptPath,
+        status: u16,
+    ) -> Option<ExecutionLine> {
+        let caught = self
+            .request
+            .caught
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let (log, request, response) = (&self.log, caught.body(), self.response.body());
         let request = LoggedMessage::new(log, log.request_body, &self.request_headers, request);
         let response = LoggedMessage::new(log, log.response_body, &self.response_headers, response);
@@ -109,6 +118,9 @@ impl Caught {
     }
 
     fn body(&self) -> CapturedBody<'_> {
-        CapturedBody { start: &self.start, size: self.size }
+        CapturedBody {
+            start: &self.start,
+            size: self.size,
+        }
     }
 }

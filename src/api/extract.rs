@@ -34,10 +34,14 @@ pub fn query(query: Option<&str>) -> Result<Map<String, Value>, ApiError> {
     let query = query.unwrap_or_default();
     if !is_well_encoded(query) {
         let hint = "Percent-encoding failed to decode. Use valid %XX escapes.";
-        return Err(ApiError::bad_request("Malformed query string").details(json!({ "hint": hint })));
+        return Err(
+            ApiError::bad_request("Malformed query string").details(json!({ "hint": hint }))
+        );
     }
     let pairs = url::form_urlencoded::parse(query.as_bytes());
-    Ok(pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect())
+    Ok(pairs
+        .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
+        .collect())
 }
 
 fn is_well_encoded(query: &str) -> bool {
@@ -61,8 +65,13 @@ pub async fn json_body(
         return Ok(Map::new());
     }
     let invalid = |parse_error: String| {
-        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let preview: String = String::from_utf8_lossy(text).chars().take(PREVIEW_CHARS).collect();
+        let content_type = headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        let preview: String = String::from_utf8_lossy(text)
+            .chars()
+            .take(PREVIEW_CHARS)
+            .collect();
         ApiError::bad_request("Invalid JSON body").details(json!({
             "hint": "Send one JSON object, such as {\"path\": \"hello.ts\"}.",
             "parseError": parse_error,
@@ -90,7 +99,9 @@ async fn read_body(body: Body, bytes_max: u64, read_timeout: Duration) -> Result
     match tokio::time::timeout(read_timeout, read).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(ApiError::bad_request("Request aborted before the body was fully received")),
+        Ok(Err(_)) => Err(ApiError::bad_request(
+            "Request aborted before the body was fully received",
+        )),
         Err(_) => {
             let timeout_ms = read_timeout.as_millis() as u64;
             let error = ApiError::new(StatusCode::REQUEST_TIMEOUT, "Request body read timeout");
@@ -100,12 +111,17 @@ async fn read_body(body: Body, bytes_max: u64, read_timeout: Duration) -> Result
 }
 
 /// Checks fields against their type's schema and reads them.
-pub fn fields<T: DeserializeOwned + ToSchema>(mut fields: Map<String, Value>, place: Place) -> Result<T, ApiError> {
+pub fn fields<T: DeserializeOwned + ToSchema>(
+    mut fields: Map<String, Value>,
+    place: Place,
+) -> Result<T, ApiError> {
     let schema = schema::<T>();
     let none = Map::new();
     let known = schema["properties"].as_object().unwrap_or(&none);
     for (name, value) in &mut fields {
-        let Some(property) = known.get(name) else { return Err(unknown(name, known, place)) };
+        let Some(property) = known.get(name) else {
+            return Err(unknown(name, known, place));
+        };
         if place == Place::Query {
             *value = typed(value.take(), property);
         }
@@ -113,12 +129,21 @@ pub fn fields<T: DeserializeOwned + ToSchema>(mut fields: Map<String, Value>, pl
             return Err(ApiError::bad_request(format!("{name} must be {expected}")));
         }
     }
-    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        if fields.get(name).is_none_or(|value| value == "" && place == Place::Query) {
+    for name in schema["required"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+    {
+        if fields
+            .get(name)
+            .is_none_or(|value| value == "" && place == Place::Query)
+        {
             return Err(required(name, place));
         }
     }
-    serde_json::from_value(Value::Object(fields)).map_err(|error| ApiError::bad_request(error.to_string()))
+    serde_json::from_value(Value::Object(fields))
+        .map_err(|error| ApiError::bad_request(error.to_string()))
 }
 
 /// The error for a field that is not there.
@@ -141,8 +166,13 @@ fn unknown(name: &str, known: &Map<String, Value>, place: Place) -> ApiError {
         Place::Body => "field",
     };
     let distance = |known: &&String| strsim::damerau_levenshtein(name, known);
-    let nearest = known.keys().min_by_key(distance).filter(|one| distance(one) <= name.len().div_ceil(2));
-    let hint = nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default();
+    let nearest = known
+        .keys()
+        .min_by_key(distance)
+        .filter(|one| distance(one) <= name.len().div_ceil(2));
+    let hint = nearest
+        .map(|nearest| format!("; did you mean `{nearest}`?"))
+        .unwrap_or_default();
     let known: Vec<&String> = known.keys().collect();
     ApiError::bad_request(format!("Unknown {what} `{name}`{hint}"))
         .details(json!({ "field": name, "nearest": nearest, "known": known }))
@@ -150,7 +180,9 @@ fn unknown(name: &str, known: &Map<String, Value>, place: Place) -> ApiError {
 
 /// A query's text as the type that is expected, if it can be read as that.
 fn typed(value: Value, property: &Value) -> Value {
-    let Value::String(text) = value else { return value };
+    let Value::String(text) = value else {
+        return value;
+    };
     if expects(property, "boolean") {
         match text.as_str() {
             "" | "true" | "1" => return true.into(),
@@ -233,7 +265,10 @@ mod tests {
     }
 
     fn read(value: Value, place: Place) -> Result<Example, String> {
-        let map = value.as_object().cloned().expect("the test gives an object");
+        let map = value
+            .as_object()
+            .cloned()
+            .expect("the test gives an object");
         fields(map, place).map_err(|error| error.error)
     }
 
@@ -243,25 +278,57 @@ mod tests {
             (json!({}), "path is required"),
             (json!({ "path": null }), "path must be a string"),
             (json!({ "path": 1 }), "path must be a string"),
-            (json!({ "path": "x", "createDirs": "yes" }), "createDirs must be a boolean"),
-            (json!({ "path": "x", "limit": 1.5 }), "limit must be an integer"),
-            (json!({ "path": "x", "values": [] }), "values must be an object"),
-            (json!({ "pth": "x" }), "Unknown field `pth`; did you mean `path`?"),
-            (json!({ "path": "x", "create_dirs": true }), "Unknown field `create_dirs`; did you mean `createDirs`?"),
+            (
+                json!({ "path": "x", "createDirs": "yes" }),
+                "createDirs must be a boolean",
+            ),
+            (
+                json!({ "path": "x", "limit": 1.5 }),
+                "limit must be an integer",
+            ),
+            (
+                json!({ "path": "x", "values": [] }),
+                "values must be an object",
+            ),
+            (
+                json!({ "pth": "x" }),
+                "Unknown field `pth`; did you mean `path`?",
+            ),
+            (
+                json!({ "path": "x", "create_dirs": true }),
+                "Unknown field `create_dirs`; did you mean `createDirs`?",
+            ),
             (json!({ "path": "x", "zzz": 1 }), "Unknown field `zzz`"),
         ];
         for (fields, expected) in body {
-            assert_eq!(read(fields.clone(), Place::Body).unwrap_err(), expected, "{fields}");
+            assert_eq!(
+                read(fields.clone(), Place::Body).unwrap_err(),
+                expected,
+                "{fields}"
+            );
         }
         let query = [
             (json!({}), "path parameter is required"),
             (json!({ "path": "" }), "path parameter is required"),
-            (json!({ "path": "x", "limit": "many" }), "limit must be an integer"),
-            (json!({ "path": "x", "createDirs": "maybe" }), "createDirs must be a boolean"),
-            (json!({ "path": "x", "lmit": "1" }), "Unknown query parameter `lmit`; did you mean `limit`?"),
+            (
+                json!({ "path": "x", "limit": "many" }),
+                "limit must be an integer",
+            ),
+            (
+                json!({ "path": "x", "createDirs": "maybe" }),
+                "createDirs must be a boolean",
+            ),
+            (
+                json!({ "path": "x", "lmit": "1" }),
+                "Unknown query parameter `lmit`; did you mean `limit`?",
+            ),
         ];
         for (fields, expected) in query {
-            assert_eq!(read(fields.clone(), Place::Query).unwrap_err(), expected, "{fields}");
+            assert_eq!(
+                read(fields.clone(), Place::Query).unwrap_err(),
+                expected,
+                "{fields}"
+            );
         }
     }
 
@@ -269,7 +336,10 @@ mod tests {
     fn texts_of_a_query_become_what_is_expected() {
         let fields = query(Some("path=a%20b&createDirs&limit=3&limit=4")).unwrap();
         let read = read(Value::Object(fields), Place::Query).unwrap();
-        assert_eq!((read.path.as_str(), read.create_dirs, read.limit), ("a b", true, Some(4)));
+        assert_eq!(
+            (read.path.as_str(), read.create_dirs, read.limit),
+            ("a b", true, Some(4))
+        );
     }
 
     #[test]
@@ -282,7 +352,13 @@ mod tests {
     }
 
     async fn body(bytes: &'static [u8]) -> Result<Map<String, Value>, ApiError> {
-        json_body(&HeaderMap::new(), Body::from(bytes), 20, Duration::from_secs(1)).await
+        json_body(
+            &HeaderMap::new(),
+            Body::from(bytes),
+            20,
+            Duration::from_secs(1),
+        )
+        .await
     }
 
     #[tokio::test]
@@ -295,29 +371,48 @@ mod tests {
             assert_eq!(Value::Object(body(bytes).await.unwrap()), expected);
         }
         let error = body(b"{\"a\":").await.unwrap_err();
-        assert_eq!((error.status.as_u16(), error.error.as_str()), (400, "Invalid JSON body"));
+        assert_eq!(
+            (error.status.as_u16(), error.error.as_str()),
+            (400, "Invalid JSON body")
+        );
         let details = &error.fields["details"];
         assert_eq!(details["bodyPreview"], "{\"a\":");
         assert!(details["parseError"].as_str().unwrap().contains("EOF"));
-        assert_eq!(body(b"[1]").await.unwrap_err().fields["details"]["parseError"], "expected an object, not an array");
+        assert_eq!(
+            body(b"[1]").await.unwrap_err().fields["details"]["parseError"],
+            "expected an object, not an array"
+        );
         let error = body(b"{\"a\":\"aaaaaaaaaaaaaaaaaaaa\"}").await.unwrap_err();
-        assert_eq!((error.status.as_u16(), &error.fields["details"]["maxBytes"]), (413, &json!(20)));
+        assert_eq!(
+            (error.status.as_u16(), &error.fields["details"]["maxBytes"]),
+            (413, &json!(20))
+        );
     }
 
     #[tokio::test]
     async fn a_body_that_does_not_come_times_out() {
-        let never = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
-        let error = json_body(&HeaderMap::new(), never, 20, Duration::from_millis(5)).await.unwrap_err();
+        let never =
+            Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
+        let error = json_body(&HeaderMap::new(), never, 20, Duration::from_millis(5))
+            .await
+            .unwrap_err();
         assert_eq!(error.status, StatusCode::REQUEST_TIMEOUT);
         assert_eq!(error.fields["details"]["timeoutMs"], 5);
     }
 
     #[tokio::test]
     async fn a_body_that_breaks_off_is_told_apart() {
-        let parts: [Result<Bytes, std::io::Error>; 2] =
-            [Ok(Bytes::from_static(b"{")), Err(std::io::ErrorKind::ConnectionReset.into())];
+        let parts: [Result<Bytes, std::io::Error>; 2] = [
+            Ok(Bytes::from_static(b"{")),
+            Err(std::io::ErrorKind::ConnectionReset.into()),
+        ];
         let broken = Body::from_stream(futures_util::stream::iter(parts));
-        let error = json_body(&HeaderMap::new(), broken, 20, Duration::from_secs(1)).await.unwrap_err();
-        assert_eq!(error.error, "Request aborted before the body was fully received");
+        let error = json_body(&HeaderMap::new(), broken, 20, Duration::from_secs(1))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            error.error,
+            "Request aborted before the body was fully received"
+        );
     }
 }

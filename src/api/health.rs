@@ -39,14 +39,22 @@ pub struct Memory {
 }
 
 pub async fn read(call: Call<Nothing>) -> Result<Answer<HealthAnswer>, ApiError> {
-    let user_agent = call.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    let executable = std::env::current_exe().and_then(fs::metadata).and_then(|metadata| metadata.modified());
+    let user_agent = call
+        .headers
+        .get(header::USER_AGENT)
+        .and_then(|value| value.to_str().ok());
+    let executable = std::env::current_exe()
+        .and_then(fs::metadata)
+        .and_then(|metadata| metadata.modified());
     Ok(Answer::ok(HealthAnswer {
         status: "ok",
         service: concat!("footpath ", env!("CARGO_PKG_VERSION")),
         built: executable.ok().map(|time| iso(time.into())),
         started: iso(call.api.started),
-        memory: Memory { rss: of_process("VmRSS:"), heap: of_process("RssAnon:") },
+        memory: Memory {
+            rss: of_process("VmRSS:"),
+            heap: of_process("RssAnon:"),
+        },
         fds: fs::read_dir("/proc/self/fd").ok().map(Iterator::count),
         pid: std::process::id(),
         ip: call.client.ip().to_string(),

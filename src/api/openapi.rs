@@ -17,7 +17,9 @@ pub async fn json(_: Call<Nothing>) -> Result<Response, ApiError> {
 
 pub async fn yaml(_: Call<Nothing>) -> Result<Response, ApiError> {
     let text = serde_norway::to_string(&document(&routes::all()));
-    let text = text.map_err(|error| ApiError::new(http::StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    let text = text.map_err(|error| {
+        ApiError::new(http::StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    })?;
     Ok(([(header::CONTENT_TYPE, "application/yaml")], text).into_response())
 }
 
@@ -27,7 +29,10 @@ pub fn document(endpoints: &[Endpoint]) -> Value {
     let mut schemas = errors();
     for endpoint in endpoints {
         let method = endpoint.method.as_str().to_ascii_lowercase();
-        paths.entry(endpoint.path).or_default().insert(method, operation(endpoint));
+        paths
+            .entry(endpoint.path)
+            .or_default()
+            .insert(method, operation(endpoint));
         schemas.extend(endpoint.components.iter().cloned());
     }
     json!({
@@ -60,17 +65,28 @@ fn operation(endpoint: &Endpoint) -> Value {
     put("tags", json!([tag(endpoint.path)]));
     put("summary", endpoint.summary.into());
     if let Some(permission) = endpoint.terms.permission {
-        put("description", format!("Needs the permission `{permission}`.").into());
-        put("security", json!([{ "bearer": [] }, { "header": [] }, { "basic": [] }, { "query": [] }]));
+        put(
+            "description",
+            format!("Needs the permission `{permission}`.").into(),
+        );
+        put(
+            "security",
+            json!([{ "bearer": [] }, { "header": [] }, { "basic": [] }, { "query": [] }]),
+        );
     }
     let parameters = parameters(endpoint);
     if !parameters.is_empty() {
         put("parameters", parameters.into());
     }
     if let Some(body) = &endpoint.body {
-        let has_required = body["required"].as_array().is_some_and(|required| !required.is_empty());
+        let has_required = body["required"]
+            .as_array()
+            .is_some_and(|required| !required.is_empty());
         let content = json!({ "application/json": { "schema": with_scope(body, endpoint) } });
-        put("requestBody", json!({ "required": has_required, "content": content }));
+        put(
+            "requestBody",
+            json!({ "required": has_required, "content": content }),
+        );
     }
     put("responses", responses(endpoint));
     Value::Object(operation)
@@ -79,7 +95,10 @@ fn operation(endpoint: &Endpoint) -> Value {
 /// `/api/v1/exec/scripts/read` is `exec_scripts_read`; a method that shares its
 /// path comes behind.
 fn operation_id(endpoint: &Endpoint) -> String {
-    let path = endpoint.path.trim_start_matches("/api/v1").trim_matches('/');
+    let path = endpoint
+        .path
+        .trim_start_matches("/api/v1")
+        .trim_matches('/');
     let words: Vec<&str> = path.split(['/', '-', '.']).collect();
     let id = words.join("_").replace(['{', '}'], "");
     match endpoint.terms.surface {
@@ -89,12 +108,19 @@ fn operation_id(endpoint: &Endpoint) -> String {
 }
 
 fn tag(path: &str) -> &str {
-    let below = path.strip_prefix("/api/v1/exec/").or_else(|| path.strip_prefix("/api/v1/"));
-    below.and_then(|path| path.split('/').next()).unwrap_or("document")
+    let below = path
+        .strip_prefix("/api/v1/exec/")
+        .or_else(|| path.strip_prefix("/api/v1/"));
+    below
+        .and_then(|path| path.split('/').next())
+        .unwrap_or("document")
 }
 
 fn parameters(endpoint: &Endpoint) -> Vec<Value> {
-    let in_path = endpoint.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
+    let in_path = endpoint
+        .path
+        .split('/')
+        .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
     let in_path = in_path.map(|name| {
         json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })
     });
@@ -102,22 +128,35 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
         let names = endpoint.query["required"].as_array();
         names.is_some_and(|names| names.iter().any(|one| one == name))
     };
-    let own = endpoint.query["properties"].as_object().cloned().unwrap_or_default();
-    let in_query = own.into_iter().chain(scope::properties(endpoint.terms)).map(|(name, mut schema)| {
-        let about = schema.as_object_mut().and_then(|schema| schema.shift_remove("description"));
-        json!({
-            "name": name, "in": "query", "required": required(&name),
-            "description": about.unwrap_or_else(|| "".into()), "schema": schema,
-        })
-    });
+    let own = endpoint.query["properties"]
+        .as_object()
+        .cloned()
+        .unwrap_or_default();
+    let in_query = own
+        .into_iter()
+        .chain(scope::properties(endpoint.terms))
+        .map(|(name, mut schema)| {
+            let about = schema
+                .as_object_mut()
+                .and_then(|schema| schema.shift_remove("description"));
+            json!({
+                "name": name, "in": "query", "required": required(&name),
+                "description": about.unwrap_or_else(|| "".into()), "schema": schema,
+            })
+        });
     let mut parameters: Vec<Value> = in_path.chain(in_query).collect();
     if endpoint.terms.mutates && endpoint.terms.surface == Surface::Exec {
         for (name, about) in [
             ("If-Match", "Go on only if the file has this entity tag."),
-            ("If-None-Match", "Go on only if it has not; `*` if there is no file."),
+            (
+                "If-None-Match",
+                "Go on only if it has not; `*` if there is no file.",
+            ),
         ] {
             let schema = json!({ "type": "string" });
-            parameters.push(json!({ "name": name, "in": "header", "description": about, "schema": schema }));
+            parameters.push(
+                json!({ "name": name, "in": "header", "description": about, "schema": schema }),
+            );
         }
     }
     parameters
@@ -134,21 +173,37 @@ fn with_scope(body: &Value, endpoint: &Endpoint) -> Value {
 
 fn responses(endpoint: &Endpoint) -> Value {
     let answer = &endpoint.answer;
-    let schema = if answer.schema.is_null() { json!({}) } else { answer.schema.clone() };
+    let schema = if answer.schema.is_null() {
+        json!({})
+    } else {
+        answer.schema.clone()
+    };
     let mut responses = Map::new();
     let reason = answer.status.canonical_reason().unwrap_or_default();
     let content = json!({ answer.content_type: { "schema": schema } });
-    responses.insert(answer.status.as_u16().to_string(), json!({ "description": reason, "content": content }));
+    responses.insert(
+        answer.status.as_u16().to_string(),
+        json!({ "description": reason, "content": content }),
+    );
     let error = match endpoint.terms.surface {
         Surface::Exec | Surface::Open => "#/components/schemas/Error",
         Surface::ControlPlane => "#/components/schemas/ControlPlaneError",
     };
     let content = json!({ "application/json": { "schema": { "$ref": error } } });
     if endpoint.terms.permission.is_some() {
-        responses.insert("401".to_owned(), json!({ "description": "No valid token", "content": content }));
-        responses.insert("403".to_owned(), json!({ "description": "Not allowed", "content": content }));
+        responses.insert(
+            "401".to_owned(),
+            json!({ "description": "No valid token", "content": content }),
+        );
+        responses.insert(
+            "403".to_owned(),
+            json!({ "description": "Not allowed", "content": content }),
+        );
     }
-    responses.insert("default".to_owned(), json!({ "description": "An error", "content": content }));
+    responses.insert(
+        "default".to_owned(),
+        json!({ "description": "An error", "content": content }),
+    );
     Value::Object(responses)
 }
 
@@ -173,7 +228,10 @@ fn errors() -> BTreeMap<String, Value> {
             "message": { "type": "string", "description": "For people." },
         },
     });
-    BTreeMap::from([("Error".to_owned(), error), ("ControlPlaneError".to_owned(), control_plane)])
+    BTreeMap::from([
+        ("Error".to_owned(), error),
+        ("ControlPlaneError".to_owned(), control_plane),
+    ])
 }
 
 #[cfg(test)]
@@ -191,12 +249,17 @@ mod tests {
         for (path, methods) in document["paths"].as_object().unwrap() {
             for (method, operation) in methods.as_object().unwrap() {
                 described.insert(format!("{} {path}", method.to_uppercase()));
-                assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{operation}");
+                assert!(
+                    ids.insert(operation["operationId"].as_str().unwrap().to_owned()),
+                    "{operation}"
+                );
                 assert_ne!(operation["summary"], "", "{method} {path}");
             }
         }
-        let served: BTreeSet<String> =
-            endpoints.iter().map(|endpoint| format!("{} {}", endpoint.method, endpoint.path)).collect();
+        let served: BTreeSet<String> = endpoints
+            .iter()
+            .map(|endpoint| format!("{} {}", endpoint.method, endpoint.path))
+            .collect();
         assert_eq!((described, endpoints.len()), (served.clone(), served.len()));
     }
 
@@ -230,8 +293,15 @@ mod tests {
             assert!(body["properties"][name].is_object(), "{name}");
         }
         let read = &document["paths"]["/api/v1/exec/scripts/read"]["get"];
-        let names: Vec<&str> =
-            read["parameters"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
-        assert_eq!(names, ["path", "execId", "exec_id", "hostname", "subdomain"]);
+        let names: Vec<&str> = read["parameters"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            names,
+            ["path", "execId", "exec_id", "hostname", "subdomain"]
+        );
     }
 }

@@ -5,8 +5,8 @@ use http::{Method, StatusCode};
 
 use super::endpoint::{Endpoint, Surface};
 use super::exec::{
-    cache, component, listing, logs, magic_comments, monitor, route, scripts, shared_state, tree, validate,
-    versions,
+    cache, component, listing, logs, magic_comments, monitor, route, scripts, shared_state, tree,
+    validate, versions,
 };
 use super::{AUTH, EXEC_READ, EXEC_WRITE, auth, health, openapi};
 
@@ -29,7 +29,13 @@ macro_rules! exec {
 /// The control plane's envelope around answers.
 macro_rules! control {
     ($method:ident $path:literal, $permission:ident, $function:path) => {
-        Endpoint::new(Surface::ControlPlane, $method, $path, Some($permission), $function)
+        Endpoint::new(
+            Surface::ControlPlane,
+            $method,
+            $path,
+            Some($permission),
+            $function,
+        )
     };
 }
 

@@ -40,21 +40,40 @@ impl Scope {
         let dry_run = terms.mutates.then(|| take("dry_run")).flatten();
         let dry_run = dry_run.map(flag).transpose()?.unwrap_or(false);
         if terms.surface != Surface::Exec {
-            return Ok(Self { exec_id: ExecId::default(), hostname: None, dry_run });
+            return Ok(Self {
+                exec_id: ExecId::default(),
+                hostname: None,
+                dry_run,
+            });
         }
         let (exec_id, alias) = (take("execId"), take("exec_id"));
-        let exec_id = exec_id.or(alias).map(|value| text(value, "execId")).transpose()?;
-        let hostname = take("hostname").map(|value| text(value, "hostname")).transpose()?;
-        let subdomain = take("subdomain").map(|value| text(value, "subdomain")).transpose()?;
+        let exec_id = exec_id
+            .or(alias)
+            .map(|value| text(value, "execId"))
+            .transpose()?;
+        let hostname = take("hostname")
+            .map(|value| text(value, "hostname"))
+            .transpose()?;
+        let subdomain = take("subdomain")
+            .map(|value| text(value, "subdomain"))
+            .transpose()?;
         if subdomain.is_some_and(|subdomain| !subdomain.is_empty() && subdomain != SUBDOMAIN) {
-            return Err(ApiError::bad_request(format!("there is no subdomain but `{SUBDOMAIN}`")));
+            return Err(ApiError::bad_request(format!(
+                "there is no subdomain but `{SUBDOMAIN}`"
+            )));
         }
         let exec_id = match (exec_id.filter(|id| !id.is_empty()), &hostname) {
-            (Some(id), _) => ExecId::parse(&id).map_err(|error| ApiError::bad_request(error.to_string()))?,
+            (Some(id), _) => {
+                ExecId::parse(&id).map_err(|error| ApiError::bad_request(error.to_string()))?
+            }
             (None, Some(host)) => deployment_for_host(host, |name| live.exists(name)),
             (None, None) => deployment_for_host(host(head), |name| live.exists(name)),
         };
-        Ok(Self { exec_id, hostname, dry_run })
+        Ok(Self {
+            exec_id,
+            hostname,
+            dry_run,
+        })
     }
 
     /// A file of the deployment.
@@ -67,9 +86,10 @@ impl Scope {
         ScriptDirectory::resolve(&self.exec_id, path).map_err(|error: PathError| {
             let refused = ApiError::from(error.clone());
             match error.refusal() {
-                Refusal::Excluded => {
-                    ApiError { error: "Directory is excluded from script discovery".to_owned(), ..refused }
-                }
+                Refusal::Excluded => ApiError {
+                    error: "Directory is excluded from script discovery".to_owned(),
+                    ..refused
+                },
                 Refusal::Malformed | Refusal::Outside => refused,
             }
         })
@@ -80,12 +100,23 @@ impl Scope {
 pub fn properties(terms: Terms) -> Map<String, Value> {
     let mut properties = Map::new();
     let mut put = |name: &str, kind: &str, about: &str| {
-        properties.insert(name.to_owned(), json!({ "type": kind, "description": about }));
+        properties.insert(
+            name.to_owned(),
+            json!({ "type": kind, "description": about }),
+        );
     };
     if terms.surface == Surface::Exec {
-        put("execId", "string", "The deployment; else `hostname` or the request's own host name chooses it.");
+        put(
+            "execId",
+            "string",
+            "The deployment; else `hostname` or the request's own host name chooses it.",
+        );
         put("exec_id", "string", "The same as execId.");
-        put("hostname", "string", "A host name that chooses the deployment.");
+        put(
+            "hostname",
+            "string",
+            "A host name that chooses the deployment.",
+        );
         put("subdomain", "string", "Only `default`.");
     }
     if terms.mutates {

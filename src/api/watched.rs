@@ -34,11 +34,21 @@ struct Watched {
 }
 
 /// Ties a request's entry to its answer.
-pub fn watch(response: Response<Body>, mut entry: Entry, tail: Option<Tail>, is_head: bool) -> Response<Body> {
+pub fn watch(
+    response: Response<Body>,
+    mut entry: Entry,
+    tail: Option<Tail>,
+    is_head: bool,
+) -> Response<Body> {
     entry.answered(&response);
     response.map(|body| {
         let complete = is_head || body.is_end_stream();
-        Body::new(Watched { body, entry: Some(entry), tail, complete })
+        Body::new(Watched {
+            body,
+            entry: Some(entry),
+            tail,
+            complete,
+        })
     })
 }
 
@@ -87,7 +97,9 @@ fn is_too_large(error: &axum::Error) -> bool {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        let Some(mut entry) = self.entry.take() else { return };
+        let Some(mut entry) = self.entry.take() else {
+            return;
+        };
         let complete = self.complete || self.body.is_end_stream();
         let Some(mut tail) = self.tail.take() else {
             if !complete {

@@ -100,7 +100,9 @@ pub fn without_tokens(query: &str) -> String {
 pub fn strip_tokens(query: &str) -> String {
     let is_token = |pair: &&str| {
         let mut parsed = url::form_urlencoded::parse(pair.as_bytes());
-        parsed.next().is_some_and(|(name, _)| name == TOKEN_PARAMETER)
+        parsed
+            .next()
+            .is_some_and(|(name, _)| name == TOKEN_PARAMETER)
     };
     let pairs: Vec<&str> = query.split('&').filter(|pair| !is_token(pair)).collect();
     pairs.join("&")

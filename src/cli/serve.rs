@@ -32,7 +32,9 @@ pub struct Arguments {
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let config = configuration(&arguments)?;
     super::log::start(&config);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let app = App::build(&config).await?;
         if let Some(token) = &app.first_token {
@@ -53,7 +55,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
 
 /// Ready to paste into a terminal. This is the only time that it can be shown.
 fn first_token(token: &str, address: SocketAddr) -> String {
-    let host = if address.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { address.ip() };
+    let host = if address.ip().is_unspecified() {
+        Ipv4Addr::LOCALHOST.into()
+    } else {
+        address.ip()
+    };
     let address = SocketAddr::new(host, address.port());
     format!(
         "This is the first start: a root token was made. It is shown only now; keep it.\n\n\
@@ -72,5 +78,12 @@ fn configuration(arguments: &Arguments) -> anyhow::Result<Config> {
     flag("server.http", arguments.http.clone());
     flag("server.dev", arguments.dev.then(|| "true".to_owned()));
     let file = Config::file(arguments.config.clone(), &variables);
-    Ok(Config::load(file.as_deref(), Sources { flags, variables, file: None })?)
+    Ok(Config::load(
+        file.as_deref(),
+        Sources {
+            flags,
+            variables,
+            file: None,
+        },
+    )?)
 }

@@ -11,7 +11,14 @@ use super::bundle::Bundle;
 use super::capability::{Capabilities, Capability};
 
 /// Names through which any global can be reached.
-const DOORS: &[&str] = &["globalThis", "self", "global", "eval", "Function", "Reflect"];
+const DOORS: &[&str] = &[
+    "globalThis",
+    "self",
+    "global",
+    "eval",
+    "Function",
+    "Reflect",
+];
 
 /// The capabilities that the modules of a bundle name.
 pub fn scan(bundle: &Bundle) -> Capabilities {
@@ -25,7 +32,11 @@ pub fn scan(bundle: &Bundle) -> Capabilities {
             if DOORS.contains(&name.as_str()) {
                 return Capability::ALL.into_iter().collect();
             }
-            found.extend(Capability::ALL.into_iter().filter(|one| one.global() == name.as_str()));
+            found.extend(
+                Capability::ALL
+                    .into_iter()
+                    .filter(|one| one.global() == name.as_str()),
+            );
         }
         if takes_shared(semantic.scoping()) || module.code.contains(".shared") {
             found.insert(Capability::Shared);

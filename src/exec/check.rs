@@ -28,8 +28,12 @@ impl Checked {
 
     /// The script as it would be if the text were stored.
     pub fn into_script(self, exec: &Exec) -> Option<Arc<Script>> {
-        let Self::Script(prepared) = self else { return None };
-        let Prepared { mut script, built, .. } = *prepared;
+        let Self::Script(prepared) = self else {
+            return None;
+        };
+        let Prepared {
+            mut script, built, ..
+        } = *prepared;
         match built {
             Some(Ok(program)) => script.program = Some(Arc::new(program)),
             Some(Err(problem)) => {
@@ -44,22 +48,34 @@ impl Checked {
 
 impl Exec {
     /// Checks a text as the content of the file at this path.
-    pub async fn check(self: &Arc<Self>, path: &ScriptPath, content: &str) -> Result<Checked, ExecError> {
+    pub async fn check(
+        self: &Arc<Self>,
+        path: &ScriptPath,
+        content: &str,
+    ) -> Result<Checked, ExecError> {
         let reason = match mount(path.relative()) {
-            Ok(_) => return Ok(Checked::Script(Box::new(self.prepare(path, content.to_owned()).await?))),
+            Ok(_) => {
+                return Ok(Checked::Script(Box::new(
+                    self.prepare(path, content.to_owned()).await?,
+                )));
+            }
             Err(reason) => reason,
         };
         if path.extension() == Some("json") {
             return Ok(Checked::Other(json_problem(path.relative(), content)));
         }
-        let Some(language) = Language::of(path.relative()) else { return Ok(Checked::Other(None)) };
+        let Some(language) = Language::of(path.relative()) else {
+            return Ok(Checked::Other(None));
+        };
         let alone = matches!(reason, NotMounted::Declaration | NotMounted::Test);
         let (publisher, path, content) = (self.publisher.clone(), path.clone(), content.to_owned());
         let check = move || match alone {
             true => syntax(path.relative(), &content, language),
             false => publisher.check_import(&path, &content),
         };
-        let result = tokio::task::spawn_blocking(check).await.map_err(|_| ExecError::Stopping)?;
+        let result = tokio::task::spawn_blocking(check)
+            .await
+            .map_err(|_| ExecError::Stopping)?;
         Ok(Checked::Other(result.err()))
     }
 }
@@ -69,7 +85,10 @@ fn syntax(path: &str, content: &str, language: Language) -> Result<(), Problem> 
     let anything = |specifier: &str| Ok(specifier.to_owned());
     let compiled = typescript::compile(path, content, language, Role::Import, &anything);
     compiled.map(|_| ()).map_err(|diagnostics| Problem {
-        message: diagnostics.first().map(ToString::to_string).unwrap_or_default(),
+        message: diagnostics
+            .first()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         diagnostics,
     })
 }
@@ -86,5 +105,8 @@ fn json_problem(path: &str, content: &str) -> Option<Problem> {
         frame: code_frame(content, line, column),
         hint: None,
     };
-    Some(Problem { message: diagnostic.to_string(), diagnostics: vec![diagnostic] })
+    Some(Problem {
+        message: diagnostic.to_string(),
+        diagnostics: vec![diagnostic],
+    })
 }

@@ -43,12 +43,22 @@ impl Exec {
         loop {
             let missing = || FolderError::NotFound(path.to_string());
             let stored = self.stored(path)?.ok_or_else(missing)?;
-            terms.condition.check(Some(&stored)).map_err(EditError::from)?;
+            terms
+                .condition
+                .check(Some(&stored))
+                .map_err(EditError::from)?;
             let edited = edit::apply(&self.folder().read(path)?, changes)?;
-            let mut terms = Terms { validate: false, ..terms.clone() };
+            let mut terms = Terms {
+                validate: false,
+                ..terms.clone()
+            };
             terms.condition.if_match = Some(etag(&stored.hash));
-            let write =
-                Write { path: path.clone(), content: edited.source.clone(), create_folders: false, terms };
+            let write = Write {
+                path: path.clone(),
+                content: edited.source.clone(),
+                create_folders: false,
+                terms,
+            };
             match self.write(write).await {
                 // Somebody else was quicker: the change is made to what is there now.
                 Err(EditError::Precondition(PreconditionError::Changed)) => {}
@@ -58,12 +68,22 @@ impl Exec {
     }
 
     /// The scripts in a folder with this extension.
-    pub fn scripts_in(&self, directory: &ScriptDirectory, extension: &str, recursive: bool) -> Vec<ScriptPath> {
+    pub fn scripts_in(
+        &self,
+        directory: &ScriptDirectory,
+        extension: &str,
+        recursive: bool,
+    ) -> Vec<ScriptPath> {
         let extension = extension.trim_start_matches('.');
         let depth = |path: &str| path.matches('/').count();
-        let direct = if directory.relative().is_empty() { 0 } else { depth(directory.relative()) + 1 };
+        let direct = if directory.relative().is_empty() {
+            0
+        } else {
+            depth(directory.relative()) + 1
+        };
         let files = self.folder().files(directory.exec_id()).into_keys();
-        let paths = files.filter_map(|file| ScriptPath::in_deployment(directory.exec_id(), &file).ok());
+        let paths =
+            files.filter_map(|file| ScriptPath::in_deployment(directory.exec_id(), &file).ok());
         let wanted = |path: &ScriptPath| {
             path.extension() == Some(extension)
                 && directory.contains(path)

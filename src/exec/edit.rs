@@ -124,18 +124,27 @@ impl Exec {
     /// What a path holds now; none if there is no such file.
     pub fn stored(&self, path: &ScriptPath) -> Result<Option<Stored>, FolderError> {
         match self.folder().read(path) {
-            Ok(text) => Ok(Some(Stored { hash: hash(text.as_bytes()), text: Some(text) })),
+            Ok(text) => Ok(Some(Stored {
+                hash: hash(text.as_bytes()),
+                text: Some(text),
+            })),
             Err(FolderError::NotFound(_)) => Ok(None),
-            Err(FolderError::NotText { .. } | FolderError::TooLarge { .. }) => {
-                Ok(Some(Stored { hash: "no text".to_owned(), text: None }))
-            }
+            Err(FolderError::NotText { .. } | FolderError::TooLarge { .. }) => Ok(Some(Stored {
+                hash: "no text".to_owned(),
+                text: None,
+            })),
             Err(error) => Err(error),
         }
     }
 
     /// Writes a text and makes it live. `[REDACTED]` stands for the stored secret.
     pub async fn write(self: &Arc<Self>, write: Write) -> Result<Written, EditError> {
-        let Write { path, content, create_folders, terms } = write;
+        let Write {
+            path,
+            content,
+            create_folders,
+            terms,
+        } = write;
         self.folder().check(&path, &content, !create_folders)?;
         let before = self.stored(&path)?;
         terms.condition.check(before.as_ref())?;
@@ -163,7 +172,10 @@ impl Exec {
         written.created = before.is_none();
         let only_new = terms.condition.if_not_exists;
         self.write_file(&path, content, only_new).await?;
-        written.script = match self.install_checked(checked, &terms.author, &changing).await {
+        written.script = match self
+            .install_checked(checked, &terms.author, &changing)
+            .await
+        {
             Ok(script) => script,
             Err(error) => {
                 self.restore_file(&path, before).await;
@@ -171,18 +183,30 @@ impl Exec {
             }
         };
         drop(changing);
-        written.modified = self.folder().metadata(&path)?.modified().map_or(written.modified, Into::into);
+        written.modified = self
+            .folder()
+            .metadata(&path)?
+            .modified()
+            .map_or(written.modified, Into::into);
         written.republished = self.republish_users(&path, &terms.author).await;
         Ok(written)
     }
 
     /// Deletes a file; its versions stay, so that a rollback brings it back.
-    pub async fn delete(self: &Arc<Self>, path: &ScriptPath, terms: &Terms) -> Result<Removed, EditError> {
+    pub async fn delete(
+        self: &Arc<Self>,
+        path: &ScriptPath,
+        terms: &Terms,
+    ) -> Result<Removed, EditError> {
         let changing = self.changing.lock().await;
         let stored = self.stored(path)?;
         terms.condition.check(stored.as_ref())?;
         let size = self.folder().metadata(path)?.len();
-        let mut removed = Removed { size, script: None, republished: Vec::new() };
+        let mut removed = Removed {
+            size,
+            script: None,
+            republished: Vec::new(),
+        };
         if terms.dry_run {
             return Ok(removed);
         }
@@ -214,7 +238,11 @@ impl Exec {
         if terms.validate {
             refuse(to, &checked)?;
         }
-        let mut removed = Removed { size: text.len() as u64, script: None, republished: Vec::new() };
+        let mut removed = Removed {
+            size: text.len() as u64,
+            script: None,
+            republished: Vec::new(),
+        };
         if terms.dry_run {
             removed.script = checked.into_script(self);
             return Ok(removed);
@@ -225,7 +253,10 @@ impl Exec {
             return Err(PreconditionError::Changed.into());
         }
         self.folder().rename(from, to, overwrite)?;
-        removed.script = match self.install_checked(checked, &terms.author, &changing).await {
+        removed.script = match self
+            .install_checked(checked, &terms.author, &changing)
+            .await
+        {
             Ok(script) => script,
             Err(error) => {
                 // What `overwrite` replaced is in the store's versions.
@@ -236,7 +267,9 @@ impl Exec {
         self.remove(from, &changing)?;
         drop(changing);
         removed.republished = self.republish_users(from, &terms.author).await;
-        removed.republished.extend(self.republish_users(to, &terms.author).await);
+        removed
+            .republished
+            .extend(self.republish_users(to, &terms.author).await);
         Ok(removed)
     }
 
@@ -247,10 +280,18 @@ impl Exec {
         selector: &str,
         terms: Terms,
     ) -> Result<(Version, Written), EditError> {
-        let none = || EditError::NoVersion { path: path.to_string(), selector: selector.to_owned() };
+        let none = || EditError::NoVersion {
+            path: path.to_string(),
+            selector: selector.to_owned(),
+        };
         let version = self.history.find(path, selector)?.ok_or_else(none)?;
         let content = self.history.source(path, &version.hash)?.ok_or_else(none)?;
-        let write = Write { path: path.clone(), content, create_folders: true, terms };
+        let write = Write {
+            path: path.clone(),
+            content,
+            create_folders: true,
+            terms,
+        };
         Ok((version, self.write(write).await?))
     }
 
@@ -266,10 +307,17 @@ impl Exec {
         }
     }
 
-    async fn write_file(&self, path: &ScriptPath, content: String, only_new: bool) -> Result<(), ExecError> {
+    async fn write_file(
+        &self,
+        path: &ScriptPath,
+        content: String,
+        only_new: bool,
+    ) -> Result<(), ExecError> {
         let (folder, path) = (self.folder().clone(), path.clone());
         let write = move || folder.write(&path, &content, only_new);
-        Ok(tokio::task::spawn_blocking(write).await.map_err(|_| ExecError::Stopping)??)
+        Ok(tokio::task::spawn_blocking(write)
+            .await
+            .map_err(|_| ExecError::Stopping)??)
     }
 
     /// After a failure further on. If this fails too, the watcher publishes what is there.
@@ -283,7 +331,11 @@ impl Exec {
 }
 
 /// Puts stored secrets where a script's new text has placeholders.
-fn with_secrets(path: &ScriptPath, content: String, stored: Option<&Stored>) -> Result<String, Unresolved> {
+fn with_secrets(
+    path: &ScriptPath,
+    content: String,
+    stored: Option<&Stored>,
+) -> Result<String, Unresolved> {
     let is_code = matches!(path.extension(), Some("ts" | "js"));
     if !is_code || !content.contains(Secret::PLACEHOLDER) {
         return Ok(content);
@@ -293,7 +345,9 @@ fn with_secrets(path: &ScriptPath, content: String, stored: Option<&Stored>) -> 
 }
 
 fn refuse(path: &ScriptPath, checked: &Checked) -> Result<(), EditError> {
-    let Some(problem) = checked.problem() else { return Ok(()) };
+    let Some(problem) = checked.problem() else {
+        return Ok(());
+    };
     match path.extension() {
         Some("json") => Err(EditError::InvalidJson(problem.clone())),
         _ => Err(ExecError::Invalid(problem.clone()).into()),

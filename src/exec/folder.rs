@@ -32,8 +32,14 @@ pub enum FolderError {
     NoFolder(String),
     #[error("{path} is not UTF-8 text: byte {offset} is invalid; save the file as UTF-8")]
     NotText { path: String, offset: usize },
-    #[error("{path} has {bytes} bytes, the limit is {max_bytes}; split the script or raise limits.source_bytes")]
-    TooLarge { path: String, bytes: u64, max_bytes: u64 },
+    #[error(
+        "{path} has {bytes} bytes, the limit is {max_bytes}; split the script or raise limits.source_bytes"
+    )]
+    TooLarge {
+        path: String,
+        bytes: u64,
+        max_bytes: u64,
+    },
     #[error("the disk is full: {0} was not written; free some space and try again")]
     DiskFull(String),
     #[error("{path}: {error}")]
@@ -49,7 +55,10 @@ pub struct Folder {
 impl Folder {
     /// The folder must exist: changes are reported by its canonical path.
     pub fn new(root: &Path, source_bytes_max: u64) -> io::Result<Self> {
-        Ok(Self { root: root.canonicalize()?, source_bytes_max })
+        Ok(Self {
+            root: root.canonicalize()?,
+            source_bytes_max,
+        })
     }
 
     pub fn root(&self) -> &Path {
@@ -66,7 +75,9 @@ impl Folder {
             return Err(FolderError::IsFolder(path.to_string()));
         }
         let mut bytes = Vec::new();
-        file.take(self.source_bytes_max + 1).read_to_end(&mut bytes).map_err(failed)?;
+        file.take(self.source_bytes_max + 1)
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
         if bytes.len() as u64 > self.source_bytes_max {
             return Err(FolderError::TooLarge {
                 path: path.to_string(),
@@ -93,7 +104,12 @@ impl Folder {
     }
 
     /// Whether a text may be written to a path; nothing is.
-    pub fn check(&self, path: &ScriptPath, text: &str, folder_must_exist: bool) -> Result<(), FolderError> {
+    pub fn check(
+        &self,
+        path: &ScriptPath,
+        text: &str,
+        folder_must_exist: bool,
+    ) -> Result<(), FolderError> {
         let place = self.place(path)?;
         if place.is_dir() {
             return Err(FolderError::IsFolder(path.to_string()));
@@ -117,9 +133,14 @@ impl Folder {
     pub fn write(&self, path: &ScriptPath, text: &str, only_new: bool) -> Result<(), FolderError> {
         self.check(path, text, false)?;
         let place = self.place(path)?;
-        let write = if only_new { files::create_atomic } else { files::write_atomic };
+        let write = if only_new {
+            files::create_atomic
+        } else {
+            files::write_atomic
+        };
         let made = place.parent().map_or(Ok(()), fs::create_dir_all);
-        made.and_then(|()| write(&place, text.as_bytes())).map_err(|error| fault(path.as_str(), error))
+        made.and_then(|()| write(&place, text.as_bytes()))
+            .map_err(|error| fault(path.as_str(), error))
     }
 
     /// Deletes a file, and the folders that are empty then.
@@ -129,7 +150,9 @@ impl Folder {
         removed.map_err(|error| fault(path.as_str(), error))?;
         let deployment = self.root.join(path.exec_id().as_str());
         let mut folder = place.parent();
-        while let Some(empty) = folder.filter(|folder| folder.starts_with(&deployment) && *folder != deployment) {
+        while let Some(empty) =
+            folder.filter(|folder| folder.starts_with(&deployment) && *folder != deployment)
+        {
             if fs::remove_dir(empty).is_err() {
                 break;
             }
@@ -138,7 +161,12 @@ impl Folder {
         Ok(())
     }
 
-    pub fn rename(&self, from: &ScriptPath, to: &ScriptPath, overwrite: bool) -> Result<(), FolderError> {
+    pub fn rename(
+        &self,
+        from: &ScriptPath,
+        to: &ScriptPath,
+        overwrite: bool,
+    ) -> Result<(), FolderError> {
         let (old, new) = (self.place(from)?, self.place(to)?);
         if !old.is_file() {
             return Err(FolderError::NotFound(from.to_string()));
@@ -147,13 +175,17 @@ impl Folder {
             return Err(FolderError::Exists(to.to_string()));
         }
         let made = new.parent().map_or(Ok(()), fs::create_dir_all);
-        let renamed = made.and_then(|()| fs::rename(&old, &new)).and_then(|()| files::sync_folder_of(&new));
+        let renamed = made
+            .and_then(|()| fs::rename(&old, &new))
+            .and_then(|()| files::sync_folder_of(&new));
         renamed.map_err(|error| fault(from.as_str(), error))
     }
 
     /// The deployments: folders directly below the root with a fitting name.
     pub fn deployments(&self) -> Vec<ExecId> {
-        let Ok(entries) = fs::read_dir(&self.root) else { return Vec::new() };
+        let Ok(entries) = fs::read_dir(&self.root) else {
+            return Vec::new();
+        };
         let mut found: Vec<ExecId> = entries
             .flatten()
             .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
@@ -171,15 +203,30 @@ impl Folder {
         let mut folders = vec![(root, String::new(), 0)];
         while let Some((folder, prefix, depth)) = folders.pop() {
             for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-                let Ok(name) = entry.file_name().into_string() else { continue };
-                let Ok(kind) = entry.file_type() else { continue };
-                let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
-                if kind.is_dir() && !name.starts_with('.') && name != "node_modules" && depth < DEPTH_MAX {
+                let Ok(name) = entry.file_name().into_string() else {
+                    continue;
+                };
+                let Ok(kind) = entry.file_type() else {
+                    continue;
+                };
+                let path = if prefix.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{prefix}/{name}")
+                };
+                if kind.is_dir()
+                    && !name.starts_with('.')
+                    && name != "node_modules"
+                    && depth < DEPTH_MAX
+                {
                     folders.push((entry.path(), path, depth + 1));
-                } else if kind.is_file() && found.len() < FILES_MAX && !name.starts_with('.')
-                    && let Ok(metadata) = entry.metadata() {
-                        found.insert(path, metadata);
-                    }
+                } else if kind.is_file()
+                    && found.len() < FILES_MAX
+                    && !name.starts_with('.')
+                    && let Ok(metadata) = entry.metadata()
+                {
+                    found.insert(path, metadata);
+                }
             }
         }
         found
@@ -195,7 +242,11 @@ impl Folder {
     pub fn directory(&self, directory: &ScriptDirectory) -> Result<PathBuf, FolderError> {
         let path = format!("{}/{}", directory.exec_id(), directory.relative());
         let place = self.checked(&path)?;
-        if place.is_dir() { Ok(place) } else { Err(FolderError::NotFound(path)) }
+        if place.is_dir() {
+            Ok(place)
+        } else {
+            Err(FolderError::NotFound(path))
+        }
     }
 
     /// Where a path lies, after a look at every folder on the way.
@@ -220,6 +271,9 @@ fn fault(path: &str, error: io::Error) -> FolderError {
         ErrorKind::NotFound | ErrorKind::NotADirectory => FolderError::NotFound(path.to_owned()),
         ErrorKind::AlreadyExists => FolderError::Exists(path.to_owned()),
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => FolderError::DiskFull(path.to_owned()),
-        _ => FolderError::Io { path: path.to_owned(), error },
+        _ => FolderError::Io {
+            path: path.to_owned(),
+            error,
+        },
     }
 }

@@ -57,7 +57,11 @@ pub enum ListError {
 }
 
 /// Everything in a folder, hidden and excluded files too, sorted by path.
-pub fn everything(folder: &Folder, directory: &ScriptDirectory, recursive: bool) -> Result<Vec<Entry>, ListError> {
+pub fn everything(
+    folder: &Folder,
+    directory: &ScriptDirectory,
+    recursive: bool,
+) -> Result<Vec<Entry>, ListError> {
     let mut found = Vec::new();
     let start = folder.directory(directory)?;
     let mut folders = vec![(start, directory.relative().to_owned(), 0)];
@@ -65,8 +69,15 @@ pub fn everything(folder: &Folder, directory: &ScriptDirectory, recursive: bool)
         let changed = |_: io::Error| ListError::Changed(prefix.clone());
         for entry in fs::read_dir(&place).map_err(changed)? {
             let entry = entry.map_err(changed)?;
-            let name = entry.file_name().into_string().map_err(|_| ListError::NotUtf8(entry.path()))?;
-            let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
+            let name = entry
+                .file_name()
+                .into_string()
+                .map_err(|_| ListError::NotUtf8(entry.path()))?;
+            let path = if prefix.is_empty() {
+                name.clone()
+            } else {
+                format!("{prefix}/{name}")
+            };
             let metadata = entry.metadata().map_err(changed)?;
             if metadata.is_dir() && recursive && depth < DEPTH_MAX {
                 folders.push((entry.path(), path.clone(), depth + 1));
@@ -89,7 +100,9 @@ fn describe(name: String, path: String, place: &std::path::Path, metadata: &Meta
         _ => EntryKind::Other,
     };
     let is_file = kind == EntryKind::File;
-    let target = (kind == EntryKind::Symlink).then(|| fs::read_link(place).ok()).flatten();
+    let target = (kind == EntryKind::Symlink)
+        .then(|| fs::read_link(place).ok())
+        .flatten();
     Entry {
         name,
         path,
@@ -113,7 +126,11 @@ pub struct Node {
 }
 
 /// The visible files below a folder, as a tree of that depth; folders first.
-pub fn tree(folder: &Folder, directory: &ScriptDirectory, depth_max: usize) -> Result<Vec<Node>, FolderError> {
+pub fn tree(
+    folder: &Folder,
+    directory: &ScriptDirectory,
+    depth_max: usize,
+) -> Result<Vec<Node>, FolderError> {
     folder.directory(directory)?;
     let prefix = match directory.relative() {
         "" => String::new(),
@@ -135,7 +152,10 @@ fn level(prefix: &str, files: Vec<(String, Metadata)>, depth_left: usize) -> Vec
     }
     for (path, metadata) in files {
         match path.split_once('/') {
-            Some((folder, rest)) => folders.entry(folder.to_owned()).or_default().push((rest.to_owned(), metadata)),
+            Some((folder, rest)) => folders
+                .entry(folder.to_owned())
+                .or_default()
+                .push((rest.to_owned(), metadata)),
             None => here.push(Node {
                 path: format!("{prefix}{path}"),
                 name: path,
@@ -146,7 +166,12 @@ fn level(prefix: &str, files: Vec<(String, Metadata)>, depth_left: usize) -> Vec
     }
     let folders = folders.into_iter().map(|(name, files)| {
         let children = level(&format!("{prefix}{name}/"), files, depth_left - 1);
-        Node { path: format!("{prefix}{name}"), name, metadata: None, children: Some(children) }
+        Node {
+            path: format!("{prefix}{name}"),
+            name,
+            metadata: None,
+            children: Some(children),
+        }
     });
     folders.chain(here).collect()
 }
@@ -177,23 +202,43 @@ mod tests {
         std::os::unix::fs::symlink("a.ts", home.path().join("1/link.ts")).unwrap();
         let paths = |recursive| -> Vec<String> {
             let entries = everything(&folder, &directory(""), recursive).unwrap();
-            entries.into_iter().map(|entry| format!("{} {:?}", entry.path, entry.kind)).collect()
+            entries
+                .into_iter()
+                .map(|entry| format!("{} {:?}", entry.path, entry.kind))
+                .collect()
         };
-        let direct = [".hidden File", "a.ts File", "api Directory", "link.ts Symlink", "node_modules Directory"];
+        let direct = [
+            ".hidden File",
+            "a.ts File",
+            "api Directory",
+            "link.ts Symlink",
+            "node_modules Directory",
+        ];
         assert_eq!(paths(false), direct);
         assert_eq!(paths(true).len(), 8);
-        let link = everything(&folder, &directory(""), false).unwrap().remove(3);
+        let link = everything(&folder, &directory(""), false)
+            .unwrap()
+            .remove(3);
         assert_eq!((link.target.as_deref(), link.size), (Some("a.ts"), None));
         let api = everything(&folder, &directory("api"), false).unwrap();
-        assert_eq!((api[0].path.as_str(), api[0].size, api[0].links), ("api/b.ts", Some(1), Some(1)));
+        assert_eq!(
+            (api[0].path.as_str(), api[0].size, api[0].links),
+            ("api/b.ts", Some(1), Some(1))
+        );
     }
 
     #[test]
     fn a_missing_folder_is_an_error() {
         let (_home, folder) = folder(&["a.ts"]);
         let missing = everything(&folder, &directory("gone"), false);
-        assert!(matches!(missing, Err(ListError::Folder(FolderError::NotFound(_)))));
-        assert!(matches!(tree(&folder, &directory("a.ts"), 1), Err(FolderError::NotFound(_))));
+        assert!(matches!(
+            missing,
+            Err(ListError::Folder(FolderError::NotFound(_)))
+        ));
+        assert!(matches!(
+            tree(&folder, &directory("a.ts"), 1),
+            Err(FolderError::NotFound(_))
+        ));
     }
 
     #[test]

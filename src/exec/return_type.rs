@@ -23,11 +23,21 @@ pub enum Type {
     Boolean,
     /// Also `undefined` and `void`, which JSON has not.
     Null,
-    Literal { value: Value },
-    Array { items: Box<Type> },
-    Object { properties: Vec<Property> },
-    Record { values: Box<Type> },
-    Union { types: Vec<Type> },
+    Literal {
+        value: Value,
+    },
+    Array {
+        items: Box<Type>,
+    },
+    Object {
+        properties: Vec<Property>,
+    },
+    Record {
+        values: Box<Type>,
+    },
+    Union {
+        types: Vec<Type>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -71,7 +81,10 @@ fn visit(of: &Type, value: &Value, path: &str, errors: &mut Vec<String>) {
                 match fields.get(&property.name) {
                     Some(value) => visit(&property.of, value, &path, errors),
                     None if property.optional || accepts_nothing(&property.of) => {}
-                    None => errors.push(format!("{path}: expected {}, got nothing", name(&property.of))),
+                    None => errors.push(format!(
+                        "{path}: expected {}, got nothing",
+                        name(&property.of)
+                    )),
                 }
             }
             true
@@ -86,7 +99,11 @@ fn visit(of: &Type, value: &Value, path: &str, errors: &mut Vec<String>) {
         (Type::Array { .. } | Type::Object { .. } | Type::Record { .. }, _) => false,
     };
     if !fits {
-        errors.push(format!("{path}: expected {}, got {}", name(of), shown(value)));
+        errors.push(format!(
+            "{path}: expected {}, got {}",
+            name(of),
+            shown(value)
+        ));
     }
 }
 
@@ -155,8 +172,14 @@ mod tests {
             ("string[]", json!([])),
             ("Array<number[]>", json!([[1], []])),
             ("(string | number)[]", json!(["a", 1])),
-            ("{ a: string; b?: number, 'c-d': boolean }", json!({ "a": "", "c-d": true, "more": 1 })),
-            ("{ readonly a: { b: null }[]\n  c?: {} }", json!({ "a": [{ "b": null }] })),
+            (
+                "{ a: string; b?: number, 'c-d': boolean }",
+                json!({ "a": "", "c-d": true, "more": 1 }),
+            ),
+            (
+                "{ readonly a: { b: null }[]\n  c?: {} }",
+                json!({ "a": [{ "b": null }] }),
+            ),
             ("Record<string, number>", json!({ "a": 1 })),
             ("{ [key: string]: number }", json!({ "a": 1 })),
             ("Promise<{ ok: true }>", json!({ "ok": true })),
@@ -172,14 +195,37 @@ mod tests {
     fn values_that_do_not() {
         let cases: [(&str, Value, &[&str]); 8] = [
             ("string", json!(1), &["$: expected string, got 1"]),
-            ("'a' | 'b'", json!("c"), &["$: expected \"a\" | \"b\", got \"c\""]),
-            ("number[]", json!([1, "2", null]), &["$[1]: expected number, got \"2\"", "$[2]: expected number, got null"]),
-            ("{ a: string; b: { c: number } }", json!({ "b": { "c": [] } }), &[
-                "$.a: expected string, got nothing",
-                "$.b.c: expected number, got an array",
-            ]),
-            ("{ a?: string }", json!({ "a": null }), &["$.a: expected string, got null"]),
-            ("Record<string, number>", json!({ "a": "x" }), &["$.a: expected number, got \"x\""]),
+            (
+                "'a' | 'b'",
+                json!("c"),
+                &["$: expected \"a\" | \"b\", got \"c\""],
+            ),
+            (
+                "number[]",
+                json!([1, "2", null]),
+                &[
+                    "$[1]: expected number, got \"2\"",
+                    "$[2]: expected number, got null",
+                ],
+            ),
+            (
+                "{ a: string; b: { c: number } }",
+                json!({ "b": { "c": [] } }),
+                &[
+                    "$.a: expected string, got nothing",
+                    "$.b.c: expected number, got an array",
+                ],
+            ),
+            (
+                "{ a?: string }",
+                json!({ "a": null }),
+                &["$.a: expected string, got null"],
+            ),
+            (
+                "Record<string, number>",
+                json!({ "a": "x" }),
+                &["$.a: expected number, got \"x\""],
+            ),
             ("{}", json!([]), &["$: expected an object, got an array"]),
             ("never", json!(1), &["$: expected never, got 1"]),
         ];

@@ -84,7 +84,11 @@ pub struct Program {
 impl Script {
     /// A script whose text is known and whose program is not.
     pub fn new(path: ScriptPath, source: &str, environment: Vec<(String, String)>) -> Self {
-        let Parsed { directives, comments, warnings } = super::directives::parse(source);
+        let Parsed {
+            directives,
+            comments,
+            warnings,
+        } = super::directives::parse(source);
         let turns = match directives.concurrent {
             Concurrency::Unlimited => None,
             Concurrency::AtMost(turns) => Some(Arc::new(Semaphore::new(turns.get() as usize))),
@@ -106,24 +110,35 @@ impl Script {
 
     /// Only imported by others: it answers no URL.
     pub fn is_library(&self) -> bool {
-        self.program.as_ref().is_some_and(|program| program.manifest.library)
+        self.program
+            .as_ref()
+            .is_some_and(|program| program.manifest.library)
     }
 }
 
 /// SHA-256 in hex.
 pub fn hash(bytes: &[u8]) -> String {
     use sha2::{Digest, Sha256};
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 impl Problem {
     pub fn of(error: &dyn std::error::Error) -> Self {
-        Self { message: error.to_string(), diagnostics: Vec::new() }
+        Self {
+            message: error.to_string(),
+            diagnostics: Vec::new(),
+        }
     }
 
     /// The script is still being published.
     pub fn not_ready() -> Self {
-        Self { message: "the script is still being published; try again".to_owned(), diagnostics: Vec::new() }
+        Self {
+            message: "the script is still being published; try again".to_owned(),
+            diagnostics: Vec::new(),
+        }
     }
 }
 

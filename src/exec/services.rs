@@ -19,7 +19,8 @@ use crate::model::directives::LogLevel as Detail;
 use crate::model::exec_id::ExecId;
 use crate::model::script::ScriptPath;
 use crate::sandbox::services::{
-    CallContext, KvError, KvPage, Later, LogLevel, OWN_AUTHORITY, OutboundError, OutboundResult, Services,
+    CallContext, KvError, KvPage, Later, LogLevel, OWN_AUTHORITY, OutboundError, OutboundResult,
+    Services,
 };
 use crate::store::kv::{self, CompareAndSet, Kv};
 
@@ -65,9 +66,16 @@ pub struct ScriptServices {
 
 impl Outside {
     /// An error that a call ended with.
-    pub fn log_failure(&self, script: &Script, call: &CallContext, message: &str, stack: Option<String>) {
+    pub fn log_failure(
+        &self,
+        script: &Script,
+        call: &CallContext,
+        message: &str,
+        stack: Option<String>,
+    ) {
         if keeps_level(script.directives.log.level, LogLevel::Error) {
-            self.log.execution(line(call, &script.path, LogLevel::Error, message, stack));
+            self.log
+                .execution(line(call, &script.path, LogLevel::Error, message, stack));
         }
     }
 }
@@ -94,7 +102,9 @@ fn line(
 impl From<kv::KvError> for KvError {
     fn from(error: kv::KvError) -> Self {
         match error {
-            kv::KvError::KeyLength { .. } | kv::KvError::ValueTooLarge { .. } => Self::TooLarge(error.to_string()),
+            kv::KvError::KeyLength { .. } | kv::KvError::ValueTooLarge { .. } => {
+                Self::TooLarge(error.to_string())
+            }
             kv::KvError::NotAnInteger { .. } | kv::KvError::Overflow { .. } => Self::NotANumber,
             kv::KvError::Store(error) => Self::Unavailable(error.to_string()),
         }
@@ -108,7 +118,9 @@ impl Services for ScriptServices {
             tracing::info!(target: "footpath::script", %script, execution_id, ?level, "{message}");
         }
         if keeps_level(self.detail, level) {
-            self.outside.log.execution(line(call, &self.script, level, message, None));
+            self.outside
+                .log
+                .execution(line(call, &self.script, level, message, None));
         }
     }
 
@@ -136,7 +148,10 @@ impl Services for ScriptServices {
     ) -> Later<'a, Result<KvPage, KvError>> {
         Box::pin(async move {
             let page = self.deployment.kv.list(prefix, cursor, limit as usize)?;
-            Ok(KvPage { keys: page.entries, cursor: page.next })
+            Ok(KvPage {
+                keys: page.entries,
+                cursor: page.next,
+            })
         })
     }
 
@@ -151,7 +166,11 @@ impl Services for ScriptServices {
         new: Option<Vec<u8>>,
     ) -> Later<'a, Result<bool, KvError>> {
         Box::pin(async move {
-            let swap = self.deployment.kv.compare_and_set(key, expected, new).await?;
+            let swap = self
+                .deployment
+                .kv
+                .compare_and_set(key, expected, new)
+                .await?;
             Ok(matches!(swap, CompareAndSet::Done))
         })
     }
@@ -164,19 +183,35 @@ impl Services for ScriptServices {
         self.deployment.shared.store(changes)
     }
 
-    fn send(&self, call: &CallContext, request: http::Request<WasiBody>) -> Later<'static, OutboundResult> {
-        if request.uri().authority().is_some_and(|authority| authority.as_str() == OWN_AUTHORITY) {
+    fn send(
+        &self,
+        call: &CallContext,
+        request: http::Request<WasiBody>,
+    ) -> Later<'static, OutboundResult> {
+        if request
+            .uri()
+            .authority()
+            .is_some_and(|authority| authority.as_str() == OWN_AUTHORITY)
+        {
             let neighbours = self.outside.neighbours.get().and_then(Weak::upgrade);
             let Some(neighbours) = neighbours else {
                 let message = "the server is stopping".to_owned();
-                return Box::pin(async { Err(OutboundError { code: "STOPPING", message }) });
+                return Box::pin(async {
+                    Err(OutboundError {
+                        code: "STOPPING",
+                        message,
+                    })
+                });
             };
             return neighbours.call(self.deployment.exec_id.clone(), call.clone(), request);
         }
         let (egress, timeouts) = (self.outside.egress.clone(), self.outside.timeouts);
         Box::pin(async move {
             let sent = egress.send(request, timeouts).await;
-            let response = sent.map_err(|error| OutboundError { code: code(&error), message: error.to_string() })?;
+            let response = sent.map_err(|error| OutboundError {
+                code: code(&error),
+                message: error.to_string(),
+            })?;
             Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
         })
     }

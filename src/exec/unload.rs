@@ -20,16 +20,25 @@ impl Exec {
         let _changing = self.changing.lock().await;
         let mut unloaded = Unloaded::default();
         for (id, deployment) in self.live.all().iter() {
-            let loaded: Vec<&Arc<Script>> = deployment.scripts.values().filter(|script| is_loaded(script)).collect();
+            let loaded: Vec<&Arc<Script>> = deployment
+                .scripts
+                .values()
+                .filter(|script| is_loaded(script))
+                .collect();
             if exec_id.is_some_and(|wanted| wanted != id) {
                 unloaded.remaining += loaded.len();
                 continue;
             }
             unloaded.cleared += loaded.len();
             let fresh = loaded.into_iter().map(|script| {
-                let known = |program: &Arc<Program>| Arc::new(self.publisher.known(program.manifest.clone()));
+                let known = |program: &Arc<Program>| {
+                    Arc::new(self.publisher.known(program.manifest.clone()))
+                };
                 let program = script.program.as_ref().map(known);
-                Arc::new(Script { program, ..Script::clone(script) })
+                Arc::new(Script {
+                    program,
+                    ..Script::clone(script)
+                })
             });
             self.live.change(&deployment.state, fresh.collect(), &[]);
         }
@@ -38,5 +47,8 @@ impl Exec {
 }
 
 pub fn is_loaded(script: &Script) -> bool {
-    script.program.as_ref().is_some_and(|program| program.handler.initialized())
+    script
+        .program
+        .as_ref()
+        .is_some_and(|program| program.handler.initialized())
 }

@@ -24,10 +24,20 @@ pub struct Analysis {
 
 impl Exec {
     /// Compiles code as a script of its own.
-    pub async fn analyse(self: &Arc<Self>, code: String, language: Language) -> Result<Analysis, ExecError> {
-        let _turn = self.publishing.acquire().await.map_err(|_| ExecError::Stopping)?;
+    pub async fn analyse(
+        self: &Arc<Self>,
+        code: String,
+        language: Language,
+    ) -> Result<Analysis, ExecError> {
+        let _turn = self
+            .publishing
+            .acquire()
+            .await
+            .map_err(|_| ExecError::Stopping)?;
         let analyse = move || analyse(&code, language);
-        tokio::task::spawn_blocking(analyse).await.map_err(|_| ExecError::Stopping)
+        tokio::task::spawn_blocking(analyse)
+            .await
+            .map_err(|_| ExecError::Stopping)
     }
 }
 
@@ -46,14 +56,23 @@ fn analyse(code: &str, language: Language) -> Analysis {
         Language::JavaScript => "script.js",
     };
     let compiled = typescript::compile(name, code, language, Role::Entry, &collect);
-    let packages = packages.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Analysis { compiled, packages, parsed: directives::parse(code), language }
+    let packages = packages
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    Analysis {
+        compiled,
+        packages,
+        parsed: directives::parse(code),
+        language,
+    }
 }
 
 impl Analysis {
     /// What compiling changes about the code, by name.
     pub fn transformations(&self) -> Vec<&'static str> {
-        let Ok(compiled) = &self.compiled else { return Vec::new() };
+        let Ok(compiled) = &self.compiled else {
+            return Vec::new();
+        };
         let types = (self.language == Language::TypeScript).then_some("strip-types");
         let wrap = match compiled.shape {
             Shape::Body => Some("wrap-top-level-code"),
@@ -75,19 +94,30 @@ mod tests {
 
     #[test]
     fn code_is_compiled_and_its_packages_are_named() {
-        let analysis = analyse("import x from 'lodash';\nimport './a.ts';\nimport 'lodash';\nexport default (req: Request) => x", Language::TypeScript);
+        let analysis = analyse(
+            "import x from 'lodash';\nimport './a.ts';\nimport 'lodash';\nexport default (req: Request) => x",
+            Language::TypeScript,
+        );
         let compiled = analysis.compiled.as_ref().unwrap();
         assert!(!compiled.code.contains(": Request"), "{}", compiled.code);
         assert_eq!(analysis.packages, ["lodash"]);
         assert_eq!(analysis.transformations(), ["strip-types"]);
-        assert_eq!(analyse("return 1", Language::JavaScript).transformations(), ["wrap-top-level-code"]);
+        assert_eq!(
+            analyse("return 1", Language::JavaScript).transformations(),
+            ["wrap-top-level-code"]
+        );
         let broken = analyse("let a: string", Language::JavaScript);
         assert_eq!(broken.compiled.unwrap_err()[0].path, "script.js");
     }
 
     #[test]
     fn versions_in_specifiers() {
-        for (package, expected) in [("lodash@4", true), ("@a/b@1", true), ("@a/b", false), ("lodash", false)] {
+        for (package, expected) in [
+            ("lodash@4", true),
+            ("@a/b@1", true),
+            ("@a/b", false),
+            ("lodash", false),
+        ] {
             assert_eq!(is_versioned(package), expected, "{package}");
         }
     }

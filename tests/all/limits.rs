@@ -123,7 +123,10 @@ const EATERS: &[(&str, &str)] = &[
         "for (const a = [];;) a.push(new Uint8Array(1 << 20))",
     ),
     ("one-buffer", "return new Uint8Array(1 << 30).length"),
-    ("text", "for (const a = [];;) a.push('x'.repeat(1e6 + a.length))"),
+    (
+        "text",
+        "for (const a = [];;) a.push('x'.repeat(1e6 + a.length))",
+    ),
     (
         "chain",
         "const f = () => Promise.resolve().then(f); return f()",

@@ -47,7 +47,10 @@ pub fn limit_body(
             None => body.boxed_unsync(),
             Some(capture) => body
                 .map_frame(move |frame| {
-                    frame.data_ref().into_iter().for_each(|data| capture.add(data));
+                    frame
+                        .data_ref()
+                        .into_iter()
+                        .for_each(|data| capture.add(data));
                     frame
                 })
                 .boxed_unsync(),
@@ -57,12 +60,21 @@ pub fn limit_body(
 }
 
 pub fn too_large(used: u64, max: u64) -> ApiError {
-    ApiError::of_failure(&Failure::Limit { limit: Limit::RequestBody, used, max }, None)
+    ApiError::of_failure(
+        &Failure::Limit {
+            limit: Limit::RequestBody,
+            used,
+            max,
+        },
+        None,
+    )
 }
 
 /// A token in the URL has let the request in; the script and its logs need not see it.
 pub fn without_token(mut request: Request<Body>) -> Request<Body> {
-    let Some(query) = request.uri().query() else { return request };
+    let Some(query) = request.uri().query() else {
+        return request;
+    };
     let query = auth::strip_tokens(query);
     let target = match query.is_empty() {
         true => request.uri().path().to_owned(),

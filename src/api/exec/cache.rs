@@ -56,7 +56,11 @@ pub struct Counts {
 }
 
 pub async fn clear(call: Call<Nothing, ClearRequest>) -> Result<Answer<ClearAnswer>, ApiError> {
-    let ClearRequest { clear_vm, clear_state, clear_all } = call.body;
+    let ClearRequest {
+        clear_vm,
+        clear_state,
+        clear_all,
+    } = call.body;
     let dry_run = call.scope.dry_run;
     let exec_id = (!clear_all).then_some(&call.scope.exec_id);
     let deployments = call.exec().live.all();
@@ -64,11 +68,23 @@ pub async fn clear(call: Call<Nothing, ClearRequest>) -> Result<Answer<ClearAnsw
     let mut handlers = Unloaded::default();
     let mut keys = Counts::default();
     for (id, deployment) in deployments.iter() {
-        let loaded = deployment.scripts.values().filter(|script| is_loaded(script)).count();
+        let loaded = deployment
+            .scripts
+            .values()
+            .filter(|script| is_loaded(script))
+            .count();
         let shared = deployment.state.shared.load().len();
         let (vm, state) = (clear_vm || clear_all, clear_state || clear_all);
-        if is_chosen(id) && vm { handlers.cleared += loaded } else { handlers.remaining += loaded }
-        if is_chosen(id) && state { keys.cleared += shared } else { keys.remaining += shared }
+        if is_chosen(id) && vm {
+            handlers.cleared += loaded
+        } else {
+            handlers.remaining += loaded
+        }
+        if is_chosen(id) && state {
+            keys.cleared += shared
+        } else {
+            keys.remaining += shared
+        }
         if is_chosen(id) && state && !dry_run {
             deployment.state.shared.clear();
         }
@@ -78,9 +94,15 @@ pub async fn clear(call: Call<Nothing, ClearRequest>) -> Result<Answer<ClearAnsw
     }
     Ok(Answer::ok(ClearAnswer {
         cleared: !dry_run,
-        selector: Selector { hostname: call.scope.hostname.clone(), exec_id: exec_id.map(ToString::to_string) },
+        selector: Selector {
+            hostname: call.scope.hostname.clone(),
+            exec_id: exec_id.map(ToString::to_string),
+        },
         matched: deployments.keys().filter(|id| is_chosen(id)).count(),
-        vm_cache: Counts { cleared: handlers.cleared, remaining: handlers.remaining },
+        vm_cache: Counts {
+            cleared: handlers.cleared,
+            remaining: handlers.remaining,
+        },
         shared_state: keys,
         dry_run,
     }))

@@ -29,12 +29,18 @@ pub async fn read(call: Call<ComponentQuery>) -> Result<Response, ApiError> {
     let exec = call.exec();
     let missing = || ApiError::not_found("Script not found");
     let deployment = exec.live.get(path.exec_id()).ok_or_else(missing)?;
-    let script = deployment.scripts.get(path.relative()).ok_or_else(missing)?;
+    let script = deployment
+        .scripts
+        .get(path.relative())
+        .ok_or_else(missing)?;
     let script = exec.ready(script).await;
     let Some(program) = script.program.clone() else {
         return Err(match &script.problem {
             Some(problem) => ApiError::of_problem(problem, true),
-            None => ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "The file is no script: it has no component"),
+            None => ApiError::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The file is no script: it has no component",
+            ),
         });
     };
     if program.manifest.library {
@@ -55,6 +61,9 @@ pub async fn read(call: Call<ComponentQuery>) -> Result<Response, ApiError> {
     let stopping = |_| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping");
     let component = tokio::task::spawn_blocking(make).await.map_err(stopping)?;
     let component = component.map_err(|problem| ApiError::of_problem(&problem, true))?;
-    let headers = [(header::CONTENT_TYPE, "application/wasm".to_owned()), (header::ETAG, etag)];
+    let headers = [
+        (header::CONTENT_TYPE, "application/wasm".to_owned()),
+        (header::ETAG, etag),
+    ];
     Ok((headers, Body::from(component)).into_response())
 }

@@ -28,15 +28,22 @@ impl Filters {
         });
         let shown = shown.as_object().cloned().unwrap_or_default();
         let mode = query.mode.as_deref().map(|name| {
-            let error = || ApiError::bad_request(format!("mode must be one of {}", Mode::NAMES.join(", ")));
+            let error =
+                || ApiError::bad_request(format!("mode must be one of {}", Mode::NAMES.join(", ")));
             Mode::from_name(name).ok_or_else(error)
         });
         let tags = query.tags.iter().flat_map(|tags| tags.split(','));
         Ok(Self {
-            shown: shown.into_iter().filter(|(_, value)| !value.is_null()).collect(),
+            shown: shown
+                .into_iter()
+                .filter(|(_, value)| !value.is_null())
+                .collect(),
             path: query.filter.as_ref().map(|filter| filter.to_lowercase()),
             label: query.label.clone(),
-            tags: tags.map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()).collect(),
+            tags: tags
+                .map(|tag| tag.trim().to_owned())
+                .filter(|tag| !tag.is_empty())
+                .collect(),
             mode: mode.transpose()?,
             enabled: query.enabled,
             websocket: query.websocket,
@@ -58,14 +65,22 @@ impl Filters {
         if !self.path.as_ref().is_none_or(fits) {
             return false;
         }
-        let Some(script) = script else { return !self.about_scripts() };
+        let Some(script) = script else {
+            return !self.about_scripts();
+        };
         let directives = &script.directives;
         let remote = self.remote.is_none_or(|wanted| wanted(&directives.remote));
-        self.label.as_ref().is_none_or(|label| directives.label.as_ref() == Some(label))
+        self.label
+            .as_ref()
+            .is_none_or(|label| directives.label.as_ref() == Some(label))
             && self.tags.iter().all(|tag| directives.tags.contains(tag))
             && self.mode.is_none_or(|mode| directives.mode == mode)
-            && self.enabled.is_none_or(|enabled| directives.enabled == enabled)
-            && self.websocket.is_none_or(|websocket| directives.websocket.enabled == websocket)
+            && self
+                .enabled
+                .is_none_or(|enabled| directives.enabled == enabled)
+            && self
+                .websocket
+                .is_none_or(|websocket| directives.websocket.enabled == websocket)
             && remote
     }
 }
@@ -77,13 +92,16 @@ fn remote(name: &str) -> Result<fn(&Remote) -> bool, ApiError> {
         "messages" => Ok(|remote| remote.messages),
         "call" => Ok(|remote| remote.call),
         "eval" => Ok(|remote| remote.eval),
-        _ => Err(ApiError::bad_request("remote must be one of any, none, messages, call, eval")),
+        _ => Err(ApiError::bad_request(
+            "remote must be one of any, none, messages, call, eval",
+        )),
     }
 }
 
 /// Whether a text fits a pattern of `*` (any text) and `?` (one character).
 fn glob(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut from, mut star) = (0, 0, None);
     while from < text.len() {
         match pattern.get(at) {
@@ -94,7 +112,9 @@ fn glob(pattern: &str, text: &str) -> bool {
             Some(one) if *one == '?' || *one == text[from] => (at, from) = (at + 1, from + 1),
             _ => {
                 // The last `*` takes one character more.
-                let Some((star_at, taken)) = star else { return false };
+                let Some((star_at, taken)) = star else {
+                    return false;
+                };
                 star = Some((star_at, taken + 1));
                 (at, from) = (star_at + 1, taken + 1);
             }
@@ -109,11 +129,23 @@ mod tests {
 
     #[test]
     fn patterns() {
-        let fits = [("*", ""), ("*.ts", "a/b.ts"), ("a/?.ts", "a/b.ts"), ("*b*", "abc"), ("a*b*c", "aXbYbZc")];
+        let fits = [
+            ("*", ""),
+            ("*.ts", "a/b.ts"),
+            ("a/?.ts", "a/b.ts"),
+            ("*b*", "abc"),
+            ("a*b*c", "aXbYbZc"),
+        ];
         for (pattern, text) in fits {
             assert!(glob(pattern, text), "{pattern} {text}");
         }
-        for (pattern, text) in [("?", ""), ("*.ts", "a.js"), ("a?c", "ac"), ("a*b", "abc"), ("", "a")] {
+        for (pattern, text) in [
+            ("?", ""),
+            ("*.ts", "a.js"),
+            ("a?c", "ac"),
+            ("a*b", "abc"),
+            ("", "a"),
+        ] {
             assert!(!glob(pattern, text), "{pattern} {text}");
         }
     }

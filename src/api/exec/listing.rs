@@ -110,7 +110,9 @@ pub async fn list(call: Call<ListQuery>) -> Result<Answer<ListAnswer>, ApiError>
     let folder = call.exec().folder();
     // A deployment that nobody has written to yet has no folder and no scripts.
     if !directory.relative().is_empty() {
-        folder.directory(&directory).map_err(|error| not_a_folder(error.into()))?;
+        folder
+            .directory(&directory)
+            .map_err(|error| not_a_folder(error.into()))?;
     }
     if call.query.exhaustive {
         return exhaustive(&call, &directory);
@@ -120,21 +122,39 @@ pub async fn list(call: Call<ListQuery>) -> Result<Answer<ListAnswer>, ApiError>
     let files = folder.files(directory.exec_id());
     let mut rows = Vec::new();
     if !call.query.recursive && !filters.about_scripts() {
-        rows.extend(folders_in(&files, &directory).into_iter().map(|path| folder_row(&directory, path)));
+        rows.extend(
+            folders_in(&files, &directory)
+                .into_iter()
+                .map(|path| folder_row(&directory, path)),
+        );
     }
     for (path, metadata) in &files {
-        let Ok(resolved) = ScriptPath::in_deployment(directory.exec_id(), path) else { continue };
-        let listed = resolved.extension().is_some_and(|extension| SCRIPT_EXTENSIONS.contains(&extension));
+        let Ok(resolved) = ScriptPath::in_deployment(directory.exec_id(), path) else {
+            continue;
+        };
+        let listed = resolved
+            .extension()
+            .is_some_and(|extension| SCRIPT_EXTENSIONS.contains(&extension));
         let is_direct = || !below(&directory, path).unwrap_or_default().contains('/');
         if !listed || !directory.contains(&resolved) || (!call.query.recursive && !is_direct()) {
             continue;
         }
-        let script = deployment.as_ref().and_then(|deployment| deployment.scripts.get(path));
+        let script = deployment
+            .as_ref()
+            .and_then(|deployment| deployment.scripts.get(path));
         if filters.admit(path, script.map(Arc::as_ref)) {
-            rows.push(script_row(&call.query, &resolved, metadata, script, deployment.as_deref()));
+            rows.push(script_row(
+                &call.query,
+                &resolved,
+                metadata,
+                script,
+                deployment.as_deref(),
+            ));
         }
     }
-    let conflicts = deployment.as_ref().map(|deployment| json!(deployment.routes.conflicts()));
+    let conflicts = deployment
+        .as_ref()
+        .map(|deployment| json!(deployment.routes.conflicts()));
     Ok(Answer::ok(ListAnswer {
         directory: directory.relative().to_owned(),
         count: rows.len(),
@@ -147,7 +167,10 @@ pub async fn list(call: Call<ListQuery>) -> Result<Answer<ListAnswer>, ApiError>
     }))
 }
 
-fn exhaustive(call: &Call<ListQuery>, directory: &ScriptDirectory) -> Result<Answer<ListAnswer>, ApiError> {
+fn exhaustive(
+    call: &Call<ListQuery>,
+    directory: &ScriptDirectory,
+) -> Result<Answer<ListAnswer>, ApiError> {
     let entries = listing::everything(call.exec().folder(), directory, call.query.recursive)?;
     Ok(Answer::ok(ListAnswer {
         directory: directory.relative().to_owned(),
@@ -164,7 +187,10 @@ fn exhaustive(call: &Call<ListQuery>, directory: &ScriptDirectory) -> Result<Ans
 /// The error of a path that was to be a folder.
 pub fn not_a_folder(error: ApiError) -> ApiError {
     match error.status {
-        StatusCode::NOT_FOUND => ApiError { error: "Directory not found".to_owned(), ..error },
+        StatusCode::NOT_FOUND => ApiError {
+            error: "Directory not found".to_owned(),
+            ..error
+        },
         _ => error,
     }
 }
@@ -172,7 +198,9 @@ pub fn not_a_folder(error: ApiError) -> ApiError {
 impl From<ListError> for ApiError {
     fn from(error: ListError) -> Self {
         let message = error.to_string();
-        let coded = |status, code: &str| Self::new(status, message.clone()).details(json!({ "code": code }));
+        let coded = |status, code: &str| {
+            Self::new(status, message.clone()).details(json!({ "code": code }))
+        };
         match error {
             ListError::Folder(error) => not_a_folder(error.into()),
             ListError::TooMany => coded(StatusCode::UNPROCESSABLE_ENTITY, "TOO_MANY_ENTRIES"),
@@ -193,8 +221,14 @@ fn below<'a>(directory: &ScriptDirectory, path: &'a str) -> Option<&'a str> {
 /// The folders directly in a folder that have files below them.
 fn folders_in(files: &BTreeMap<String, Metadata>, directory: &ScriptDirectory) -> Vec<String> {
     let start = directory.relative();
-    let prefix = if start.is_empty() { String::new() } else { format!("{start}/") };
-    let names = files.keys().filter_map(|path| Some(below(directory, path)?.split_once('/')?.0));
+    let prefix = if start.is_empty() {
+        String::new()
+    } else {
+        format!("{start}/")
+    };
+    let names = files
+        .keys()
+        .filter_map(|path| Some(below(directory, path)?.split_once('/')?.0));
     let mut folders: Vec<String> = names.map(|name| format!("{prefix}{name}")).collect();
     folders.dedup();
     folders
@@ -234,7 +268,11 @@ fn script_row(
             Some(script) => ScriptView::of(script, deployment),
             None => ScriptView::of_other(path, None),
         }),
-        metadata: query.metadata.then(|| FileMetadata::of(path.file_name(), metadata)),
-        magic_comments: script.filter(|_| query.include_comments).map(|script| script.comments.clone()),
+        metadata: query
+            .metadata
+            .then(|| FileMetadata::of(path.file_name(), metadata)),
+        magic_comments: script
+            .filter(|_| query.include_comments)
+            .map(|script| script.comments.clone()),
     }
 }

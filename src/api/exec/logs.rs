@@ -67,8 +67,25 @@ pub fn read_shape() -> Value {
 }
 
 pub async fn read(call: Call<Nothing, ReadBody>) -> Result<Response, ApiError> {
-    let ReadBody { file, execution_id, lines, tail, search } = call.body;
-    json_of(call.api.logs.read(ReadRequest { file, execution_id, lines, tail, search }).await)
+    let ReadBody {
+        file,
+        execution_id,
+        lines,
+        tail,
+        search,
+    } = call.body;
+    json_of(
+        call.api
+            .logs
+            .read(ReadRequest {
+                file,
+                execution_id,
+                lines,
+                tail,
+                search,
+            })
+            .await,
+    )
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -94,8 +111,25 @@ pub fn search_shape() -> Value {
 }
 
 pub async fn search(call: Call<Nothing, SearchBody>) -> Result<Response, ApiError> {
-    let SearchBody { query, regex, files, limit, case_sensitive } = call.body;
-    json_of(call.api.logs.search(SearchRequest { query, regex, files, limit, case_sensitive }).await)
+    let SearchBody {
+        query,
+        regex,
+        files,
+        limit,
+        case_sensitive,
+    } = call.body;
+    json_of(
+        call.api
+            .logs
+            .search(SearchRequest {
+                query,
+                regex,
+                files,
+                limit,
+                case_sensitive,
+            })
+            .await,
+    )
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -109,7 +143,14 @@ pub struct StreamQuery {
 /// Server-sent events, one a line, until the server stops.
 pub async fn stream(call: Call<StreamQuery>) -> Result<Response, ApiError> {
     let StreamQuery { file, follow } = call.query;
-    let lines = call.api.logs.stream(StreamRequest { file: Some(file), follow }).await?;
+    let lines = call
+        .api
+        .logs
+        .stream(StreamRequest {
+            file: Some(file),
+            follow,
+        })
+        .await?;
     let stop = call.api.stop.clone();
     let events = lines.map(|line| {
         Ok::<_, Infallible>(match line {
@@ -118,7 +159,9 @@ pub async fn stream(call: Call<StreamQuery>) -> Result<Response, ApiError> {
         })
     });
     let events = events.take_until(async move { stop.requested().await });
-    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+    Ok(Sse::new(events)
+        .keep_alive(KeepAlive::default())
+        .into_response())
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -140,8 +183,19 @@ pub fn clear_shape() -> Value {
 }
 
 pub async fn clear(call: Call<ClearQuery>) -> Result<Response, ApiError> {
-    let ClearQuery { file, kind, older_than_days, confirm } = call.query;
-    let request = ClearRequest { file, kind, older_than_days, confirm, dry_run: call.scope.dry_run };
+    let ClearQuery {
+        file,
+        kind,
+        older_than_days,
+        confirm,
+    } = call.query;
+    let request = ClearRequest {
+        file,
+        kind,
+        older_than_days,
+        confirm,
+        dry_run: call.scope.dry_run,
+    };
     json_of(call.api.logs.clear(request).await)
 }
 

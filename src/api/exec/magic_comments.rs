@@ -88,11 +88,17 @@ pub async fn update(call: Call<Nothing, UpdateRequest>) -> Result<Answer<UpdateA
     }
     let resolved = call.scope.script(path)?;
     let terms = call.terms(false, false);
-    let (edited, written) = call.exec().update_comments(&resolved, comments, &terms).await?;
+    let (edited, written) = call
+        .exec()
+        .update_comments(&resolved, comments, &terms)
+        .await?;
     let dry_run = call.scope.dry_run;
     let (before, after) = (Some(edited.previous), Some(edited.updated));
-    let ((previous, updated), (current, proposed)) =
-        if dry_run { ((None, None), (before, after)) } else { ((before, after), (None, None)) };
+    let ((previous, updated), (current, proposed)) = if dry_run {
+        ((None, None), (before, after))
+    } else {
+        ((before, after), (None, None))
+    };
     let etag = etag(&written.hash);
     let answer = UpdateAnswer {
         dry_run,
@@ -103,7 +109,11 @@ pub async fn update(call: Call<Nothing, UpdateRequest>) -> Result<Answer<UpdateA
         current,
         proposed,
         changes: json!(edited.changes),
-        warnings: directives::parse(&edited.source).warnings.iter().map(WarningView::of).collect(),
+        warnings: directives::parse(&edited.source)
+            .warnings
+            .iter()
+            .map(WarningView::of)
+            .collect(),
         etag: etag.clone(),
         message: match dry_run {
             true => "Preview only - set dry_run=false to apply changes",
@@ -166,23 +176,45 @@ pub struct BulkFailure {
 }
 
 /// Each file by itself: one that fails does not keep the others.
-pub async fn bulk_update(call: Call<Nothing, BulkUpdateRequest>) -> Result<Answer<BulkUpdateAnswer>, ApiError> {
-    let BulkUpdateRequest { directory, comments, extension, recursive } = &call.body;
+pub async fn bulk_update(
+    call: Call<Nothing, BulkUpdateRequest>,
+) -> Result<Answer<BulkUpdateAnswer>, ApiError> {
+    let BulkUpdateRequest {
+        directory,
+        comments,
+        extension,
+        recursive,
+    } = &call.body;
     let directory = call.scope.directory(directory)?;
     let terms = call.terms(false, false);
     let paths = call.exec().scripts_in(&directory, extension, *recursive);
-    let mut files = BulkFiles { updated: Vec::new(), failed: Vec::new() };
+    let mut files = BulkFiles {
+        updated: Vec::new(),
+        failed: Vec::new(),
+    };
     let total = paths.len();
     for path in paths {
         let file = path.relative().to_owned();
         match call.exec().update_comments(&path, comments, &terms).await {
             Ok(_) => files.updated.push(file),
-            Err(error) => files.failed.push(BulkFailure { file, error: error.to_string() }),
+            Err(error) => files.failed.push(BulkFailure {
+                file,
+                error: error.to_string(),
+            }),
         }
     }
-    let results = BulkResults { total, updated: files.updated.len(), failed: files.failed.len(), files };
+    let results = BulkResults {
+        total,
+        updated: files.updated.len(),
+        failed: files.failed.len(),
+        files,
+    };
     let directory = directory.relative().to_owned();
-    Ok(Answer::ok(BulkUpdateAnswer { dry_run: call.scope.dry_run, directory, results }))
+    Ok(Answer::ok(BulkUpdateAnswer {
+        dry_run: call.scope.dry_run,
+        directory,
+        results,
+    }))
 }
 
 impl From<CommentsError> for ApiError {

@@ -35,7 +35,12 @@ pub fn stats_shape() -> Value {
 }
 
 pub async fn stats(call: Call<Nothing>) -> Result<Response, ApiError> {
-    let stats = call.api.dispatcher.access.monitor.stats(&gauges(&call.api), &Process::now(), Utc::now());
+    let stats =
+        call.api
+            .dispatcher
+            .access
+            .monitor
+            .stats(&gauges(&call.api), &Process::now(), Utc::now());
     Ok(axum::Json(stats).into_response())
 }
 
@@ -85,10 +90,17 @@ pub async fn scripts(call: Call<ScriptsQuery>) -> Result<Response, ApiError> {
     let sort = match &call.query.sort {
         None => SortBy::default(),
         Some(name) => serde_json::from_value(name.as_str().into()).map_err(|_| {
-            ApiError::bad_request("sort must be one of lastActivity, requests, errors, p95, ws_active")
+            ApiError::bad_request(
+                "sort must be one of lastActivity, requests, errors, p95, ws_active",
+            )
         })?,
     };
-    let list = call.api.dispatcher.access.monitor.script_list(call.query.limit, sort);
+    let list = call
+        .api
+        .dispatcher
+        .access
+        .monitor
+        .script_list(call.query.limit, sort);
     Ok(axum::Json(list).into_response())
 }
 
@@ -105,12 +117,22 @@ pub fn performance_shape() -> Value {
 
 pub async fn performance(call: Call<Nothing, PerformanceRequest>) -> Result<Response, ApiError> {
     let path = call.scope.script(&call.body.script_path)?;
-    let performance = call.api.dispatcher.access.monitor.script_performance(Some(&path));
+    let performance = call
+        .api
+        .dispatcher
+        .access
+        .monitor
+        .script_performance(Some(&path));
     Ok(axum::Json(performance).into_response())
 }
 
 pub async fn metrics(call: Call<Nothing>) -> Result<Response, ApiError> {
-    let text = call.api.dispatcher.access.monitor.metrics(&gauges(&call.api), &Process::now());
+    let text = call
+        .api
+        .dispatcher
+        .access
+        .monitor
+        .metrics(&gauges(&call.api), &Process::now());
     Ok(([(header::CONTENT_TYPE, PROMETHEUS)], text).into_response())
 }
 
@@ -118,9 +140,17 @@ pub async fn metrics(call: Call<Nothing>) -> Result<Response, ApiError> {
 fn gauges(api: &Api) -> Gauges {
     let dispatcher = &api.dispatcher;
     let deployments = dispatcher.exec.live.all();
-    let scripts = || deployments.values().flat_map(|deployment| deployment.scripts.values());
-    let kept = scripts().filter_map(|script| script.program.as_ref()).filter(|program| program.worker.is_kept());
-    let shared = deployments.values().filter(|deployment| !deployment.state.shared.is_empty());
+    let scripts = || {
+        deployments
+            .values()
+            .flat_map(|deployment| deployment.scripts.values())
+    };
+    let kept = scripts()
+        .filter_map(|script| script.program.as_ref())
+        .filter(|program| program.worker.is_kept());
+    let shared = deployments
+        .values()
+        .filter(|deployment| !deployment.state.shared.is_empty());
     Gauges {
         scripts: scripts().count() as u64,
         vms: kept.count() as u64,

@@ -37,13 +37,18 @@ pub struct ResolveAnswer {
     pub resolution: Value,
 }
 
-pub async fn resolve(call: Call<Nothing, ResolveRequest>) -> Result<Answer<ResolveAnswer>, ApiError> {
+pub async fn resolve(
+    call: Call<Nothing, ResolveRequest>,
+) -> Result<Answer<ResolveAnswer>, ApiError> {
     let path = &call.body.path;
     if path.is_empty() {
         return Err(required("path", Place::Body));
     }
-    let resolution = lookup(&call, path).map_err(|error| ApiError::bad_request(error.to_string()))?;
-    Ok(Answer::ok(ResolveAnswer { resolution: json!(resolution) }))
+    let resolution =
+        lookup(&call, path).map_err(|error| ApiError::bad_request(error.to_string()))?;
+    Ok(Answer::ok(ResolveAnswer {
+        resolution: json!(resolution),
+    }))
 }
 
 fn lookup<B>(call: &Call<Nothing, B>, path: &str) -> Result<Resolution, UrlPathError> {
@@ -79,10 +84,14 @@ pub struct DiscoverAnswer {
     pub conflicts: Value,
 }
 
-pub async fn discover(call: Call<Nothing, DiscoverRequest>) -> Result<Answer<DiscoverAnswer>, ApiError> {
+pub async fn discover(
+    call: Call<Nothing, DiscoverRequest>,
+) -> Result<Answer<DiscoverAnswer>, ApiError> {
     let directory = call.scope.directory(&call.body.base_dir)?;
     let deployment = call.exec().live.get(directory.exec_id());
-    let routes = deployment.as_ref().map(|one| rows(one, &directory, call.body.include_metadata));
+    let routes = deployment
+        .as_ref()
+        .map(|one| rows(one, &directory, call.body.include_metadata));
     let routes = routes.unwrap_or_default();
     let conflicts = deployment.as_ref().map(|one| json!(one.routes.conflicts()));
     Ok(Answer::ok(DiscoverAnswer {
@@ -98,7 +107,11 @@ fn rows(deployment: &Deployment, directory: &ScriptDirectory, with_metadata: boo
     let below = |file: &str| {
         ScriptPath::in_deployment(exec_id, file).is_ok_and(|path| directory.contains(&path))
     };
-    let routes = deployment.routes.routes().iter().filter(|route| below(&route.file));
+    let routes = deployment
+        .routes
+        .routes()
+        .iter()
+        .filter(|route| below(&route.file));
     let row = |route: &Route<Arc<Script>>| {
         let mut row = json!(answer::row(exec_id, route));
         if with_metadata {
@@ -137,7 +150,10 @@ pub struct TestAnswer {
 pub async fn test(call: Call<Nothing, TestRequest>) -> Result<Answer<TestAnswer>, ApiError> {
     let paths = &call.body.paths;
     if paths.len() > PATHS_MAX {
-        let error = ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, format!("paths has more than {PATHS_MAX} entries"));
+        let error = ApiError::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            format!("paths has more than {PATHS_MAX} entries"),
+        );
         return Err(error);
     }
     let results = paths.iter().map(|path| match lookup(&call, path) {
@@ -145,6 +161,14 @@ pub async fn test(call: Call<Nothing, TestRequest>) -> Result<Answer<TestAnswer>
         Err(error) => json!({ "matched": false, "path": path, "error": error.to_string() }),
     });
     let results: Vec<Value> = results.collect();
-    let matched = results.iter().filter(|result| result["matched"] == true).count();
-    Ok(Answer::ok(TestAnswer { tested: results.len(), matched, not_matched: results.len() - matched, results }))
+    let matched = results
+        .iter()
+        .filter(|result| result["matched"] == true)
+        .count();
+    Ok(Answer::ok(TestAnswer {
+        tested: results.len(),
+        matched,
+        not_matched: results.len() - matched,
+        results,
+    }))
 }

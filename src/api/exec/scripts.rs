@@ -62,7 +62,13 @@ pub struct WriteAnswer {
 }
 
 impl WriteAnswer {
-    pub fn new(exec: &Exec, path: String, resolved: &ScriptPath, written: &Written, validated: bool) -> Self {
+    pub fn new(
+        exec: &Exec,
+        path: String,
+        resolved: &ScriptPath,
+        written: &Written,
+        validated: bool,
+    ) -> Self {
         let deployment = exec.live.get(resolved.exec_id());
         let script = match &written.script {
             Some(script) => ScriptView::of(script, deployment.as_deref()),
@@ -79,20 +85,39 @@ impl WriteAnswer {
             dry_run: false,
             etag: etag(&written.hash),
             script,
-            republished: written.republished.iter().map(|script| RepublishedView::of(script)).collect(),
+            republished: written
+                .republished
+                .iter()
+                .map(|script| RepublishedView::of(script))
+                .collect(),
         }
     }
 }
 
 pub async fn write(call: Call<Nothing, WriteRequest>) -> Result<Answer<WriteAnswer>, ApiError> {
-    let WriteRequest { path, content, create_dirs, validate, if_not_exists } = &call.body;
+    let WriteRequest {
+        path,
+        content,
+        create_dirs,
+        validate,
+        if_not_exists,
+    } = &call.body;
     if path.is_empty() {
         return Err(required("path", Place::Body));
     }
     let resolved = call.scope.script(path)?;
     let terms = call.terms(*validate, *if_not_exists);
-    let write = Write { path: resolved.clone(), content: content.clone(), create_folders: *create_dirs, terms };
-    let written = call.exec().write(write).await.map_err(|error| named(error.into(), path, &resolved))?;
+    let write = Write {
+        path: resolved.clone(),
+        content: content.clone(),
+        create_folders: *create_dirs,
+        terms,
+    };
+    let written = call
+        .exec()
+        .write(write)
+        .await
+        .map_err(|error| named(error.into(), path, &resolved))?;
     let mut answer = WriteAnswer::new(call.exec(), path.clone(), &resolved, &written, *validate);
     answer.dry_run = call.scope.dry_run;
     let etag = Some(answer.etag.clone());
@@ -102,7 +127,10 @@ pub async fn write(call: Call<Nothing, WriteRequest>) -> Result<Answer<WriteAnsw
 /// A conflict says which file it is about.
 fn named(mut error: ApiError, path: &str, resolved: &ScriptPath) -> ApiError {
     if error.status == http::StatusCode::CONFLICT {
-        error.fields.insert("details".to_owned(), json!({ "path": path, "resolvedPath": resolved }));
+        error.fields.insert(
+            "details".to_owned(),
+            json!({ "path": path, "resolvedPath": resolved }),
+        );
     }
     error
 }
@@ -165,7 +193,9 @@ pub async fn read(call: Call<PathQuery>) -> Result<Answer<ReadAnswer>, ApiError>
     let is_code = matches!(resolved.extension(), Some("ts" | "js"));
     let comments = is_code.then(|| crate::exec::directives::parse(&text).comments);
     let deployment = exec.live.get(resolved.exec_id());
-    let script = deployment.as_ref().and_then(|deployment| deployment.scripts.get(resolved.relative()));
+    let script = deployment
+        .as_ref()
+        .and_then(|deployment| deployment.scripts.get(resolved.relative()));
     let etag = etag(&hash(text.as_bytes()));
     let answer = ReadAnswer {
         path,
@@ -186,7 +216,10 @@ pub async fn read(call: Call<PathQuery>) -> Result<Answer<ReadAnswer>, ApiError>
 /// scripts could get at anyway.
 fn may_read(call: &Call<PathQuery>, path: &ScriptPath) -> Result<(), ApiError> {
     let is_environment = path.extension() == Some("env") || path.file_name() == ".env";
-    let may_write = call.token.as_ref().is_some_and(|token| token.permissions.allow(EXEC_WRITE));
+    let may_write = call
+        .token
+        .as_ref()
+        .is_some_and(|token| token.permissions.allow(EXEC_WRITE));
     if is_environment && !may_write {
         let error = ApiError::new(http::StatusCode::FORBIDDEN, "Path is excluded from access");
         let message = format!("files of environment variables need the permission {EXEC_WRITE}");
@@ -223,9 +256,14 @@ pub struct DeleteAnswer {
 pub async fn delete(call: Call<DeleteQuery>) -> Result<Answer<DeleteAnswer>, ApiError> {
     let resolved = call.scope.script(&call.query.path)?;
     if call.query.confirm.as_deref() != Some("true") {
-        return Err(ApiError::bad_request("confirm=true parameter required for safety"));
+        return Err(ApiError::bad_request(
+            "confirm=true parameter required for safety",
+        ));
     }
-    let removed = call.exec().delete(&resolved, &call.terms(true, false)).await?;
+    let removed = call
+        .exec()
+        .delete(&resolved, &call.terms(true, false))
+        .await?;
     Ok(Answer::ok(DeleteAnswer {
         deleted: !call.scope.dry_run,
         path: call.query.path.clone(),
@@ -233,7 +271,11 @@ pub async fn delete(call: Call<DeleteQuery>) -> Result<Answer<DeleteAnswer>, Api
         size: removed.size,
         kind: "file",
         dry_run: call.scope.dry_run,
-        republished: removed.republished.iter().map(|script| RepublishedView::of(script)).collect(),
+        republished: removed
+            .republished
+            .iter()
+            .map(|script| RepublishedView::of(script))
+            .collect(),
     }))
 }
 
@@ -268,7 +310,12 @@ pub struct MoveAnswer {
 }
 
 pub async fn rename(call: Call<Nothing, MoveRequest>) -> Result<Answer<MoveAnswer>, ApiError> {
-    let MoveRequest { from, to, overwrite, validate } = &call.body;
+    let MoveRequest {
+        from,
+        to,
+        overwrite,
+        validate,
+    } = &call.body;
     for (name, value) in [("from", from), ("to", to)] {
         if value.is_empty() {
             return Err(required(name, Place::Body));
@@ -277,7 +324,11 @@ pub async fn rename(call: Call<Nothing, MoveRequest>) -> Result<Answer<MoveAnswe
     let (old, new) = (call.scope.script(from)?, call.scope.script(to)?);
     let terms = call.terms(*validate, false);
     let renamed = call.exec().rename(&old, &new, *overwrite, &terms).await;
-    let Removed { size, script, republished } = renamed.map_err(|error| named(error.into(), to, &new))?;
+    let Removed {
+        size,
+        script,
+        republished,
+    } = renamed.map_err(|error| named(error.into(), to, &new))?;
     let deployment = call.exec().live.get(new.exec_id());
     Ok(Answer::ok(MoveAnswer {
         moved: !call.scope.dry_run,
@@ -291,6 +342,9 @@ pub async fn rename(call: Call<Nothing, MoveRequest>) -> Result<Answer<MoveAnswe
             Some(script) => ScriptView::of(script, deployment.as_deref()),
             None => ScriptView::of_other(&new, None),
         },
-        republished: republished.iter().map(|script| RepublishedView::of(script)).collect(),
+        republished: republished
+            .iter()
+            .map(|script| RepublishedView::of(script))
+            .collect(),
     }))
 }

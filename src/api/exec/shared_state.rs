@@ -31,7 +31,10 @@ pub struct GetAnswer {
 
 pub async fn get(call: Call<Nothing, GetRequest>) -> Result<Answer<GetAnswer>, ApiError> {
     let deployment = call.exec().live.get(&call.scope.exec_id);
-    let whole = deployment.as_ref().map(|deployment| Value::Object(object(deployment))).unwrap_or_else(|| json!({}));
+    let whole = deployment
+        .as_ref()
+        .map(|deployment| Value::Object(object(deployment)))
+        .unwrap_or_else(|| json!({}));
     let path = call.body.path.filter(|path| !path.is_empty());
     let found = segments(path.as_deref()).try_fold(&whole, |value, key| value.get(key));
     Ok(Answer::ok(GetAnswer {
@@ -81,13 +84,14 @@ pub async fn set(call: Call<Nothing, SetRequest>) -> Result<Answer<SetAnswer>, A
     let path = path.filter(|path| !path.is_empty());
     let old = object(&deployment);
     let mut whole = Value::Object(old.clone());
-    let place = place(&mut whole, path.as_deref()).ok_or_else(|| {
-        ApiError::bad_request("path leads through a value that is no object")
-    })?;
+    let place = place(&mut whole, path.as_deref())
+        .ok_or_else(|| ApiError::bad_request("path leads through a value that is no object"))?;
     put(place, value, merge);
     let now = place.clone();
     let Value::Object(new) = whole else {
-        return Err(ApiError::bad_request("value must be an object when there is no path"));
+        return Err(ApiError::bad_request(
+            "value must be an object when there is no path",
+        ));
     };
     if !call.scope.dry_run {
         store(&deployment, &old, &new)?;
@@ -130,9 +134,13 @@ pub async fn clear(call: Call<Nothing, ClearRequest>) -> Result<Answer<ClearAnsw
         None => (old.len(), Map::new()),
         Some(path) => {
             let mut whole = Value::Object(old.clone());
-            let (parent, key) = path.rsplit_once('.').map_or((None, path.as_str()), |(parent, key)| (Some(parent), key));
+            let (parent, key) = path
+                .rsplit_once('.')
+                .map_or((None, path.as_str()), |(parent, key)| (Some(parent), key));
             let parent = segments(parent).try_fold(&mut whole, |value, key| value.get_mut(key));
-            let removed = parent.and_then(Value::as_object_mut).and_then(|parent| parent.shift_remove(key));
+            let removed = parent
+                .and_then(Value::as_object_mut)
+                .and_then(|parent| parent.shift_remove(key));
             let new = whole.as_object().cloned().unwrap_or_default();
             (usize::from(removed.is_some()), new)
         }
@@ -151,24 +159,43 @@ pub async fn clear(call: Call<Nothing, ClearRequest>) -> Result<Answer<ClearAnsw
 }
 
 fn deployment<B>(call: &Call<Nothing, B>) -> Result<std::sync::Arc<Deployment>, ApiError> {
-    let missing = || ApiError::not_found(format!("There is no deployment `{}`", call.scope.exec_id));
-    call.exec().live.get(&call.scope.exec_id).ok_or_else(missing)
+    let missing =
+        || ApiError::not_found(format!("There is no deployment `{}`", call.scope.exec_id));
+    call.exec()
+        .live
+        .get(&call.scope.exec_id)
+        .ok_or_else(missing)
 }
 
 fn object(deployment: &Deployment) -> Map<String, Value> {
     let values = deployment.state.shared.load().into_iter();
-    values.map(|(key, text)| (key, serde_json::from_str(&text).unwrap_or_default())).collect()
+    values
+        .map(|(key, text)| (key, serde_json::from_str(&text).unwrap_or_default()))
+        .collect()
 }
 
 /// Stores what differs, so that other keys may change meanwhile.
-fn store(deployment: &Deployment, old: &Map<String, Value>, new: &Map<String, Value>) -> Result<(), ApiError> {
-    let gone = old.keys().filter(|key| !new.contains_key(*key)).map(|key| (key.clone(), None));
-    let changed = new.iter().filter(|(key, value)| old.get(*key) != Some(*value));
+fn store(
+    deployment: &Deployment,
+    old: &Map<String, Value>,
+    new: &Map<String, Value>,
+) -> Result<(), ApiError> {
+    let gone = old
+        .keys()
+        .filter(|key| !new.contains_key(*key))
+        .map(|key| (key.clone(), None));
+    let changed = new
+        .iter()
+        .filter(|(key, value)| old.get(*key) != Some(*value));
     let changed = changed.map(|(key, value)| (key.clone(), Some(value.to_string())));
-    deployment.state.shared.store(gone.chain(changed).collect()).map_err(|bytes| {
-        let error = ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large");
-        error.details(json!({ "bytes": bytes, "maxBytes": SHARED_BYTES_MAX }))
-    })
+    deployment
+        .state
+        .shared
+        .store(gone.chain(changed).collect())
+        .map_err(|bytes| {
+            let error = ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large");
+            error.details(json!({ "bytes": bytes, "maxBytes": SHARED_BYTES_MAX }))
+        })
 }
 
 fn segments(path: Option<&str>) -> impl Iterator<Item = &str> {
@@ -203,11 +230,26 @@ mod tests {
             put(place(&mut whole, path)?, value, merge);
             Some(whole)
         };
-        assert_eq!(set(Some("a.c"), json!(2), false), Some(json!({ "a": { "b": 1, "c": 2 }, "n": 1 })));
-        assert_eq!(set(Some("a"), json!({ "c": 2 }), true), Some(json!({ "a": { "b": 1, "c": 2 }, "n": 1 })));
-        assert_eq!(set(Some("a"), json!({ "c": 2 }), false), Some(json!({ "a": { "c": 2 }, "n": 1 })));
-        assert_eq!(set(Some("x.y.z"), json!(1), false), Some(json!({ "a": { "b": 1 }, "n": 1, "x": { "y": { "z": 1 } } })));
-        assert_eq!(set(None, json!({ "c": 2 }), true), Some(json!({ "a": { "b": 1 }, "n": 1, "c": 2 })));
+        assert_eq!(
+            set(Some("a.c"), json!(2), false),
+            Some(json!({ "a": { "b": 1, "c": 2 }, "n": 1 }))
+        );
+        assert_eq!(
+            set(Some("a"), json!({ "c": 2 }), true),
+            Some(json!({ "a": { "b": 1, "c": 2 }, "n": 1 }))
+        );
+        assert_eq!(
+            set(Some("a"), json!({ "c": 2 }), false),
+            Some(json!({ "a": { "c": 2 }, "n": 1 }))
+        );
+        assert_eq!(
+            set(Some("x.y.z"), json!(1), false),
+            Some(json!({ "a": { "b": 1 }, "n": 1, "x": { "y": { "z": 1 } } }))
+        );
+        assert_eq!(
+            set(None, json!({ "c": 2 }), true),
+            Some(json!({ "a": { "b": 1 }, "n": 1, "c": 2 }))
+        );
         assert_eq!(set(None, json!({}), false), Some(json!({})));
         assert_eq!(set(Some("n.x"), json!(1), false), None);
     }

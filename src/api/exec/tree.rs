@@ -51,23 +51,51 @@ pub struct TreeNode {
 }
 
 pub async fn read(call: Call<Nothing, TreeRequest>) -> Result<Answer<TreeAnswer>, ApiError> {
-    let TreeRequest { base_dir, max_depth, include_metadata } = &call.body;
+    let TreeRequest {
+        base_dir,
+        max_depth,
+        include_metadata,
+    } = &call.body;
     let directory = call.scope.directory(base_dir)?;
     let folder = call.exec().folder();
     let missing = directory.relative().is_empty() && folder.directory(&directory).is_err();
-    let nodes = if missing { Ok(Vec::new()) } else { listing::tree(folder, &directory, *max_depth) };
+    let nodes = if missing {
+        Ok(Vec::new())
+    } else {
+        listing::tree(folder, &directory, *max_depth)
+    };
     let nodes = nodes.map_err(|error| not_a_folder(error.into()))?;
-    let tree = nodes.into_iter().map(|node| tree_node(node, *include_metadata)).collect();
-    Ok(Answer::ok(TreeAnswer { base_dir: directory.relative().to_owned(), tree }))
+    let tree = nodes
+        .into_iter()
+        .map(|node| tree_node(node, *include_metadata))
+        .collect();
+    Ok(Answer::ok(TreeAnswer {
+        base_dir: directory.relative().to_owned(),
+        tree,
+    }))
 }
 
 fn tree_node(node: Node, with_metadata: bool) -> TreeNode {
-    let Node { name, path, metadata, children } = node;
+    let Node {
+        name,
+        path,
+        metadata,
+        children,
+    } = node;
     let metadata = metadata.filter(|_| with_metadata);
     TreeNode {
-        kind: if children.is_some() { "directory" } else { "file" },
+        kind: if children.is_some() {
+            "directory"
+        } else {
+            "file"
+        },
         metadata: metadata.map(|metadata| FileMetadata::of(&name, &metadata)),
-        children: children.map(|nodes| nodes.into_iter().map(|node| tree_node(node, with_metadata)).collect()),
+        children: children.map(|nodes| {
+            nodes
+                .into_iter()
+                .map(|node| tree_node(node, with_metadata))
+                .collect()
+        }),
         name,
         path,
     }

@@ -79,19 +79,31 @@ pub struct Dependencies {
 pub async fn script(call: Call<Nothing, CodeRequest>) -> Result<Answer<ScriptAnswer>, ApiError> {
     let analysis = analyse(&call, Language::TypeScript).await?;
     let is_typescript = analysis.language == Language::TypeScript;
-    let (invalid, missing): (Vec<String>, Vec<String>) =
-        analysis.packages.iter().cloned().partition(|package| is_versioned(package));
+    let (invalid, missing): (Vec<String>, Vec<String>) = analysis
+        .packages
+        .iter()
+        .cloned()
+        .partition(|package| is_versioned(package));
     let valid = analysis.compiled.is_ok() && analysis.packages.is_empty();
     let message = match (&analysis.compiled, analysis.packages.first()) {
         (Err(_), _) => "The script does not compile".to_owned(),
         (Ok(_), Some(package)) => {
-            format!("`{package}` cannot be imported: only files of the deployment can, such as `./lib.ts`")
+            format!(
+                "`{package}` cannot be imported: only files of the deployment can, such as `./lib.ts`"
+            )
         }
         (Ok(_), None) => "The script is valid".to_owned(),
     };
     let typescript = is_typescript.then(|| {
-        let length = analysis.compiled.as_ref().ok().map(|compiled| compiled.code.len());
-        Step { transpiled_length: length, ..step(&analysis, "TypeScript validation successful") }
+        let length = analysis
+            .compiled
+            .as_ref()
+            .ok()
+            .map(|compiled| compiled.code.len());
+        Step {
+            transpiled_length: length,
+            ..step(&analysis, "TypeScript validation successful")
+        }
     });
     let results = ScriptResults {
         syntax: step(&analysis, "The syntax is valid"),
@@ -104,12 +116,21 @@ pub async fn script(call: Call<Nothing, CodeRequest>) -> Result<Answer<ScriptAns
             all_installed: analysis.packages.is_empty(),
             invalid_modules: invalid,
         },
-        magic_comment_warnings: analysis.parsed.warnings.iter().map(WarningView::of).collect(),
+        magic_comment_warnings: analysis
+            .parsed
+            .warnings
+            .iter()
+            .map(WarningView::of)
+            .collect(),
         normalized: !analysis.transformations().is_empty(),
         transformations: analysis.transformations(),
         magic_comments: Some(analysis.parsed.comments).filter(|comments| !comments.is_empty()),
     };
-    Ok(Answer::ok(ScriptAnswer { valid, results, message }))
+    Ok(Answer::ok(ScriptAnswer {
+        valid,
+        results,
+        message,
+    }))
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -161,9 +182,14 @@ pub struct TypescriptAnswer {
     pub message: String,
 }
 
-pub async fn typescript(call: Call<Nothing, CodeRequest>) -> Result<Answer<TypescriptAnswer>, ApiError> {
+pub async fn typescript(
+    call: Call<Nothing, CodeRequest>,
+) -> Result<Answer<TypescriptAnswer>, ApiError> {
     let analysis = analyse(&call, Language::TypeScript).await?;
-    let (normalized, transformations) = (!analysis.transformations().is_empty(), analysis.transformations());
+    let (normalized, transformations) = (
+        !analysis.transformations().is_empty(),
+        analysis.transformations(),
+    );
     let (javascript, errors) = match analysis.compiled {
         Ok(compiled) => (Some(compiled.code), Vec::new()),
         Err(errors) => (None, errors),
@@ -243,8 +269,13 @@ pub struct ReturnTypeAnswer {
     pub message: String,
 }
 
-pub async fn return_type(call: Call<Nothing, ReturnTypeRequest>) -> Result<Answer<ReturnTypeAnswer>, ApiError> {
-    let ReturnTypeRequest { type_definition, value } = call.body;
+pub async fn return_type(
+    call: Call<Nothing, ReturnTypeRequest>,
+) -> Result<Answer<ReturnTypeAnswer>, ApiError> {
+    let ReturnTypeRequest {
+        type_definition,
+        value,
+    } = call.body;
     let (errors, parsed_type) = match return_type::parse(&type_definition) {
         Ok(parsed) => (return_type::check(&parsed, &value), Some(json!(parsed))),
         Err(error) => (vec![error.to_string()], None),
@@ -262,14 +293,28 @@ pub async fn return_type(call: Call<Nothing, ReturnTypeRequest>) -> Result<Answe
     }))
 }
 
-async fn analyse(call: &Call<Nothing, CodeRequest>, default: Language) -> Result<Analysis, ApiError> {
-    let CodeRequest { code, language, extension } = &call.body;
-    let name = language.as_deref().or(extension.as_deref()).map(str::to_ascii_lowercase);
+async fn analyse(
+    call: &Call<Nothing, CodeRequest>,
+    default: Language,
+) -> Result<Analysis, ApiError> {
+    let CodeRequest {
+        code,
+        language,
+        extension,
+    } = &call.body;
+    let name = language
+        .as_deref()
+        .or(extension.as_deref())
+        .map(str::to_ascii_lowercase);
     let language = match name.as_deref().map(|name| name.trim_start_matches('.')) {
         None | Some("") => default,
         Some("ts" | "typescript") => Language::TypeScript,
         Some("js" | "javascript") => Language::JavaScript,
-        Some(_) => return Err(ApiError::bad_request("language must be typescript or javascript")),
+        Some(_) => {
+            return Err(ApiError::bad_request(
+                "language must be typescript or javascript",
+            ));
+        }
     };
     Ok(call.exec().analyse(code.clone(), language).await?)
 }

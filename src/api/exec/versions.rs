@@ -84,7 +84,12 @@ impl VersionView {
 }
 
 pub async fn list(call: Call<VersionsQuery>) -> Result<Answer<VersionsAnswer>, ApiError> {
-    let VersionsQuery { path, hash, from, to } = &call.query;
+    let VersionsQuery {
+        path,
+        hash,
+        from,
+        to,
+    } = &call.query;
     let resolved = call.scope.script(path)?;
     let exec = call.exec();
     let versions = exec.history.versions(&resolved)?;
@@ -92,13 +97,20 @@ pub async fn list(call: Call<VersionsQuery>) -> Result<Answer<VersionsAnswer>, A
         return Err(ApiError::not_found("Script not found"));
     }
     let deployment = exec.live.get(resolved.exec_id());
-    let script = deployment.as_ref().and_then(|deployment| deployment.scripts.get(resolved.relative()));
-    let live = script.and_then(|script| script.program.as_ref()).map(|program| program.manifest.number);
+    let script = deployment
+        .as_ref()
+        .and_then(|deployment| deployment.scripts.get(resolved.relative()));
+    let live = script
+        .and_then(|script| script.program.as_ref())
+        .map(|program| program.manifest.number);
     let mut answer = VersionsAnswer {
         path: path.clone(),
         resolved_path: resolved.to_string(),
         count: versions.len(),
-        versions: versions.iter().map(|version| VersionView::of(version, live)).collect(),
+        versions: versions
+            .iter()
+            .map(|version| VersionView::of(version, live))
+            .collect(),
         version: None,
         content: None,
         diff: None,
@@ -131,11 +143,27 @@ fn difference(
         None => ("the file".to_owned(), call.exec().folder().read(path)?),
     };
     let old_name = format!("version {}", old.number);
-    Ok(diff(Named { name: &old_name, source: &old_text }, Named { name: &new_name, source: &new_text }))
+    Ok(diff(
+        Named {
+            name: &old_name,
+            source: &old_text,
+        },
+        Named {
+            name: &new_name,
+            source: &new_text,
+        },
+    ))
 }
 
-fn text_of(call: &Call<VersionsQuery>, path: &ScriptPath, selector: &str) -> Result<(Version, String), ApiError> {
-    let none = || EditError::NoVersion { path: path.to_string(), selector: selector.to_owned() };
+fn text_of(
+    call: &Call<VersionsQuery>,
+    path: &ScriptPath,
+    selector: &str,
+) -> Result<(Version, String), ApiError> {
+    let none = || EditError::NoVersion {
+        path: path.to_string(),
+        selector: selector.to_owned(),
+    };
     let history = &call.exec().history;
     let version = history.find(path, selector)?.ok_or_else(none)?;
     let text = history.source(path, &version.hash)?.ok_or_else(none)?;
@@ -159,8 +187,14 @@ pub struct RollbackAnswer {
     pub written: WriteAnswer,
 }
 
-pub async fn roll_back(call: Call<Nothing, RollbackRequest>) -> Result<Answer<RollbackAnswer>, ApiError> {
-    let RollbackRequest { path, version, hash } = &call.body;
+pub async fn roll_back(
+    call: Call<Nothing, RollbackRequest>,
+) -> Result<Answer<RollbackAnswer>, ApiError> {
+    let RollbackRequest {
+        path,
+        version,
+        hash,
+    } = &call.body;
     if path.is_empty() {
         return Err(required("path", Place::Body));
     }
@@ -172,10 +206,16 @@ pub async fn roll_back(call: Call<Nothing, RollbackRequest>) -> Result<Answer<Ro
     };
     let resolved = call.scope.script(path)?;
     let exec = call.exec();
-    let (version, written) = exec.roll_back(&resolved, &selector, call.terms(true, false)).await?;
+    let (version, written) = exec
+        .roll_back(&resolved, &selector, call.terms(true, false))
+        .await?;
     let mut answer = WriteAnswer::new(exec, path.clone(), &resolved, &written, true);
     answer.dry_run = call.scope.dry_run;
     let etag = Some(answer.etag.clone());
     let rolled_back_to = VersionView::of(&version, answer.script.version);
-    Ok(Answer::ok(RollbackAnswer { rolled_back_to, written: answer }).with_etag(etag))
+    Ok(Answer::ok(RollbackAnswer {
+        rolled_back_to,
+        written: answer,
+    })
+    .with_etag(etag))
 }

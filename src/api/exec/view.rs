@@ -65,16 +65,24 @@ impl ScriptView {
         let manifest = script.program.as_ref().map(|program| &program.manifest);
         let relative = script.path.relative();
         let mut warnings: Vec<WarningView> = script.warnings.iter().map(WarningView::of).collect();
-        let conflicts = deployment.map(|one| one.routes.conflicts()).unwrap_or_default();
-        let of_this = conflicts.iter().filter(|conflict| conflict.files.iter().any(|file| file == relative));
+        let conflicts = deployment
+            .map(|one| one.routes.conflicts())
+            .unwrap_or_default();
+        let of_this = conflicts
+            .iter()
+            .filter(|conflict| conflict.files.iter().any(|file| file == relative));
         warnings.extend(of_this.map(|conflict| WarningView::text(conflict.reason.to_string())));
         let pattern = || mount(relative).ok().map(|mount| mount.pattern.to_string());
         Self {
-            version: manifest.map(|manifest| manifest.number).filter(|number| *number > 0),
+            version: manifest
+                .map(|manifest| manifest.number)
+                .filter(|number| *number > 0),
             component: manifest.map(|manifest| manifest.version.clone()),
             shape: manifest.map(|manifest| manifest.shape.clone()),
             evaluated: manifest.map(|manifest| manifest.evaluated),
-            capabilities: manifest.map(|manifest| manifest.capabilities.clone()).unwrap_or_default(),
+            capabilities: manifest
+                .map(|manifest| manifest.capabilities.clone())
+                .unwrap_or_default(),
             route: if script.is_library() { None } else { pattern() },
             problem: script.problem.as_ref().map(ProblemView::of),
             warnings,
@@ -83,10 +91,15 @@ impl ScriptView {
 
     /// A file that no script is.
     pub fn of_other(path: &ScriptPath, problem: Option<&Problem>) -> Self {
-        let mistake = mount(path.relative()).err().filter(|reason| reason.is_mistake());
+        let mistake = mount(path.relative())
+            .err()
+            .filter(|reason| reason.is_mistake());
         Self {
             problem: problem.map(ProblemView::of),
-            warnings: mistake.map(|reason| WarningView::text(reason.to_string())).into_iter().collect(),
+            warnings: mistake
+                .map(|reason| WarningView::text(reason.to_string()))
+                .into_iter()
+                .collect(),
             ..Self::default()
         }
     }
@@ -96,23 +109,41 @@ impl ProblemView {
     pub fn of(problem: &Problem) -> Self {
         // Diagnostics are plain data and always have a JSON form.
         let diagnostics = serde_json::to_value(&problem.diagnostics).unwrap_or_default();
-        Self { message: problem.message.clone(), diagnostics }
+        Self {
+            message: problem.message.clone(),
+            diagnostics,
+        }
     }
 }
 
 impl WarningView {
     pub fn of(warning: &crate::exec::directives::Warning) -> Self {
-        let crate::exec::directives::Warning { directive, value, message } = warning.clone();
-        Self { directive: Some(directive), value: Some(value), message }
+        let crate::exec::directives::Warning {
+            directive,
+            value,
+            message,
+        } = warning.clone();
+        Self {
+            directive: Some(directive),
+            value: Some(value),
+            message,
+        }
     }
 
     fn text(message: String) -> Self {
-        Self { directive: None, value: None, message }
+        Self {
+            directive: None,
+            value: None,
+            message,
+        }
     }
 }
 
 impl RepublishedView {
     pub fn of(script: &Script) -> Self {
-        Self { path: script.path.to_string(), problem: script.problem.as_ref().map(ProblemView::of) }
+        Self {
+            path: script.path.to_string(),
+            problem: script.problem.as_ref().map(ProblemView::of),
+        }
     }
 }

@@ -103,9 +103,10 @@ impl<'a> Facts<'a> {
                 }
             }
             Statement::ExportAllDeclaration(export)
-                if export.export_kind != ImportOrExportKind::Type => {
-                    self.named_export.get_or_insert(export.span);
-                }
+                if export.export_kind != ImportOrExportKind::Type =>
+            {
+                self.named_export.get_or_insert(export.span);
+            }
             _ => {}
         }
     }

@@ -32,7 +32,10 @@ pub fn parse(definition: &str) -> Result<Type, TypeError> {
         return Err(TypeError::TooLong);
     }
     let chars: Vec<char> = definition.chars().collect();
-    let mut reader = Reader { chars: &chars, at: 0 };
+    let mut reader = Reader {
+        chars: &chars,
+        at: 0,
+    };
     let found = reader.union(0)?;
     reader.eat(';');
     reader.skip_space();
@@ -58,9 +61,15 @@ impl Reader<'_> {
             types.push(self.array(depth)?);
         }
         if self.peek() == Some('&') {
-            return Err(TypeError::Unknown { name: "&".to_owned() });
+            return Err(TypeError::Unknown {
+                name: "&".to_owned(),
+            });
         }
-        Ok(if types.len() == 1 { types.remove(0) } else { Type::Union { types } })
+        Ok(if types.len() == 1 {
+            types.remove(0)
+        } else {
+            Type::Union { types }
+        })
     }
 
     fn array(&mut self, depth: usize) -> Result<Type, TypeError> {
@@ -72,7 +81,9 @@ impl Reader<'_> {
             if depth + arrays > DEPTH_MAX {
                 return Err(TypeError::TooDeep);
             }
-            found = Type::Array { items: Box::new(found) };
+            found = Type::Array {
+                items: Box::new(found),
+            };
         }
         Ok(found)
     }
@@ -84,7 +95,9 @@ impl Reader<'_> {
                 let inner = self.union(depth + 1)?;
                 self.require(')', "`)`")?;
                 if self.eat_text("=>") {
-                    return Err(TypeError::Unknown { name: "a function".to_owned() });
+                    return Err(TypeError::Unknown {
+                        name: "a function".to_owned(),
+                    });
                 }
                 Ok(inner)
             }
@@ -92,8 +105,12 @@ impl Reader<'_> {
                 self.at += 1;
                 self.object(depth + 1)
             }
-            Some('[') => Err(TypeError::Unknown { name: "a tuple".to_owned() }),
-            Some('\'' | '"') => Ok(Type::Literal { value: self.string()?.into() }),
+            Some('[') => Err(TypeError::Unknown {
+                name: "a tuple".to_owned(),
+            }),
+            Some('\'' | '"') => Ok(Type::Literal {
+                value: self.string()?.into(),
+            }),
             Some('-' | '0'..='9') => self.number(),
             Some(c) if is_name(c) => self.named(depth),
             _ => self.expected("a type"),
@@ -109,9 +126,15 @@ impl Reader<'_> {
             "null" | "undefined" | "void" => Some(Type::Null),
             "any" | "unknown" => Some(Type::Any),
             "never" => Some(Type::Union { types: Vec::new() }),
-            "true" => Some(Type::Literal { value: Value::Bool(true) }),
-            "false" => Some(Type::Literal { value: Value::Bool(false) }),
-            "object" => Some(Type::Object { properties: Vec::new() }),
+            "true" => Some(Type::Literal {
+                value: Value::Bool(true),
+            }),
+            "false" => Some(Type::Literal {
+                value: Value::Bool(false),
+            }),
+            "object" => Some(Type::Object {
+                properties: Vec::new(),
+            }),
             _ => None,
         };
         if let Some(simple) = simple {
@@ -124,16 +147,22 @@ impl Reader<'_> {
         let mut inner = self.union(depth + 1)?;
         if name == "Record" {
             if inner != Type::String {
-                return Err(TypeError::Unknown { name: "a Record whose keys are not string".to_owned() });
+                return Err(TypeError::Unknown {
+                    name: "a Record whose keys are not string".to_owned(),
+                });
             }
             self.require(',', "`,`")?;
             inner = self.union(depth + 1)?;
         }
         self.require('>', "`>`")?;
         Ok(match name.as_str() {
-            "Record" => Type::Record { values: Box::new(inner) },
+            "Record" => Type::Record {
+                values: Box::new(inner),
+            },
             "Promise" => inner,
-            _ => Type::Array { items: Box::new(inner) },
+            _ => Type::Array {
+                items: Box::new(inner),
+            },
         })
     }
 
@@ -149,7 +178,9 @@ impl Reader<'_> {
                 let record = self.index_signature(depth)?;
                 while self.eat(';') || self.eat(',') {}
                 if !properties.is_empty() || !self.eat('}') {
-                    return Err(TypeError::Unknown { name: "an index signature beside other keys".to_owned() });
+                    return Err(TypeError::Unknown {
+                        name: "an index signature beside other keys".to_owned(),
+                    });
                 }
                 return Ok(record);
             }
@@ -161,11 +192,15 @@ impl Reader<'_> {
         self.name();
         self.require(':', "`:`")?;
         if self.name() != "string" {
-            return Err(TypeError::Unknown { name: "an index signature whose keys are not string".to_owned() });
+            return Err(TypeError::Unknown {
+                name: "an index signature whose keys are not string".to_owned(),
+            });
         }
         self.require(']', "`]`")?;
         self.require(':', "`:`")?;
-        Ok(Type::Record { values: Box::new(self.union(depth)?) })
+        Ok(Type::Record {
+            values: Box::new(self.union(depth)?),
+        })
     }
 
     fn property(&mut self, depth: usize) -> Result<Property, TypeError> {
@@ -175,10 +210,16 @@ impl Reader<'_> {
         }
         let optional = self.eat('?');
         if self.peek() == Some('(') {
-            return Err(TypeError::Unknown { name: format!("{name}()") });
+            return Err(TypeError::Unknown {
+                name: format!("{name}()"),
+            });
         }
         self.require(':', "`:`")?;
-        Ok(Property { name, optional, of: self.union(depth)? })
+        Ok(Property {
+            name,
+            optional,
+            of: self.union(depth)?,
+        })
     }
 
     fn key(&mut self) -> Result<String, TypeError> {
@@ -249,7 +290,11 @@ impl Reader<'_> {
     }
 
     fn require(&mut self, wanted: char, expected: &'static str) -> Result<(), TypeError> {
-        if self.eat(wanted) { Ok(()) } else { self.expected(expected) }
+        if self.eat(wanted) {
+            Ok(())
+        } else {
+            self.expected(expected)
+        }
     }
 
     fn skip_space(&mut self) {
@@ -259,7 +304,10 @@ impl Reader<'_> {
     }
 
     fn expected<T>(&self, expected: &'static str) -> Result<T, TypeError> {
-        Err(TypeError::Expected { expected, at: self.at + 1 })
+        Err(TypeError::Expected {
+            expected,
+            at: self.at + 1,
+        })
     }
 }
 
@@ -283,7 +331,10 @@ mod tests {
             ("(a) => void", "`a` cannot be checked"),
             ("() => void", "expected a type at character 2"),
             ("{ a(): void }", "`a()` cannot be checked"),
-            ("Record<number, string>", "`a Record whose keys are not string` cannot"),
+            (
+                "Record<number, string>",
+                "`a Record whose keys are not string` cannot",
+            ),
             ("Array", "`Array` cannot be checked"),
             ("string[", "expected `]` at character 8"),
             ("{ a string }", "expected `:` at character 5"),
@@ -300,11 +351,21 @@ mod tests {
 
     #[test]
     fn nesting_has_an_end() {
-        for deep in ["(".repeat(100_000), "{a:".repeat(10_000), "Array<".repeat(10_000)] {
+        for deep in [
+            "(".repeat(100_000),
+            "{a:".repeat(10_000),
+            "Array<".repeat(10_000),
+        ] {
             let error = parse(&deep).unwrap_err();
-            assert!(matches!(error, TypeError::TooDeep | TypeError::TooLong), "{error}");
+            assert!(
+                matches!(error, TypeError::TooDeep | TypeError::TooLong),
+                "{error}"
+            );
         }
-        assert_eq!(parse(&format!("string{}", "[]".repeat(10_000))), Err(TypeError::TooDeep));
+        assert_eq!(
+            parse(&format!("string{}", "[]".repeat(10_000))),
+            Err(TypeError::TooDeep)
+        );
     }
 
     proptest! {

@@ -30,7 +30,10 @@ impl Outgoing {
 }
 
 type Sent = Result<
-    (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>),
+    (
+        http::Response<WasiBody>,
+        Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ),
     Error,
 >;
 
@@ -43,8 +46,14 @@ impl WasiHttpHooks for Outgoing {
     ) -> Box<dyn Future<Output = Sent> + Send> {
         self.calls += 1;
         if self.calls > self.calls_max {
-            let message = format!("a call may make {} requests; raise limits.outbound_calls", self.calls_max);
-            let error = OutboundError { code: "LIMIT_OUTBOUND_CALLS", message };
+            let message = format!(
+                "a call may make {} requests; raise limits.outbound_calls",
+                self.calls_max
+            );
+            let error = OutboundError {
+                code: "LIMIT_OUTBOUND_CALLS",
+                message,
+            };
             return Box::new(async move { Err(internal(&error)) });
         }
         let sent = self.services.send(&self.call, request);

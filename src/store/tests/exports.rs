@@ -28,7 +28,7 @@ impl std::io::Write for Buffer {
 async fn exported(store: &Store) -> Vec<u8> {
     let buffer = Buffer::default();
     store.export(buffer.clone(), now()).await.unwrap();
-    
+
     buffer.0.lock().unwrap().clone()
 }
 
