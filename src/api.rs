@@ -15,6 +15,7 @@ pub mod extract;
 pub mod health;
 pub mod listener;
 pub mod openapi;
+pub mod reply;
 pub mod routes;
 pub mod scope;
 pub mod watched;

@@ -5,6 +5,7 @@
 //! called is decided elsewhere (`exec`), and so is how (`sandbox`).
 
 mod incoming;
+mod outgoing;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,10 +14,9 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::sync::OwnedSemaphorePermit;
 use wasmtime_wasi_http::{Error as WasiError, WasiBody};
 
 use super::access::{Arrival, Entry, host, text};
@@ -26,7 +26,7 @@ use super::watched::{Tail, watch};
 use crate::auth;
 use crate::config::Limits;
 use crate::exec::Exec;
-use crate::exec::cors::{self, CorsHeaders, Preflight};
+use crate::exec::cors;
 use crate::exec::live::Deployment;
 use crate::exec::log::line::Trigger;
 use crate::exec::routes::host::deployment_for_host;
@@ -41,7 +41,8 @@ use crate::sandbox::call::{Answer, Call, Report, Reported};
 use crate::sandbox::failure::{Failure, Limit};
 use crate::sandbox::limits::CallLimits;
 use crate::sandbox::services::{CallContext, Later, OutboundResult};
-use incoming::{limit_body, parameter, preflight, too_large, without_token};
+use incoming::{limit_body, parameter, preflight, take_turn, too_large, without_token};
+use outgoing::{add, answer_preflight, note};
 
 /// Names the call in the answer, in every log line about it, and in error bodies.
 pub const EXECUTION_ID: HeaderName = HeaderName::from_static("x-execution-id");
@@ -382,73 +383,5 @@ impl Neighbours for Dispatcher {
                     .boxed_unsync()
             }))
         })
-    }
-}
-
-/// Logs what went wrong, and gives the stack in terms of the sources.
-fn note(
-    exec: &Arc<Exec>,
-    script: &Arc<Script>,
-    context: &CallContext,
-    report: &Report,
-) -> Option<String> {
-    let failure = report.failure.as_ref()?;
-    let stack = match (failure, &script.program) {
-        (Failure::Threw(thrown), Some(program)) => {
-            let maps = program.maps.get_or_init(|| {
-                let source = exec.source_of(script).unwrap_or_default();
-                Arc::new(exec.publisher.maps(&script.path, &source))
-            });
-            Some(maps.map_stack(&thrown.stack))
-        }
-        _ => None,
-    };
-    let shown = stack.as_deref().unwrap_or_default();
-    tracing::warn!(script = %script.path, execution_id = context.execution_id, "{failure}\n{shown}");
-    exec.outside
-        .log_failure(script, context, &failure.to_string(), stack.clone());
-    stack
-}
-
-async fn take_turn(
-    turns: Option<&Arc<Semaphore>>,
-    limits: &CallLimits,
-) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
-    let Some(turns) = turns else { return Ok(None) };
-    match timeout(limits.timeout, turns.clone().acquire_owned()).await {
-        Ok(turn) => Ok(turn.ok()),
-        Err(_) => {
-            let max = turns.available_permits() as u64;
-            Err(ApiError::of_failure(
-                &Failure::Limit {
-                    limit: Limit::Instances,
-                    used: max,
-                    max,
-                },
-                None,
-            ))
-        }
-    }
-}
-
-fn answer_preflight(directives: &Directives, preflight: Preflight<'_>) -> Response {
-    let mut response = StatusCode::NO_CONTENT.into_response();
-    add(
-        &cors::for_preflight(&directives.cors, preflight),
-        response.headers_mut(),
-    );
-    response
-}
-
-fn add(cors: &CorsHeaders, headers: &mut HeaderMap) {
-    for (name, value) in &cors.set {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(*name), HeaderValue::try_from(value)) {
-            headers.insert(name, value);
-        }
-    }
-    for value in cors.vary {
-        if let Ok(value) = HeaderValue::try_from(*value) {
-            headers.append(header::VARY, value);
-        }
     }
 }

@@ -188,7 +188,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "x").unwrap();
         }
-        let folder = Folder::new(home.path().to_owned(), 1000);
+        let folder = Folder::new(home.path(), 1000).unwrap();
         (home, folder)
     }
 

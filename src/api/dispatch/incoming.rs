@@ -8,6 +8,8 @@ use bytes::Bytes;
 use http::{Request, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use wasmtime_wasi_http::Error as WasiError;
 
 use crate::api::access::text;
@@ -17,6 +19,7 @@ use crate::auth;
 use crate::exec::cors::Preflight;
 use crate::exec::routes::parameters::Parameter as RouteParameter;
 use crate::sandbox::failure::{Failure, Limit};
+use crate::sandbox::limits::CallLimits;
 use crate::sandbox::services::Parameter;
 
 pub type LimitedRequest = Request<http_body_util::combinators::UnsyncBoxBody<Bytes, WasiError>>;
@@ -104,4 +107,26 @@ pub fn preflight(request: &Request<Body>) -> Option<Preflight<'_>> {
         text(headers, header::ACCESS_CONTROL_REQUEST_METHOD),
         text(headers, header::ACCESS_CONTROL_REQUEST_HEADERS),
     )
+}
+
+/// `@concurrent`: a call waits for its turn as long as it may run.
+pub async fn take_turn(
+    turns: Option<&Arc<Semaphore>>,
+    limits: &CallLimits,
+) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
+    let Some(turns) = turns else { return Ok(None) };
+    match timeout(limits.timeout, turns.clone().acquire_owned()).await {
+        Ok(turn) => Ok(turn.ok()),
+        Err(_) => {
+            let max = turns.available_permits() as u64;
+            Err(ApiError::of_failure(
+                &Failure::Limit {
+                    limit: Limit::Instances,
+                    used: max,
+                    max,
+                },
+                None,
+            ))
+        }
+    }
 }
