@@ -10,6 +10,8 @@
 //! a test fails. All servers share one cache of compiled components, as it holds
 //! nothing but machine code named by what it was made from.
 
+#![allow(dead_code, reason = "a harness offers more than one run of tests uses")]
+
 use std::fs;
 use std::future::IntoFuture;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -679,6 +681,7 @@ pub fn skipped(test: &str, reason: &str) {
 }
 
 /// Leaves a test that cannot run here.
+#[allow(unused_macros, reason = "not every set of peers lacks one")]
 macro_rules! skip {
     ($($reason:tt)+) => {{
         let test = std::thread::current().name().unwrap_or(module_path!()).to_owned();

@@ -1,6 +1,6 @@
 //! Routes that call other routes, and the world outside.
 
-use std::time::Duration;
+
 
 use futures_util::future::join_all;
 use serde_json::json;

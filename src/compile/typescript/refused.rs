@@ -30,7 +30,7 @@ fn errors_have_line_and_column() {
         (
             "x.ts",
             "const a = 1; const a = 2",
-            &["1:7 identifier `a` has already been declared"],
+            &["1:20 identifier `a` has already been declared"],
         ),
         (
             "x.ts",
