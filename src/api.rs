@@ -22,6 +22,7 @@ pub mod watched;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, RawPathParams, Request, State};
@@ -58,6 +59,8 @@ pub struct Api {
     pub started: DateTime<Utc>,
     /// Of one request to the management API.
     pub body_bytes_max: u64,
+    /// A client has this long to send a whole body to the management API.
+    pub body_read_timeout: Duration,
 }
 
 /// All routes: the management surfaces, and scripts for everything else.

@@ -159,6 +159,7 @@ impl App {
             stop: Shutdown::new(),
             started: Utc::now(),
             body_bytes_max: config.limits.bundle_bytes,
+            body_read_timeout: Duration::from_millis(config.limits.body_read_ms),
         };
         let first_token = first_token.map(|token| token.secret);
         Ok(Self {

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 
 use super::access::Entry;
 use super::error::ApiError;
-use super::extract::{self, BODY_READ_TIMEOUT, Place};
+use super::extract::{self, Place};
 use super::reply::{Described, Reply, describe, shape_schema, unless_unchanged};
 use super::scope::Scope;
 use super::{Api, EXEC_READ};
@@ -229,7 +229,13 @@ where
     query.remove(auth::TOKEN_PARAMETER);
     let mut fields = match terms.has_body {
         true => {
-            extract::json_body(&head.headers, body, api.body_bytes_max, BODY_READ_TIMEOUT).await?
+            extract::json_body(
+                &head.headers,
+                body,
+                api.body_bytes_max,
+                api.body_read_timeout,
+            )
+            .await?
         }
         false => Map::new(),
     };

@@ -17,8 +17,6 @@ use utoipa::ToSchema;
 
 use super::error::ApiError;
 
-/// A client has this long to send a whole body.
-pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// How much of a body that is no JSON its error repeats, in characters.
 const PREVIEW_CHARS: usize = 100;
 

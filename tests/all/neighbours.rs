@@ -1,7 +1,5 @@
 //! Routes that call other routes, and the world outside.
 
-
-
 use futures_util::future::join_all;
 use serde_json::json;
 use tokio::net::TcpListener;
