@@ -4,33 +4,44 @@
 //! `routes` lists all operations of the management API; whatever is none of them
 //! goes to `dispatch`, which finds the script that answers.
 
+pub mod access;
 pub mod auth;
 pub mod dispatch;
 pub mod endpoint;
 pub mod error;
+pub mod exchange;
 pub mod exec;
 pub mod extract;
 pub mod health;
 pub mod listener;
 pub mod openapi;
+pub mod reply;
 pub mod routes;
 pub mod scope;
+pub mod watched;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, RawPathParams, Request, State};
 use axum::response::Response;
-use axum::routing::MethodRouter;
+use axum::routing::{MethodRouter, any};
 use chrono::{DateTime, Utc};
 use http::{HeaderValue, Method, StatusCode, header};
 use uuid::Uuid;
 
 use crate::auth::Tokens;
-use dispatch::{Dispatcher, Origin};
-use endpoint::{Endpoint, Incoming, Surface, admit};
+use crate::exec::log::line::Trigger;
+use crate::exec::log::reader::LogReader;
+use crate::exec::routes::host::deployment_for_host;
+use crate::shutdown::Shutdown;
+use access::{Arrival, Entry};
+use dispatch::{Dispatcher, EXECUTION_ID, Origin};
+use endpoint::{Endpoint, Incoming, Surface};
 use error::ApiError;
+use watched::watch;
 
 /// Permissions that the operations ask for.
 pub const EXEC_READ: &str = "exec:read";
@@ -42,9 +53,14 @@ pub const AUTH: &str = "auth";
 pub struct Api {
     pub dispatcher: Arc<Dispatcher>,
     pub tokens: Arc<Tokens>,
+    pub logs: Arc<LogReader>,
+    /// Ends what would otherwise never end.
+    pub stop: Shutdown,
     pub started: DateTime<Utc>,
     /// Of one request to the management API.
     pub body_bytes_max: u64,
+    /// A client has this long to send a whole body to the management API.
+    pub body_read_timeout: Duration,
 }
 
 /// All routes: the management surfaces, and scripts for everything else.
@@ -59,18 +75,18 @@ pub fn router(api: Api) -> Router {
             .filter(|endpoint| endpoint.path == path)
             .cloned()
             .collect();
-        router = router.route(path, methods(at_path));
+        router = router.route(path, operations(at_path));
     }
     for prefix in routes::RESERVED {
-        router = router.route(prefix, axum::routing::any(unknown));
-        router = router.route(&format!("{prefix}/{{*rest}}"), axum::routing::any(unknown));
+        router = router.route(prefix, any(unknown));
+        router = router.route(&format!("{prefix}/{{*rest}}"), any(unknown));
     }
     router.fallback(script).with_state(api)
 }
 
 /// The operations at one path. Methods are told apart here and not by axum, which
 /// would name them to those without a token too.
-fn methods(endpoints: Vec<Endpoint>) -> MethodRouter<Api> {
+fn operations(endpoints: Vec<Endpoint>) -> MethodRouter<Api> {
     let endpoints = Arc::new(endpoints);
     let handler = move |State(api): State<Api>,
                         ConnectInfo(client): ConnectInfo<SocketAddr>,
@@ -82,35 +98,76 @@ fn methods(endpoints: Vec<Endpoint>) -> MethodRouter<Api> {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         async move {
-            let method = if request.method() == Method::HEAD {
-                &Method::GET
-            } else {
-                request.method()
-            };
-            match endpoints.iter().find(|endpoint| endpoint.method == method) {
-                Some(endpoint) => {
-                    endpoint
-                        .answer(Incoming {
-                            api,
-                            client,
-                            parameters,
-                            request,
-                        })
-                        .await
-                }
-                None => not_allowed(&api, request, &endpoints),
-            }
+            logged(
+                &api.clone(),
+                client,
+                request,
+                async move |request, entry| {
+                    let method = if request.method() == Method::HEAD {
+                        &Method::GET
+                    } else {
+                        request.method()
+                    };
+                    match endpoints.iter().find(|endpoint| endpoint.method == method) {
+                        Some(endpoint) => {
+                            endpoint
+                                .answer(
+                                    Incoming {
+                                        api,
+                                        client,
+                                        parameters,
+                                        request,
+                                    },
+                                    entry,
+                                )
+                                .await
+                        }
+                        None => not_allowed(&api, &request, &endpoints, entry),
+                    }
+                },
+            )
+            .await
         }
     };
-    axum::routing::any(handler)
+    any(handler)
 }
 
-fn not_allowed(api: &Api, request: Request, endpoints: &[Endpoint]) -> Response {
+/// Answers a request to the management API, and logs it.
+async fn logged(
+    api: &Api,
+    client: SocketAddr,
+    request: Request,
+    answer: impl AsyncFnOnce(Request, &mut Entry) -> Response,
+) -> Response {
+    let request_id = Uuid::new_v4().to_string();
+    let live = &api.dispatcher.exec.live;
+    let arrival = Arrival {
+        request_id: request_id.clone(),
+        client_ip: Some(client.ip()),
+        trigger: Trigger::Http,
+        depth: 0,
+        exec_id: deployment_for_host(access::host(&request), |name| live.exists(name)),
+    };
+    let mut entry = api.dispatcher.access.management(&request, arrival);
+    let is_head = request.method() == Method::HEAD;
+    let mut response = answer(request, &mut entry).await;
+    if let Ok(value) = HeaderValue::try_from(request_id) {
+        response.headers_mut().insert(EXECUTION_ID, value);
+    }
+    watch(response, entry, None, is_head)
+}
+
+fn not_allowed(
+    api: &Api,
+    request: &Request,
+    endpoints: &[Endpoint],
+    entry: &mut Entry,
+) -> Response {
     let surface = endpoints
         .first()
         .map_or(Surface::Exec, |endpoint| endpoint.terms.surface);
-    if surface != Surface::Open && !is_known(api, request) {
-        return surface.error(ApiError::unauthorized());
+    if surface != Surface::Open && !is_known(api, request, entry) {
+        return surface.error(ApiError::unauthorized(), entry);
     }
     let allowed: Vec<&str> = endpoints
         .iter()
@@ -121,7 +178,7 @@ fn not_allowed(api: &Api, request: Request, endpoints: &[Endpoint]) -> Response 
         StatusCode::METHOD_NOT_ALLOWED,
         format!("Only {allowed} can be used here"),
     );
-    let mut response = surface.error(error);
+    let mut response = surface.error(error, entry);
     if let Ok(allowed) = HeaderValue::try_from(allowed) {
         response.headers_mut().insert(header::ALLOW, allowed);
     }
@@ -130,26 +187,38 @@ fn not_allowed(api: &Api, request: Request, endpoints: &[Endpoint]) -> Response 
 
 /// A path of the management API at which there is nothing; only whoever has a
 /// token learns that.
-async fn unknown(State(api): State<Api>, request: Request) -> Response {
+async fn unknown(
+    State(api): State<Api>,
+    ConnectInfo(client): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
     let is_exec = request.uri().path().starts_with("/api/v1/exec");
     let surface = if is_exec {
         Surface::Exec
     } else {
         Surface::ControlPlane
     };
-    match is_known(&api, request) {
-        true => surface.error(ApiError::not_found(
-            "There is no such operation; /openapi.json lists all",
-        )),
-        false => surface.error(ApiError::unauthorized()),
-    }
+    logged(&api, client, request, async |request, entry| {
+        let error = match is_known(&api, &request, entry) {
+            true => ApiError::not_found("There is no such operation; /openapi.json lists all"),
+            false => ApiError::unauthorized(),
+        };
+        surface.error(error, entry)
+    })
+    .await
 }
 
 /// Whether a request came with any valid token.
-fn is_known(api: &Api, request: Request) -> bool {
-    let (head, _) = request.into_parts();
-    // Without a needed permission, every valid token will do.
-    !matches!(admit(api, &head, ""), Err(error) if error.status == StatusCode::UNAUTHORIZED)
+fn is_known(api: &Api, request: &Request, entry: &mut Entry) -> bool {
+    let now = Utc::now();
+    let presented = crate::auth::presented(request.headers(), request.uri().query());
+    let token = presented
+        .iter()
+        .find_map(|one| api.tokens.authenticate(&one.token, now));
+    if let Some(token) = &token {
+        entry.authenticated(&token.alias);
+    }
+    token.is_some()
 }
 
 /// Any method, any path: a script answers.

@@ -10,6 +10,7 @@ use anyhow::Context;
 use chrono::Utc;
 use tokio::net::TcpListener;
 
+use crate::api::access::Access;
 use crate::api::dispatch::Dispatcher;
 use crate::api::{self, Api};
 use crate::auth::Tokens;
@@ -19,11 +20,14 @@ use crate::config::{Config, Secret};
 use crate::egress::{Egress, Policy, Timeouts};
 use crate::exec::Exec;
 use crate::exec::folder::Folder;
+use crate::exec::log::LogConfig;
+use crate::exec::log::reader::LogReader;
+use crate::exec::log::writer::{self, LogThread};
+use crate::exec::monitor::Monitor;
 use crate::exec::publish::Publisher;
 use crate::exec::script::Script;
-use crate::exec::services::{ExecutionLog, Neighbours, Outside};
+use crate::exec::services::{Neighbours, Outside};
 use crate::exec::watcher::FolderWatcher;
-use crate::sandbox::services::{CallContext, LogLevel};
 use crate::sandbox::{EngineModules, Sandbox, SandboxConfig};
 use crate::shutdown::{Drained, Shutdown};
 use crate::store::Store;
@@ -44,6 +48,7 @@ pub struct App {
     exec: Arc<Exec>,
     watcher: FolderWatcher,
     waiting: Vec<Arc<Script>>,
+    log_thread: LogThread,
     drain: Duration,
 }
 
@@ -106,13 +111,22 @@ impl App {
             })?;
         let address = listener.local_addr()?;
         let policy = Policy::new(&config.egress.allow, vec![address])?;
+        let log_config = LogConfig {
+            dir: config.server.data.join("logs"),
+            file_bytes_max: config.log.rotate_bytes,
+            rotated_files_max: config.log.rotated_files.try_into().unwrap_or(u32::MAX),
+        };
+        let (log, log_thread) = writer::start(&log_config)?;
+        let monitor = Monitor::new(Utc::now());
         let outside = Outside {
             egress: Egress::new(policy, Vec::new())?,
             timeouts: Timeouts {
                 connect: Duration::from_millis(config.egress.connect_ms),
                 first_byte: Duration::from_millis(config.egress.first_byte_ms),
             },
-            log: Arc::new(TracingLog),
+            log: log.clone(),
+            monitor: monitor.clone(),
+            echo: config.server.dev,
             neighbours: std::sync::OnceLock::new(),
         };
         let publisher = publisher(config, sandbox.clone(), engine)?;
@@ -124,6 +138,10 @@ impl App {
         report_conflicts(&exec);
         let dispatcher = Arc::new(Dispatcher {
             exec: exec.clone(),
+            access: Arc::new(Access {
+                log: log.clone(),
+                monitor,
+            }),
             sandbox,
             limits: config.limits.clone(),
             dev: config.server.dev,
@@ -137,8 +155,11 @@ impl App {
         let api = Api {
             dispatcher,
             tokens: Arc::new(tokens),
+            logs: Arc::new(LogReader::new(&log_config, log)),
+            stop: Shutdown::new(),
             started: Utc::now(),
             body_bytes_max: config.limits.bundle_bytes,
+            body_read_timeout: Duration::from_millis(config.limits.body_read_ms),
         };
         let first_token = first_token.map(|token| token.secret);
         Ok(Self {
@@ -149,6 +170,7 @@ impl App {
             exec,
             watcher,
             waiting,
+            log_thread,
             drain,
         })
     }
@@ -157,13 +179,15 @@ impl App {
     pub async fn run(self, stop: Shutdown) {
         let Self {
             listener,
-            api,
+            mut api,
             exec,
             mut watcher,
             waiting,
+            log_thread,
             drain,
             ..
         } = self;
+        api.stop = stop.clone();
         stop.spawn(until(stop.clone(), publish_waiting(exec.clone(), waiting)));
         stop.spawn(until(stop.clone(), async move {
             while let Some(changes) = watcher.next().await {
@@ -188,6 +212,8 @@ impl App {
         if let Err(error) = tokens.save_last_used().await {
             tracing::warn!(%error, "when tokens were last used is not stored");
         }
+        // After all that may still log.
+        let _ = tokio::task::spawn_blocking(|| log_thread.stop()).await;
     }
 }
 
@@ -253,13 +279,4 @@ fn instances(config: &Config) -> u32 {
         });
     let half = memory_kib.unwrap_or(4 << 20) * 1024 / 2;
     (half / config.limits.memory_bytes).clamp(16, 512) as u32
-}
-
-/// Lines of handlers in the program's own log.
-struct TracingLog;
-
-impl ExecutionLog for TracingLog {
-    fn line(&self, call: &CallContext, script: &str, level: LogLevel, message: &str) {
-        tracing::info!(target: "footpath::script", script, execution_id = call.execution_id, ?level, "{message}");
-    }
 }

@@ -66,7 +66,7 @@ pub struct Sandbox {
     base_image: Module,
     linker: Linker<State>,
     cache: compiled::Cache,
-    instances_max: u32,
+    pub instances_max: u32,
     from_outside: Arc<Semaphore>,
     from_inside: Arc<Semaphore>,
 }

@@ -1,6 +1,7 @@
 //! The one integration test binary: each Wasmtime-linked binary costs a link.
 //!
 //! - `harness`: starts the real program and talks to it; read it first.
+//! - `api`: the management API, one file a surface.
 //! - `badinput`: malformed, oversized and misleading input.
 //! - `callers`: hostile callers.
 //! - `cli`: the verbs of the program.
@@ -21,6 +22,8 @@
 #[path = "all/harness.rs"]
 mod harness;
 
+#[path = "all/api.rs"]
+mod api;
 #[path = "all/badinput.rs"]
 mod badinput;
 #[path = "all/callers.rs"]

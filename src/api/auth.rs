@@ -6,10 +6,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::endpoint::{Answer, Call, Nothing};
+use super::endpoint::{Call, Nothing};
 use super::error::ApiError;
 use super::exec::view::iso;
 use super::extract::{Place, required};
+use super::reply::Answer;
 use crate::auth::{AuthError, NewToken, Permissions, TokenInfo, TokenRequest, TokenUpdate};
 
 /// The envelope of the control plane.
@@ -111,7 +112,7 @@ pub struct CreateRequest {
     /// Such as `["exec:read", "cron"]`; `["*"]` for everything.
     pub permissions: Vec<String>,
     /// RFC 3339, seconds since 1970, `today` (its end) or `tomorrow`; null or absent for no end.
-    #[schema(value_type = Value)]
+    #[schema(value_type = Value, required = false)]
     pub expires_at: Option<Value>,
 }
 
@@ -161,7 +162,7 @@ pub struct UpdateRequest {
     pub permissions: Option<Vec<String>>,
     /// Null takes the end away.
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Value)]
+    #[schema(value_type = Value, required = false)]
     pub expires_at: Option<Value>,
     pub is_enabled: Option<bool>,
 }

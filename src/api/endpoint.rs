@@ -10,22 +10,22 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
 use futures_util::future::BoxFuture;
-use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use super::access::Entry;
 use super::error::ApiError;
-use super::extract::{self, BODY_READ_TIMEOUT, Place};
+use super::extract::{self, Place};
+use super::reply::{Described, Reply, describe, shape_schema, unless_unchanged};
 use super::scope::Scope;
 use super::{Api, EXEC_READ};
 use crate::auth::{self, TokenInfo};
 use crate::exec::Exec;
 use crate::exec::edit::{self, Condition};
 use crate::exec::history::{Author, Origin};
-use crate::exec::precondition::{self, Precondition, PreconditionError};
 
 /// The envelopes of answers and errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +50,12 @@ pub struct Endpoint {
     pub body: Option<Value>,
     pub answer: Described,
     pub components: Vec<(String, Value)>,
-    call: Arc<dyn Fn(Incoming) -> BoxFuture<'static, Result<Response, ApiError>> + Send + Sync>,
+    call: Arc<Function>,
 }
+
+type Function = dyn Fn(Incoming, Option<TokenInfo>) -> BoxFuture<'static, Result<Response, ApiError>>
+    + Send
+    + Sync;
 
 /// What holds for an operation besides its own fields.
 #[derive(Debug, Clone, Copy)]
@@ -62,14 +66,6 @@ pub struct Terms {
     pub has_body: bool,
     /// It changes something, and so knows `dry_run`.
     pub mutates: bool,
-}
-
-/// An answer as the document shows it.
-#[derive(Debug, Clone)]
-pub struct Described {
-    pub status: StatusCode,
-    pub content_type: &'static str,
-    pub schema: Value,
 }
 
 /// A request with the values of its path's parameters.
@@ -96,84 +92,6 @@ pub struct Call<Q, B = Nothing> {
 /// No fields at all.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub struct Nothing {}
-
-/// What an operation answers with.
-pub trait Reply {
-    fn described(components: &mut Vec<(String, Value)>) -> Described;
-    fn into_reply(self) -> Response;
-}
-
-/// A JSON answer.
-pub struct Answer<T> {
-    pub status: StatusCode,
-    pub body: T,
-    /// In double quotes.
-    pub etag: Option<String>,
-}
-
-impl<T> Answer<T> {
-    pub fn ok(body: T) -> Self {
-        Self {
-            status: StatusCode::OK,
-            body,
-            etag: None,
-        }
-    }
-
-    #[must_use]
-    pub fn with_etag(self, etag: Option<String>) -> Self {
-        Self { etag, ..self }
-    }
-}
-
-impl<T: Serialize + ToSchema> Reply for Answer<T> {
-    fn described(components: &mut Vec<(String, Value)>) -> Described {
-        describe::<T>(components, StatusCode::OK)
-    }
-
-    fn into_reply(self) -> Response {
-        let mut response = (self.status, axum::Json(self.body)).into_response();
-        if let Some(etag) = self.etag.and_then(|etag| HeaderValue::try_from(etag).ok()) {
-            response.headers_mut().insert(header::ETAG, etag);
-        }
-        response
-    }
-}
-
-/// An answer that is no JSON of ours; [`Endpoint::media`] names its type.
-impl Reply for Response {
-    fn described(_: &mut Vec<(String, Value)>) -> Described {
-        Described {
-            status: StatusCode::OK,
-            content_type: "application/json",
-            schema: Value::default(),
-        }
-    }
-
-    fn into_reply(self) -> Response {
-        self
-    }
-}
-
-/// A type as the document shows it; the types in it go to `components`.
-pub fn describe<T: ToSchema>(
-    components: &mut Vec<(String, Value)>,
-    status: StatusCode,
-) -> Described {
-    let mut schemas = Vec::new();
-    T::schemas(&mut schemas);
-    let as_json = |schema| serde_json::to_value(schema).unwrap_or_default();
-    components.extend(
-        schemas
-            .into_iter()
-            .map(|(name, schema)| (name, as_json(schema))),
-    );
-    Described {
-        status,
-        content_type: "application/json",
-        schema: extract::schema::<T>(),
-    }
-}
 
 impl Endpoint {
     pub fn new<Q, B, R, F, W>(
@@ -209,10 +127,10 @@ impl Endpoint {
             body: terms.has_body.then_some(body.schema),
             answer,
             components,
-            call: Arc::new(move |incoming| {
+            call: Arc::new(move |incoming, token| {
                 let function = function.clone();
                 Box::pin(async move {
-                    let call = read::<Q, B>(incoming, terms).await?;
+                    let call = read::<Q, B>(incoming, token, terms).await?;
                     Ok(function(call).await?.into_reply())
                 })
             }),
@@ -231,6 +149,14 @@ impl Endpoint {
         self
     }
 
+    /// Answers with an object of this shape, which the document cannot read off a
+    /// type of ours: `{ "count": "integer", "logs": [{ "name": "string" }] }`.
+    #[must_use]
+    pub fn shape(mut self, shape: &Value) -> Self {
+        self.answer.schema = shape_schema(shape);
+        self
+    }
+
     #[must_use]
     pub fn status(mut self, status: StatusCode) -> Self {
         self.answer.status = status;
@@ -238,16 +164,16 @@ impl Endpoint {
     }
 
     /// Answers a request, whatever happens.
-    pub async fn answer(&self, incoming: Incoming) -> Response {
+    pub async fn answer(&self, incoming: Incoming, entry: &mut Entry) -> Response {
         let headers = incoming.request.headers();
         let token_in_url = auth::presented(headers, incoming.request.uri().query())
             .iter()
             .any(|one| one.from_url);
         let if_none_match = headers.get(header::IF_NONE_MATCH).cloned();
-        let mut response = match (self.call)(incoming).await {
+        let mut response = match self.called(incoming, entry).await {
             Ok(response) if self.method == Method::GET => unless_unchanged(response, if_none_match),
             Ok(response) => response,
-            Err(error) => self.terms.surface.error(error),
+            Err(error) => self.terms.surface.error(error, entry),
         };
         if token_in_url {
             let headers = response.headers_mut();
@@ -259,10 +185,23 @@ impl Endpoint {
         }
         response
     }
+
+    /// Nobody without a token learns anything, and no body is read in vain.
+    async fn called(&self, incoming: Incoming, entry: &mut Entry) -> Result<Response, ApiError> {
+        let token = match self.terms.permission {
+            Some(permission) => Some(admit(&incoming.api, &incoming.request, permission)?),
+            None => None,
+        };
+        if let Some(token) = &token {
+            entry.authenticated(&token.alias);
+        }
+        (self.call)(incoming, token).await
+    }
 }
 
 impl Surface {
-    pub fn error(self, error: ApiError) -> Response {
+    pub fn error(self, error: ApiError, entry: &mut Entry) -> Response {
+        entry.failed(&error);
         match self {
             Self::Exec | Self::Open => error.into_response(),
             Self::ControlPlane => error.into_control_plane(),
@@ -270,9 +209,11 @@ impl Surface {
     }
 }
 
-/// Everything is read in this order, so that nobody without a token learns
-/// anything and no body is read in vain.
-async fn read<Q, B>(incoming: Incoming, terms: Terms) -> Result<Call<Q, B>, ApiError>
+async fn read<Q, B>(
+    incoming: Incoming,
+    token: Option<TokenInfo>,
+    terms: Terms,
+) -> Result<Call<Q, B>, ApiError>
 where
     Q: DeserializeOwned + ToSchema,
     B: DeserializeOwned + ToSchema,
@@ -284,15 +225,17 @@ where
         request,
     } = incoming;
     let (head, body) = request.into_parts();
-    let token = match terms.permission {
-        Some(permission) => Some(admit(&api, &head, permission)?),
-        None => None,
-    };
     let mut query = extract::query(head.uri.query())?;
     query.remove(auth::TOKEN_PARAMETER);
     let mut fields = match terms.has_body {
         true => {
-            extract::json_body(&head.headers, body, api.body_bytes_max, BODY_READ_TIMEOUT).await?
+            extract::json_body(
+                &head.headers,
+                body,
+                api.body_bytes_max,
+                api.body_read_timeout,
+            )
+            .await?
         }
         false => Map::new(),
     };
@@ -316,9 +259,9 @@ where
 }
 
 /// The token that a request came with, if it may do this.
-pub fn admit(api: &Api, head: &Parts, permission: &str) -> Result<TokenInfo, ApiError> {
+pub fn admit(api: &Api, request: &Request, permission: &str) -> Result<TokenInfo, ApiError> {
     let now = Utc::now();
-    let presented = auth::presented(&head.headers, head.uri.query());
+    let presented = auth::presented(request.headers(), request.uri().query());
     let mut valid = presented
         .iter()
         .filter_map(|one| api.tokens.authenticate(&one.token, now))
@@ -334,25 +277,6 @@ pub fn admit(api: &Api, head: &Parts, permission: &str) -> Result<TokenInfo, Api
         );
         error.details(json!({ "permission": permission }))
     })
-}
-
-/// 304 for whoever has this very answer already (RFC 9110, section 13.1.2).
-fn unless_unchanged(response: Response, if_none_match: Option<HeaderValue>) -> Response {
-    let etag = response.headers().get(header::ETAG).cloned();
-    let (Some(etag), Some(known)) = (etag, if_none_match) else {
-        return response;
-    };
-    let hash = etag.to_str().unwrap_or_default().trim_matches('"');
-    let precondition = Precondition {
-        if_none_match: known.to_str().ok(),
-        ..Precondition::default()
-    };
-    if precondition::check(precondition, Some(hash)) != Err(PreconditionError::Unchanged) {
-        return response;
-    }
-    let mut unchanged = StatusCode::NOT_MODIFIED.into_response();
-    unchanged.headers_mut().insert(header::ETAG, etag);
-    unchanged
 }
 
 impl<Q, B> Call<Q, B> {

@@ -6,9 +6,10 @@ use http::header;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::endpoint::{Answer, Call, Nothing};
+use super::endpoint::{Call, Nothing};
 use super::error::ApiError;
 use super::exec::view::iso;
+use super::reply::Answer;
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -5,8 +5,8 @@ use http::{Method, StatusCode};
 
 use super::endpoint::{Endpoint, Surface};
 use super::exec::{
-    cache, component, listing, magic_comments, route, scripts, shared_state, tree, validate,
-    versions,
+    cache, component, listing, logs, magic_comments, monitor, route, scripts, shared_state, tree,
+    validate, versions,
 };
 use super::{AUTH, EXEC_READ, EXEC_WRITE, auth, health, openapi};
 
@@ -91,6 +91,35 @@ pub fn all() -> Vec<Endpoint> {
         exec!(POST "/api/v1/exec/shared-state/clear", EXEC_WRITE, shared_state::clear).about("Clear `shared`"),
         exec!(POST "/api/v1/exec/cache/clear", EXEC_WRITE, cache::clear)
             .about("Drop loaded handlers and kept instances, and `shared` if asked to"),
+        exec!(GET "/api/v1/exec/logs/list", EXEC_READ, logs::list).about("List log files").shape(&logs::list_shape()),
+        exec!(POST "/api/v1/exec/logs/read", EXEC_READ, logs::read)
+            .about("Read the lines of a log file or of one execution")
+            .shape(&logs::read_shape()),
+        exec!(POST "/api/v1/exec/logs/search", EXEC_READ, logs::search)
+            .about("Search the logs")
+            .shape(&logs::search_shape()),
+        exec!(GET "/api/v1/exec/logs/stream", EXEC_READ, logs::stream)
+            .about("Follow a log file as server-sent events")
+            .media("text/event-stream"),
+        exec!(DELETE "/api/v1/exec/logs/clear", EXEC_WRITE, logs::clear)
+            .about("Delete log files")
+            .shape(&logs::clear_shape()),
+        exec!(GET "/api/v1/exec/monitor/stats", EXEC_READ, monitor::stats)
+            .about("Counters since the start")
+            .shape(&monitor::stats_shape()),
+        exec!(GET "/api/v1/exec/monitor/active-requests", EXEC_READ, monitor::active)
+            .about("Requests that run now")
+            .shape(&monitor::active_shape()),
+        exec!(GET "/api/v1/exec/monitor/scripts", EXEC_READ, monitor::scripts)
+            .about("Counters and last errors of each script")
+            .shape(&monitor::scripts_shape()),
+        exec!(POST "/api/v1/exec/monitor/script-performance", EXEC_READ, monitor::performance)
+            .about("Counters and last errors of one script")
+            .shape(&monitor::performance_shape()),
+        exec!(GET "/api/v1/exec/monitor/metrics", EXEC_READ, monitor::metrics)
+            .about("Metrics for Prometheus")
+            .media("text/plain"),
+        exec!(GET "/metrics", EXEC_READ, monitor::metrics).about("Metrics for Prometheus").media("text/plain"),
         control!(GET "/api/v1/auth/tokens", AUTH, auth::list).about("List tokens"),
         control!(POST "/api/v1/auth/tokens", AUTH, auth::create)
             .about("Make a token; its secret is shown this once")

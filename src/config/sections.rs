@@ -123,6 +123,8 @@ section! {
         source_bytes: u64 = 1 << 20,
         /// A script with everything it imports, in bytes.
         bundle_bytes: u64 = 5 << 20,
+        /// Time to send a whole body to the management API, in milliseconds.
+        body_read_ms: u64 = 30_000,
         /// Outbound calls of one request, in all.
         outbound_calls: u64 = 50,
         /// Outbound calls of one request that wait for an answer's head at once.

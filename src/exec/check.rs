@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
+use super::publishing::Prepared;
 use super::routes::mount::{NotMounted, mount};
 use super::script::{Problem, Script};
-use super::{Exec, ExecError, Prepared};
+use super::{Exec, ExecError};
 use crate::compile::typescript::{self, Language, Role};
 use crate::model::diagnostic::{Diagnostic, code_frame};
 use crate::model::script::ScriptPath;

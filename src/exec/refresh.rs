@@ -116,10 +116,11 @@ impl Exec {
     pub(super) fn remove(
         &self,
         path: &ScriptPath,
-        _changing: &super::Changing<'_>,
+        _changing: &super::publishing::Changing<'_>,
     ) -> Result<(), ExecError> {
         let state = self.state(path.exec_id())?;
         self.live.change(&state, Vec::new(), &[path.relative()]);
+        self.outside.monitor.forget(path);
         Ok(())
     }
 }

@@ -4,12 +4,20 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
+use chrono::Utc;
 use http_body_util::BodyExt;
 use wasmtime_wasi_http::WasiBody;
 
+use super::log::line::ExecutionLine;
+use super::log::message::keeps_level;
+use super::log::writer::LogWriter;
+use super::monitor::Monitor;
+use super::script::Script;
 use super::shared::Shared;
 use crate::egress::{Egress, EgressError, Timeouts};
+use crate::model::directives::LogLevel as Detail;
 use crate::model::exec_id::ExecId;
+use crate::model::script::ScriptPath;
 use crate::sandbox::services::{
     CallContext, KvError, KvPage, Later, LogLevel, OWN_AUTHORITY, OutboundError, OutboundResult,
     Services,
@@ -26,11 +34,6 @@ pub trait Neighbours: Send + Sync + 'static {
     ) -> Later<'static, OutboundResult>;
 }
 
-/// Where the lines of a handler's console go.
-pub trait ExecutionLog: Send + Sync + 'static {
-    fn line(&self, call: &CallContext, script: &str, level: LogLevel, message: &str);
-}
-
 /// What all scripts of a deployment share.
 #[derive(Debug)]
 pub struct DeploymentState {
@@ -43,17 +46,57 @@ pub struct DeploymentState {
 pub struct Outside {
     pub egress: Egress,
     pub timeouts: Timeouts,
-    pub log: Arc<dyn ExecutionLog>,
+    pub log: LogWriter,
+    pub monitor: Arc<Monitor>,
+    /// Development mode: what handlers print is in the program's own log too.
+    pub echo: bool,
     /// Set once the dispatcher exists; it owns what it calls.
     pub neighbours: OnceLock<Weak<dyn Neighbours>>,
 }
 
 /// The services of one script.
 pub struct ScriptServices {
-    pub script: String,
+    pub script: ScriptPath,
+    /// Its `@log-level`.
+    pub detail: Detail,
     pub environment: Vec<(String, String)>,
     pub deployment: Arc<DeploymentState>,
     pub outside: Arc<Outside>,
+}
+
+impl Outside {
+    /// An error that a call ended with.
+    pub fn log_failure(
+        &self,
+        script: &Script,
+        call: &CallContext,
+        message: &str,
+        stack: Option<String>,
+    ) {
+        if keeps_level(script.directives.log.level, LogLevel::Error) {
+            self.log
+                .execution(line(call, &script.path, LogLevel::Error, message, stack));
+        }
+    }
+}
+
+fn line(
+    call: &CallContext,
+    script: &ScriptPath,
+    level: LogLevel,
+    message: &str,
+    stack: Option<String>,
+) -> ExecutionLine {
+    ExecutionLine {
+        ts: Utc::now(),
+        execution_id: call.execution_id.clone(),
+        script: script.clone(),
+        level,
+        message: message.to_owned(),
+        stack,
+        request: None,
+        response: None,
+    }
 }
 
 impl From<kv::KvError> for KvError {
@@ -70,7 +113,15 @@ impl From<kv::KvError> for KvError {
 
 impl Services for ScriptServices {
     fn log(&self, call: &CallContext, level: LogLevel, message: &str) {
-        self.outside.log.line(call, &self.script, level, message);
+        if self.outside.echo {
+            let (script, execution_id) = (&self.script, &call.execution_id);
+            tracing::info!(target: "footpath::script", %script, execution_id, ?level, "{message}");
+        }
+        if keeps_level(self.detail, level) {
+            self.outside
+                .log
+                .execution(line(call, &self.script, level, message, None));
+        }
     }
 
     fn environment(&self) -> Vec<(String, String)> {

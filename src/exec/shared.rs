@@ -20,6 +20,10 @@ impl Shared {
             .collect()
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     pub fn get(&self, key: &str) -> Option<String> {
         self.lock().get(key).cloned()
     }

@@ -68,6 +68,13 @@ pub struct Call<'a> {
 #[derive(Default, Clone)]
 pub struct Worker(Arc<Mutex<Option<Run>>>);
 
+impl Worker {
+    /// Whether there is an instance, at work or waiting.
+    pub fn is_kept(&self) -> bool {
+        self.0.try_lock().map_or(true, |kept| kept.is_some())
+    }
+}
+
 impl std::fmt::Debug for Worker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Worker")

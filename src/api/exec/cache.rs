@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::endpoint::{Answer, Call, Nothing};
+use crate::api::endpoint::{Call, Nothing};
 use crate::api::error::ApiError;
+use crate::api::reply::Answer;
 use crate::exec::unload::{Unloaded, is_loaded};
 
 #[derive(Debug, Deserialize, ToSchema)]

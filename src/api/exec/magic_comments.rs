@@ -8,9 +8,10 @@ use utoipa::ToSchema;
 
 use super::scripts::PathQuery;
 use super::view::WarningView;
-use crate::api::endpoint::{Answer, Call, Nothing};
+use crate::api::endpoint::{Call, Nothing};
 use crate::api::error::ApiError;
 use crate::api::extract::{Place, required};
+use crate::api::reply::Answer;
 use crate::exec::comments::CommentsError;
 use crate::exec::directives::{self, edit, schema};
 use crate::exec::precondition::etag;

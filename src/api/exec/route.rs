@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::api::endpoint::{Answer, Call, Nothing};
+use crate::api::endpoint::{Call, Nothing};
 use crate::api::error::ApiError;
 use crate::api::extract::{Place, required};
+use crate::api::reply::Answer;
 use crate::exec::live::Deployment;
 use crate::exec::routes::answer::{self, Resolution};
 use crate::exec::routes::table::{Route, RouteTable};

@@ -6,9 +6,10 @@ use utoipa::ToSchema;
 
 use super::view::{RepublishedView, ScriptView, iso};
 use crate::api::EXEC_WRITE;
-use crate::api::endpoint::{Answer, Call, Nothing};
+use crate::api::endpoint::{Call, Nothing};
 use crate::api::error::ApiError;
 use crate::api::extract::{Place, required};
+use crate::api::reply::Answer;
 use crate::exec::Exec;
 use crate::exec::directives::redact::redact;
 use crate::exec::edit::{Removed, Write, Written};

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use crate::api::endpoint::{Answer, Call, Nothing};
+use crate::api::endpoint::{Call, Nothing};
 use crate::api::error::ApiError;
+use crate::api::reply::Answer;
 use crate::exec::live::Deployment;
 use crate::exec::shared::SHARED_BYTES_MAX;
 

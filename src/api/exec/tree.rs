@@ -5,8 +5,9 @@ use utoipa::ToSchema;
 
 use super::listing::not_a_folder;
 use super::scripts::FileMetadata;
-use crate::api::endpoint::{Answer, Call, Nothing};
+use crate::api::endpoint::{Call, Nothing};
 use crate::api::error::ApiError;
+use crate::api::reply::Answer;
 use crate::exec::listing::{self, Node};
 
 #[derive(Debug, Deserialize, ToSchema)]

@@ -5,8 +5,9 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::view::WarningView;
-use crate::api::endpoint::{Answer, Call, Nothing};
+use crate::api::endpoint::{Call, Nothing};
 use crate::api::error::ApiError;
+use crate::api::reply::Answer;
 use crate::exec::directives;
 use crate::exec::return_type;
 use crate::exec::validation::{Analysis, Language, is_versioned};

@@ -5,9 +5,10 @@ use utoipa::ToSchema;
 
 use super::scripts::WriteAnswer;
 use super::view::iso;
-use crate::api::endpoint::{Answer, Call, Nothing};
+use crate::api::endpoint::{Call, Nothing};
 use crate::api::error::ApiError;
 use crate::api::extract::{Place, required};
+use crate::api::reply::Answer;
 use crate::exec::directives::redact::redact;
 use crate::exec::edit::EditError;
 use crate::exec::history::Version;

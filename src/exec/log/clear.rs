@@ -28,6 +28,9 @@ pub struct ClearRequest {
     pub older_than_days: Option<u64>,
     /// True, or nothing is deleted.
     pub confirm: Option<bool>,
+    /// Only count what would be deleted.
+    #[serde(skip)]
+    pub dry_run: bool,
 }
 
 /// The answer of `logs/clear`.
@@ -47,6 +50,7 @@ pub struct ClearFilter {
     file: Option<LogFileName>,
     kind: Option<LogKind>,
     older_than: Duration,
+    dry_run: bool,
 }
 
 /// What went.
@@ -74,6 +78,7 @@ impl ClearRequest {
             kind: kind.transpose()?,
             // `days` is small enough for 32 bits.
             older_than: DAY * u32::try_from(days).unwrap_or(u32::MAX),
+            dry_run: self.dry_run,
         })
     }
 }
@@ -102,7 +107,9 @@ pub(super) fn clear(dir: &Path, filter: &ClearFilter, now: SystemTime) -> io::Re
                 && filter.kind.is_none_or(|wanted| wanted == kind)
                 && age >= filter.older_than;
             if wanted {
-                fs::remove_file(&path)?;
+                if !filter.dry_run {
+                    fs::remove_file(&path)?;
+                }
                 cleared.files += 1;
                 cleared.bytes += about.len();
             }

@@ -1,0 +1,132 @@
+//! What is read off a request before a script sees it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Request, header};
+use http_body::Body as _;
+use http_body_util::{BodyExt, Limited};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use wasmtime_wasi_http::Error as WasiError;
+
+use crate::api::access::text;
+use crate::api::error::ApiError;
+use crate::api::exchange::Capture;
+use crate::auth;
+use crate::exec::cors::Preflight;
+use crate::exec::routes::parameters::Parameter as RouteParameter;
+use crate::sandbox::failure::{Failure, Limit};
+use crate::sandbox::limits::CallLimits;
+use crate::sandbox::services::Parameter;
+
+pub type LimitedRequest = Request<http_body_util::combinators::UnsyncBoxBody<Bytes, WasiError>>;
+
+/// A body over the limit fails to read, and the flag says why. What goes by is
+/// caught for the log, if it wants it.
+pub fn limit_body(
+    request: Request<Body>,
+    bytes_max: u64,
+    capture: Option<Capture>,
+) -> Result<(LimitedRequest, Arc<AtomicBool>), ApiError> {
+    let announced = request.body().size_hint().lower();
+    if announced > bytes_max {
+        return Err(too_large(announced, bytes_max));
+    }
+    let over = Arc::new(AtomicBool::new(false));
+    let flag = over.clone();
+    let request = request.map(|body| {
+        let body = Limited::new(body, usize::try_from(bytes_max).unwrap_or(usize::MAX));
+        let body = body.map_err(move |error| {
+            if error.is::<http_body_util::LengthLimitError>() {
+                flag.store(true, Ordering::Relaxed);
+                return WasiError::HttpRequestBodySize(Some(bytes_max));
+            }
+            WasiError::InternalError(Some(error.to_string()))
+        });
+        match capture {
+            None => body.boxed_unsync(),
+            Some(capture) => body
+                .map_frame(move |frame| {
+                    frame
+                        .data_ref()
+                        .into_iter()
+                        .for_each(|data| capture.add(data));
+                    frame
+                })
+                .boxed_unsync(),
+        }
+    });
+    Ok((request, over))
+}
+
+pub fn too_large(used: u64, max: u64) -> ApiError {
+    ApiError::of_failure(
+        &Failure::Limit {
+            limit: Limit::RequestBody,
+            used,
+            max,
+        },
+        None,
+    )
+}
+
+/// A token in the URL has let the request in; the script and its logs need not see it.
+pub fn without_token(mut request: Request<Body>) -> Request<Body> {
+    let Some(query) = request.uri().query() else {
+        return request;
+    };
+    let query = auth::strip_tokens(query);
+    let target = match query.is_empty() {
+        true => request.uri().path().to_owned(),
+        false => format!("{}?{query}", request.uri().path()),
+    };
+    let mut parts = request.uri().clone().into_parts();
+    parts.path_and_query = target.parse().ok();
+    if let Ok(uri) = http::Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    request
+}
+
+pub fn parameter((name, value): (String, RouteParameter)) -> (String, Parameter) {
+    let value = match value {
+        RouteParameter::One(text) => Parameter::One(text),
+        RouteParameter::Many(texts) => Parameter::Many(texts),
+    };
+    (name, value)
+}
+
+pub fn preflight(request: &Request<Body>) -> Option<Preflight<'_>> {
+    let headers = request.headers();
+    Preflight::of(
+        request.method().as_str(),
+        text(headers, header::ORIGIN),
+        text(headers, header::ACCESS_CONTROL_REQUEST_METHOD),
+        text(headers, header::ACCESS_CONTROL_REQUEST_HEADERS),
+    )
+}
+
+/// `@concurrent`: a call waits for its turn as long as it may run.
+pub async fn take_turn(
+    turns: Option<&Arc<Semaphore>>,
+    limits: &CallLimits,
+) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
+    let Some(turns) = turns else { return Ok(None) };
+    match timeout(limits.timeout, turns.clone().acquire_owned()).await {
+        Ok(turn) => Ok(turn.ok()),
+        Err(_) => {
+            let max = turns.available_permits() as u64;
+            Err(ApiError::of_failure(
+                &Failure::Limit {
+                    limit: Limit::Instances,
+                    used: max,
+                    max,
+                },
+                None,
+            ))
+        }
+    }
+}
