@@ -17,6 +17,6 @@ export function callHandler() {
     passThroughOnException() {},
     metadata,
   };
-  if (script.granted.has("shared")) ctx.shared = globalThis.shared;
+  if (script.shared) ctx.shared = globalThis.shared;
   return script.handler(incomingRequest(), process.env, ctx);
 }
