@@ -12,18 +12,17 @@ use tokio::net::TcpListener;
 
 use crate::api::dispatch::Dispatcher;
 use crate::api::{self, Api};
+use crate::auth::Tokens;
 use crate::compile::engine::{BUILT_IN, Engine};
 use crate::compile::link::Linker;
-use crate::config::Config;
-
+use crate::config::{Config, Secret};
 use crate::egress::{Egress, Policy, Timeouts};
 use crate::exec::Exec;
 use crate::exec::folder::Folder;
-use crate::exec::history::{Author, Origin};
 use crate::exec::publish::Publisher;
+use crate::exec::script::Script;
 use crate::exec::services::{ExecutionLog, Neighbours, Outside};
 use crate::exec::watcher::FolderWatcher;
-use crate::model::script::ScriptPath;
 use crate::sandbox::services::{CallContext, LogLevel};
 use crate::sandbox::{EngineModules, Sandbox, SandboxConfig};
 use crate::shutdown::{Drained, Shutdown};
@@ -32,19 +31,28 @@ use crate::store::Store;
 /// The largest `@memory`, as a multiple of the default.
 const MEMORY_FACTOR_MAX: u64 = 4;
 
+/// How long it may take until it is stored that a token was used.
+const LAST_USED_INTERVAL: Duration = Duration::from_secs(60);
+
 /// A server, bound and ready to run.
 pub struct App {
     listener: TcpListener,
     pub address: SocketAddr,
+    /// The root token that the first start made; nobody can be told again.
+    pub first_token: Option<String>,
     api: Api,
     exec: Arc<Exec>,
     watcher: FolderWatcher,
-    waiting: Vec<ScriptPath>,
+    waiting: Vec<Arc<Script>>,
     drain: Duration,
 }
 
 /// The publisher without a server, for the verbs that need no more.
-pub fn publisher(config: &Config, sandbox: Arc<Sandbox>, engine: Arc<Engine>) -> anyhow::Result<Publisher> {
+pub fn publisher(
+    config: &Config,
+    sandbox: Arc<Sandbox>,
+    engine: Arc<Engine>,
+) -> anyhow::Result<Publisher> {
     let scripts = &config.server.scripts;
     let folder = Folder::new(scripts, config.limits.source_bytes)
         .with_context(|| format!("cannot open the scripts folder {}", scripts.display()))?;
@@ -60,8 +68,11 @@ pub fn publisher(config: &Config, sandbox: Arc<Sandbox>, engine: Arc<Engine>) ->
 /// The sandbox with the built-in engine.
 pub fn sandbox(config: &Config) -> anyhow::Result<(Arc<Sandbox>, Arc<Engine>)> {
     let engine = Arc::new(Engine::new(BUILT_IN)?);
-    let modules =
-        EngineModules { shared: &engine.shared, base_image: &engine.base_image, version: &engine.version };
+    let modules = EngineModules {
+        shared: &engine.shared,
+        base_image: &engine.base_image,
+        version: &engine.version,
+    };
     let sandbox_config = SandboxConfig {
         instances_max: instances(config),
         memory_bytes_max: (config.limits.memory_bytes * MEMORY_FACTOR_MAX) as usize,
@@ -71,7 +82,11 @@ pub fn sandbox(config: &Config) -> anyhow::Result<(Arc<Sandbox>, Arc<Engine>)> {
 }
 
 fn cache_dir(config: &Config) -> PathBuf {
-    config.server.cache.clone().unwrap_or_else(|| config.server.data.join("components"))
+    config
+        .server
+        .cache
+        .clone()
+        .unwrap_or_else(|| config.server.data.join("components"))
 }
 
 impl App {
@@ -81,9 +96,14 @@ impl App {
         let (sandbox, engine) = sandbox(config)?;
         std::fs::create_dir_all(&config.server.scripts)
             .with_context(|| format!("cannot create {}", config.server.scripts.display()))?;
-        let listener = TcpListener::bind(config.server.http).await.with_context(|| {
-            format!("cannot listen on {}: choose another address with --http", config.server.http)
-        })?;
+        let listener = TcpListener::bind(config.server.http)
+            .await
+            .with_context(|| {
+                format!(
+                    "cannot listen on {}: choose another address with --http",
+                    config.server.http
+                )
+            })?;
         let address = listener.local_addr()?;
         let policy = Policy::new(&config.egress.allow, vec![address])?;
         let outside = Outside {
@@ -97,10 +117,11 @@ impl App {
         };
         let publisher = publisher(config, sandbox.clone(), engine)?;
         let versions_max = config.exec.versions_per_script_max as usize;
-        let exec = Arc::new(Exec::new(store, publisher, outside, versions_max));
+        let exec = Arc::new(Exec::new(store.clone(), publisher, outside, versions_max));
         // Watching starts before the first look, so that no change falls between.
         let watcher = FolderWatcher::new(exec.folder())?;
         let waiting = exec.open().await?;
+        report_conflicts(&exec);
         let dispatcher = Arc::new(Dispatcher {
             exec: exec.clone(),
             sandbox,
@@ -110,22 +131,62 @@ impl App {
         let neighbours: Arc<dyn Neighbours> = dispatcher.clone();
         let _ = exec.outside.neighbours.set(Arc::downgrade(&neighbours));
         let drain = Duration::from_millis(config.server.drain_ms);
-        Ok(Self { listener, address, api: Api { dispatcher }, exec, watcher, waiting, drain })
+        // Last, since a token that was made must be shown: nothing may fail any more.
+        let root = config.auth.token.as_ref().map(Secret::expose);
+        let (tokens, first_token) = Tokens::open(store, root, Utc::now()).await?;
+        let api = Api {
+            dispatcher,
+            tokens: Arc::new(tokens),
+            started: Utc::now(),
+            body_bytes_max: config.limits.bundle_bytes,
+        };
+        let first_token = first_token.map(|token| token.secret);
+        Ok(Self {
+            listener,
+            address,
+            first_token,
+            api,
+            exec,
+            watcher,
+            waiting,
+            drain,
+        })
     }
 
     /// Serves until somebody asks to stop, then drains.
     pub async fn run(self, stop: Shutdown) {
-        let Self { listener, api, exec, mut watcher, waiting, drain, .. } = self;
+        let Self {
+            listener,
+            api,
+            exec,
+            mut watcher,
+            waiting,
+            drain,
+            ..
+        } = self;
         stop.spawn(until(stop.clone(), publish_waiting(exec.clone(), waiting)));
         stop.spawn(until(stop.clone(), async move {
             while let Some(paths) = watcher.next().await {
                 exec.changed(paths).await;
             }
         }));
-        stop.spawn(api::listener::serve(listener, api::router(api), stop.clone()));
+        let tokens = api.tokens.clone();
+        stop.spawn(until(stop.clone(), save_last_used(tokens.clone())));
+        stop.spawn(api::listener::serve(
+            listener,
+            api::router(api),
+            stop.clone(),
+        ));
         stop.requested().await;
         if let Drained::Left(tasks) = stop.drain(drain).await {
-            tracing::warn!(tasks, "some requests did not end within {} s", drain.as_secs());
+            tracing::warn!(
+                tasks,
+                "some requests did not end within {} s",
+                drain.as_secs()
+            );
+        }
+        if let Err(error) = tokens.save_last_used().await {
+            tracing::warn!(%error, "when tokens were last used is not stored");
         }
     }
 }
@@ -138,15 +199,35 @@ async fn until(stop: Shutdown, work: impl Future<Output = ()>) {
     }
 }
 
+/// Files that contradict each other are told at once: some of them do not answer.
+fn report_conflicts(exec: &Exec) {
+    for (exec_id, deployment) in exec.live.all().iter() {
+        for conflict in deployment.routes.conflicts() {
+            let files = conflict.files.join(", ");
+            tracing::warn!(deployment = %exec_id, route = conflict.route, files, "{}", conflict.reason);
+        }
+    }
+}
+
+/// Stores now and then when tokens were last used.
+async fn save_last_used(tokens: Arc<Tokens>) {
+    loop {
+        tokio::time::sleep(LAST_USED_INTERVAL).await;
+        if let Err(error) = tokens.save_last_used().await {
+            tracing::warn!(%error, "when tokens were last used is not stored");
+        }
+    }
+}
+
 /// Publishes what a start found uncompiled; a request for one of them waits for it.
-async fn publish_waiting(exec: Arc<Exec>, waiting: Vec<ScriptPath>) {
-    let author = Author { origin: Origin::Person, token: None };
+async fn publish_waiting(exec: Arc<Exec>, waiting: Vec<Arc<Script>>) {
     let started = Utc::now();
     let count = waiting.len();
-    for path in waiting {
-        match exec.publish(&path, &author).await {
+    for script in waiting {
+        let path = &script.path;
+        match exec.publish_first(&script).await {
             Ok(published) => {
-                if let Some(problem) = &published.script.problem {
+                if let Some(problem) = &published.problem {
                     tracing::warn!(script = %path, "{}", problem.message);
                 }
             }
@@ -164,10 +245,12 @@ fn instances(config: &Config) -> u32 {
     if config.limits.instances > 0 {
         return config.limits.instances as u32;
     }
-    let memory_kib = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
-        line.split_whitespace().nth(1)?.parse::<u64>().ok()
-    });
+    let memory_kib = std::fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|text| {
+            let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+            line.split_whitespace().nth(1)?.parse::<u64>().ok()
+        });
     let half = memory_kib.unwrap_or(4 << 20) * 1024 / 2;
     (half / config.limits.memory_bytes).clamp(16, 512) as u32
 }

@@ -19,7 +19,10 @@ mod token;
 
 pub use error::AuthError;
 pub use permission::{KNOWN as KNOWN_PERMISSIONS, Permissions, ROOT};
-pub use presented::{Presented, SCRIPT_TOKENS_MAX, matches_any, presented, without_tokens};
+pub use presented::{
+    Presented, SCRIPT_TOKENS_MAX, TOKEN_PARAMETER, matches_any, presented, strip_tokens,
+    without_tokens,
+};
 pub use token::{NewToken, TokenInfo};
 
 use crate::store::{Store, StoreError};
@@ -163,19 +166,7 @@ impl Tokens {
         now: DateTime<Utc>,
     ) -> Result<NewToken, AuthError> {
         let _changing = self.changing.lock().await;
-        if self.table.load().len() >= TOKENS_MAX {
-            return Err(AuthError::TooMany);
-        }
-        let info = TokenInfo {
-            id: uuid::Uuid::now_v7().to_string(),
-            alias: request.alias,
-            permissions: request.permissions,
-            created_at: now,
-            expires_at: request.expires_at,
-            enabled: true,
-            last_used_at: None,
-        };
-        self.check(&info, by, now)?;
+        let info = self.check_request(&request, by, now)?;
         let secret = new_secret();
         self.save(TokenRecord {
             info: info.clone(),
@@ -183,6 +174,29 @@ impl Tokens {
         })
         .await?;
         Ok(NewToken { info, secret })
+    }
+
+    /// The token that [`Tokens::create`] would make.
+    pub fn check_request(
+        &self,
+        request: &TokenRequest,
+        by: &Permissions,
+        now: DateTime<Utc>,
+    ) -> Result<TokenInfo, AuthError> {
+        if self.table.load().len() >= TOKENS_MAX {
+            return Err(AuthError::TooMany);
+        }
+        let info = TokenInfo {
+            id: uuid::Uuid::now_v7().to_string(),
+            alias: request.alias.clone(),
+            permissions: request.permissions.clone(),
+            created_at: now,
+            expires_at: request.expires_at,
+            enabled: true,
+            last_used_at: None,
+        };
+        self.check(&info, by, now)?;
+        Ok(info)
     }
 
     /// Gives the token a new secret; the old one is refused from the next request on.
@@ -196,6 +210,11 @@ impl Tokens {
         Ok(NewToken { info, secret })
     }
 
+    /// Whether [`Tokens::rotate`] would be allowed.
+    pub fn check_rotate(&self, id: &str, by: &Permissions) -> Result<(), AuthError> {
+        self.changeable(id, by).map(|_| ())
+    }
+
     /// Changes name, permissions, end, or whether it is enabled.
     pub async fn update(
         &self,
@@ -206,14 +225,25 @@ impl Tokens {
     ) -> Result<TokenInfo, AuthError> {
         let _changing = self.changing.lock().await;
         let mut record = self.changeable(id, by)?.current();
-        let info = &mut record.info;
-        info.alias = update.alias.unwrap_or_else(|| info.alias.clone());
-        info.permissions = update
-            .permissions
-            .unwrap_or_else(|| info.permissions.clone());
+        record.info = self.check_update(id, update, by, now)?;
+        let info = record.info.clone();
+        self.save(record).await?;
+        Ok(info)
+    }
+
+    /// What [`Tokens::update`] would make of the token.
+    pub fn check_update(
+        &self,
+        id: &str,
+        update: TokenUpdate,
+        by: &Permissions,
+        now: DateTime<Utc>,
+    ) -> Result<TokenInfo, AuthError> {
+        let mut info = self.changeable(id, by)?.current().info;
+        info.alias = update.alias.unwrap_or(info.alias);
+        info.permissions = update.permissions.unwrap_or(info.permissions);
         info.expires_at = update.expires_at.unwrap_or(info.expires_at);
         info.enabled = update.enabled.unwrap_or(info.enabled);
-        let info = info.clone();
         // An end that has passed must not keep anybody from renaming a token.
         let check_end = if update.expires_at.is_some() {
             now
@@ -224,15 +254,13 @@ impl Tokens {
         if !is_lasting_root(&info) {
             self.check_root_remains(id)?;
         }
-        self.save(record).await?;
         Ok(info)
     }
 
     /// Deletes the token; it is refused from the next request on.
     pub async fn revoke(&self, id: &str, by: &Permissions) -> Result<(), AuthError> {
         let _changing = self.changing.lock().await;
-        self.changeable(id, by)?;
-        self.check_root_remains(id)?;
+        self.check_revoke(id, by)?;
         self.store.delete(&key(id)).await?;
         let table = self.table.load();
         let others = table
@@ -241,6 +269,12 @@ impl Tokens {
             .cloned();
         self.table.store(Arc::new(others.collect()));
         Ok(())
+    }
+
+    /// Whether [`Tokens::revoke`] would be allowed.
+    pub fn check_revoke(&self, id: &str, by: &Permissions) -> Result<(), AuthError> {
+        self.changeable(id, by)?;
+        self.check_root_remains(id)
     }
 
     /// Stores when tokens were last used, if that has changed. To be called now

@@ -2,6 +2,7 @@
 //! outcome, always under limits. It must not know routes, scripts or files; what
 //! a call may reach is handed in as `Services`.
 
+mod answer_body;
 pub mod call;
 mod compiled;
 pub mod failure;
@@ -49,8 +50,13 @@ pub enum SandboxError {
     Start(wasmtime::Error),
     #[error("the component does not load: {0:#}")]
     Component(wasmtime::Error),
-    #[error("the compiled component cannot be written to {path}: {error}; free some disk space or change --data")]
-    Cache { path: PathBuf, error: std::io::Error },
+    #[error(
+        "the compiled component cannot be written to {path}: {error}; free some disk space or change --data"
+    )]
+    Cache {
+        path: PathBuf,
+        error: std::io::Error,
+    },
 }
 
 pub struct Sandbox {

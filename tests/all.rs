@@ -1,19 +1,49 @@
 //! The one integration test binary: each Wasmtime-linked binary costs a link.
 //!
 //! - `harness`: starts the real program and talks to it; read it first.
+//! - `badinput`: malformed, oversized and misleading input.
+//! - `callers`: hostile callers.
+//! - `directives`: what the `// @name value` lines do.
 //! - `engine`: the sandbox and the linker of handlers, without a server.
+//! - `errors`: what the caller and the log learn of a failure.
+//! - `imports`: files that import files.
+//! - `limits`: hostile handlers.
+//! - `neighbours`: routes that call routes, and the world outside.
+//! - `reload`: a saved file is live; what a restart finds.
 //! - `routes`: from a URL to a script.
 //! - `shapes`: how a script may be written.
+//! - `shutdown`: how a server ends, and what the next one finds.
 //! - `values`: what goes into a handler, and what its result means.
+//! - `worker`: one instance that is kept.
 
 #[path = "all/harness.rs"]
 mod harness;
 
+#[path = "all/badinput.rs"]
+mod badinput;
+#[path = "all/callers.rs"]
+mod callers;
+#[path = "all/directives.rs"]
+mod directives;
 #[path = "all/engine.rs"]
 mod engine;
+#[path = "all/errors.rs"]
+mod errors;
+#[path = "all/imports.rs"]
+mod imports;
+#[path = "all/limits.rs"]
+mod limits;
+#[path = "all/neighbours.rs"]
+mod neighbours;
+#[path = "all/reload.rs"]
+mod reload;
 #[path = "all/routes.rs"]
 mod routes;
 #[path = "all/shapes.rs"]
 mod shapes;
+#[path = "all/shutdown.rs"]
+mod shutdown;
 #[path = "all/values.rs"]
 mod values;
+#[path = "all/worker.rs"]
+mod worker;

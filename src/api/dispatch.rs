@@ -72,7 +72,9 @@ impl Dispatcher {
         let execution_id = origin.execution_id.clone();
         let mut response = match self.answer(request, origin).await {
             Ok(response) => response,
-            Err(error) => error.field("requestId", execution_id.clone()).into_response(),
+            Err(error) => error
+                .field("requestId", execution_id.clone())
+                .into_response(),
         };
         if let Ok(value) = HeaderValue::try_from(execution_id) {
             response.headers_mut().insert(EXECUTION_ID, value);
@@ -83,7 +85,14 @@ impl Dispatcher {
     async fn answer(&self, request: Request<Body>, origin: Origin) -> Result<Response, ApiError> {
         if u64::from(origin.depth) > self.limits.self_call_depth {
             let (used, max) = (u64::from(origin.depth), self.limits.self_call_depth);
-            return Err(ApiError::of_failure(&Failure::Limit { limit: Limit::Depth, used, max }, None));
+            return Err(ApiError::of_failure(
+                &Failure::Limit {
+                    limit: Limit::Depth,
+                    used,
+                    max,
+                },
+                None,
+            ));
         }
         let exec_id = origin.exec_id.clone().unwrap_or_else(|| {
             deployment_for_host(host(&request), |name| self.exec.live.exists(name))
@@ -92,20 +101,31 @@ impl Dispatcher {
         let deployment = self.exec.live.get(&exec_id).ok_or_else(missing)?;
         let path = request.uri().path().to_owned();
         let found = deployment.routes.lookup(&path);
-        let found = found.map_err(|error| ApiError::bad_request(error.to_string()))?.ok_or_else(missing)?;
+        let found = found
+            .map_err(|error| ApiError::bad_request(error.to_string()))?
+            .ok_or_else(missing)?;
         let script = &found.route.script;
         if !script.directives.enabled {
             return Err(missing());
         }
         let cors = match preflight(&request) {
             Some(preflight) => return Ok(answer_preflight(&script.directives, preflight)),
-            None => cors::for_response(&script.directives.cors, text(request.headers(), header::ORIGIN)),
+            None => cors::for_response(
+                &script.directives.cors,
+                text(request.headers(), header::ORIGIN),
+            ),
         };
         self.admit(&deployment, script, found.route.kind, &request)?;
+        let request = if script.directives.access == Access::Everybody {
+            request
+        } else {
+            without_token(request)
+        };
         let mut response = match found.route.kind {
             MountKind::Markdown => self.markdown(script, request.method())?,
             MountKind::Script => {
-                self.run(&deployment, script, found.parameters, path, request, origin).await?
+                self.run(&deployment, script, found.parameters, path, request, origin)
+                    .await?
             }
         };
         add(&cors, response.headers_mut());
@@ -124,8 +144,14 @@ impl Dispatcher {
             Access::Everybody => Ok(()),
             Access::Token(tokens) => {
                 let presented = auth::presented(request.headers(), request.uri().query());
-                let accepted: Vec<String> = tokens.iter().map(|token| token.expose().to_owned()).collect();
-                if presented.iter().any(|one| auth::matches_any(&accepted, &one.token)) {
+                let accepted: Vec<String> = tokens
+                    .iter()
+                    .map(|token| token.expose().to_owned())
+                    .collect();
+                if presented
+                    .iter()
+                    .any(|one| auth::matches_any(&accepted, &one.token))
+                {
                     Ok(())
                 } else {
                     Err(ApiError::unauthorized())
@@ -136,7 +162,11 @@ impl Dispatcher {
             return guard(script);
         }
         let siblings = crate::exec::routes::mount::sibling_scripts(script.path.relative());
-        siblings.iter().flatten().filter_map(|path| deployment.scripts.get(path)).try_for_each(|one| guard(one))
+        siblings
+            .iter()
+            .flatten()
+            .filter_map(|path| deployment.scripts.get(path))
+            .try_for_each(|one| guard(one))
     }
 
     async fn run(
@@ -160,7 +190,10 @@ impl Dispatcher {
             path,
             depth: origin.depth,
         };
-        let worker = script.program.as_ref().filter(|_| script.directives.mode == Mode::Worker);
+        let worker = script
+            .program
+            .as_ref()
+            .filter(|_| script.directives.mode == Mode::Worker);
         let call = Call {
             handler: &handler,
             worker: worker.map(|program| &program.worker),
@@ -176,7 +209,11 @@ impl Dispatcher {
             Err(report) => {
                 if too_large.load(Ordering::Relaxed) {
                     let max = limits.request_body_bytes;
-                    let failure = Failure::Limit { limit: Limit::RequestBody, used: max + 1, max };
+                    let failure = Failure::Limit {
+                        limit: Limit::RequestBody,
+                        used: max + 1,
+                        max,
+                    };
                     return Err(ApiError::of_failure(&failure, None));
                 }
                 Err(self.failed(script, &context, report))
@@ -193,14 +230,23 @@ impl Dispatcher {
         bytes_max: u64,
     ) -> Result<Response, ApiError> {
         let announced = text(answer.response.headers(), header::CONTENT_LENGTH);
-        if let Some(used) = announced.and_then(|length| length.parse().ok()).filter(|used| *used > bytes_max) {
-            let failure = Failure::Limit { limit: Limit::ResponseBody, used, max: bytes_max };
+        if let Some(used) = announced
+            .and_then(|length| length.parse().ok())
+            .filter(|used| *used > bytes_max)
+        {
+            let failure = Failure::Limit {
+                limit: Limit::ResponseBody,
+                used,
+                max: bytes_max,
+            };
             return Err(ApiError::of_failure(&failure, None));
         }
         let mut response = answer.response;
         match answer.report {
             Reported::Now(report) => {
-                response.headers_mut().insert(FUEL_USED, report.usage.fuel.into());
+                response
+                    .headers_mut()
+                    .insert(FUEL_USED, report.usage.fuel.into());
                 self.note(script, &context, &report);
                 Ok(response.map(|body| Body::new(Limited::new(body, bytes_max as usize))))
             }
@@ -234,10 +280,17 @@ impl Dispatcher {
 
     fn markdown(&self, script: &Script, method: &Method) -> Result<Response, ApiError> {
         if ![Method::GET, Method::HEAD].contains(method) {
-            return Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "A Markdown file can only be read"));
+            return Err(ApiError::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "A Markdown file can only be read",
+            ));
         }
         let text = self.exec.folder().read(&script.path)?;
-        Ok(([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], text).into_response())
+        Ok((
+            [(header::CONTENT_TYPE, "text/markdown; charset=utf-8")],
+            text,
+        )
+            .into_response())
     }
 
     fn call_limits(&self, directives: &Directives) -> CallLimits {
@@ -276,14 +329,20 @@ impl Neighbours for Dispatcher {
             };
             let response = self.dispatch(request.map(Body::new), origin).await;
             Ok(response.map(|body| {
-                body.map_err(|error| WasiError::InternalError(Some(error.to_string()))).boxed_unsync()
+                body.map_err(|error| WasiError::InternalError(Some(error.to_string())))
+                    .boxed_unsync()
             }))
         })
     }
 }
 
 /// Logs what went wrong, and gives the stack in terms of the sources.
-fn note(exec: &Arc<Exec>, script: &Arc<Script>, context: &CallContext, report: &Report) -> Option<String> {
+fn note(
+    exec: &Arc<Exec>,
+    script: &Arc<Script>,
+    context: &CallContext,
+    report: &Report,
+) -> Option<String> {
     let failure = report.failure.as_ref()?;
     let Failure::Threw(thrown) = failure else {
         tracing::warn!(script = %script.path, execution_id = context.execution_id, "{failure}");
@@ -308,18 +367,50 @@ async fn take_turn(
         Ok(turn) => Ok(turn.ok()),
         Err(_) => {
             let max = turns.available_permits() as u64;
-            Err(ApiError::of_failure(&Failure::Limit { limit: Limit::Instances, used: max, max }, None))
+            Err(ApiError::of_failure(
+                &Failure::Limit {
+                    limit: Limit::Instances,
+                    used: max,
+                    max,
+                },
+                None,
+            ))
         }
     }
+}
+
+/// A token in the URL has let the request in; the script and its logs need not see it.
+fn without_token(mut request: Request<Body>) -> Request<Body> {
+    let Some(query) = request.uri().query() else {
+        return request;
+    };
+    let query = auth::strip_tokens(query);
+    let target = match query.is_empty() {
+        true => request.uri().path().to_owned(),
+        false => format!("{}?{query}", request.uri().path()),
+    };
+    let mut parts = request.uri().clone().into_parts();
+    parts.path_and_query = target.parse().ok();
+    if let Ok(uri) = http::Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    request
 }
 
 type LimitedRequest = Request<http_body_util::combinators::UnsyncBoxBody<Bytes, WasiError>>;
 
 /// A body over the limit fails to read, and the flag says why.
-fn limit_body(request: Request<Body>, bytes_max: u64) -> Result<(LimitedRequest, Arc<AtomicBool>), ApiError> {
+fn limit_body(
+    request: Request<Body>,
+    bytes_max: u64,
+) -> Result<(LimitedRequest, Arc<AtomicBool>), ApiError> {
     let announced = request.body().size_hint().lower();
     if announced > bytes_max {
-        let failure = Failure::Limit { limit: Limit::RequestBody, used: announced, max: bytes_max };
+        let failure = Failure::Limit {
+            limit: Limit::RequestBody,
+            used: announced,
+            max: bytes_max,
+        };
         return Err(ApiError::of_failure(&failure, None));
     }
     let too_large = Arc::new(AtomicBool::new(false));
@@ -358,7 +449,10 @@ fn preflight(request: &Request<Body>) -> Option<Preflight<'_>> {
 
 fn answer_preflight(directives: &Directives, preflight: Preflight<'_>) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
-    add(&cors::for_preflight(&directives.cors, preflight), response.headers_mut());
+    add(
+        &cors::for_preflight(&directives.cors, preflight),
+        response.headers_mut(),
+    );
     response
 }
 
@@ -377,7 +471,9 @@ fn add(cors: &CorsHeaders, headers: &mut HeaderMap) {
 
 fn host(request: &Request<Body>) -> &str {
     let authority = request.uri().authority().map(http::uri::Authority::as_str);
-    authority.or_else(|| text(request.headers(), header::HOST)).unwrap_or_default()
+    authority
+        .or_else(|| text(request.headers(), header::HOST))
+        .unwrap_or_default()
 }
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {

@@ -8,12 +8,17 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use chrono::{SecondsFormat, Utc};
 use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::exec::ExecError;
+use crate::exec::edit::EditError;
 use crate::exec::folder::FolderError;
+use crate::exec::precondition::PreconditionError;
 use crate::exec::script::Problem;
+use crate::model::script::error::{PathError, Refusal};
 use crate::sandbox::failure::{Failure, Limit};
+use crate::store::StoreError;
 
 /// An answer of the server's own about something that went wrong.
 #[derive(Debug)]
@@ -97,9 +102,16 @@ impl ApiError {
 
     /// A script that has never compiled.
     pub fn of_problem(problem: &Problem, dev: bool) -> Self {
-        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "The script does not compile; see scripts/list or the log")
-            .code("SCRIPT_NOT_PUBLISHED");
-        if dev { error.details(json!(problem)) } else { error }
+        let error = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The script does not compile; see scripts/list or the log",
+        )
+        .code("SCRIPT_NOT_PUBLISHED");
+        if dev {
+            error.details(json!(problem))
+        } else {
+            error
+        }
     }
 }
 
@@ -159,14 +171,54 @@ fn of_limit(limit: Limit, used: u64, max: u64) -> ApiError {
 
 impl From<FolderError> for ApiError {
     fn from(error: FolderError) -> Self {
+        let message = error.to_string();
+        let (status, text) = match &error {
+            FolderError::NotFound(_) => (StatusCode::NOT_FOUND, "Script not found"),
+            FolderError::Exists(_) => (StatusCode::CONFLICT, "File already exists"),
+            FolderError::Symlink(_) => (
+                StatusCode::FORBIDDEN,
+                "Invalid path: resolves through a symlink",
+            ),
+            FolderError::IsFolder(_) => (
+                StatusCode::BAD_REQUEST,
+                "path is a directory; use scripts/list",
+            ),
+            FolderError::NoFolder(_) => (StatusCode::BAD_REQUEST, "Directory does not exist"),
+            FolderError::NotText { .. } => (StatusCode::BAD_REQUEST, "File is not UTF-8 text"),
+            FolderError::TooLarge { max_bytes, .. } => {
+                let error = Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large");
+                return error.details(json!({ "message": message, "maxBytes": max_bytes }));
+            }
+            FolderError::DiskFull(_) => (StatusCode::SERVICE_UNAVAILABLE, "The disk is full"),
+            FolderError::Io { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "Internal server error"),
+        };
+        Self::new(status, text).details(json!({ "message": message }))
+    }
+}
+
+impl From<PathError> for ApiError {
+    fn from(error: PathError) -> Self {
+        let refusal = error.refusal();
+        let status = match refusal {
+            Refusal::Malformed => StatusCode::BAD_REQUEST,
+            Refusal::Outside | Refusal::Excluded => StatusCode::FORBIDDEN,
+        };
+        Self::new(status, refusal.text()).details(json!({ "message": error.to_string() }))
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
         let status = match &error {
-            FolderError::NotFound(_) => StatusCode::NOT_FOUND,
-            FolderError::Exists(_) => StatusCode::CONFLICT,
-            FolderError::Symlink(_) => StatusCode::FORBIDDEN,
-            FolderError::IsFolder(_) | FolderError::NotText { .. } => StatusCode::BAD_REQUEST,
-            FolderError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            FolderError::DiskFull(_) => StatusCode::SERVICE_UNAVAILABLE,
-            FolderError::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            StoreError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            StoreError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            StoreError::Locked { .. }
+            | StoreError::Damaged { .. }
+            | StoreError::Corrupt { .. }
+            | StoreError::WrongKind { .. }
+            | StoreError::WrongShape { .. }
+            | StoreError::BadKey { .. }
+            | StoreError::BadExport { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.to_string())
     }
@@ -176,26 +228,116 @@ impl From<ExecError> for ApiError {
     fn from(error: ExecError) -> Self {
         match error {
             ExecError::Folder(error) => error.into(),
-            ExecError::Store(error) => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
-            ExecError::Invalid(problem) => {
-                Self::bad_request("Script validation failed").details(json!({ "validation": problem }))
-            }
+            ExecError::Store(error) => error.into(),
+            ExecError::Invalid(problem) => validation("Script validation failed", &problem),
             ExecError::Stopping => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
         }
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
+impl From<EditError> for ApiError {
+    fn from(error: EditError) -> Self {
+        let message = error.to_string();
+        match error {
+            EditError::Exec(error) => error.into(),
+            EditError::Precondition(error) => {
+                let status = match error {
+                    PreconditionError::Exists => StatusCode::CONFLICT,
+                    PreconditionError::Changed | PreconditionError::Unchanged => {
+                        StatusCode::PRECONDITION_FAILED
+                    }
+                    PreconditionError::Malformed(_) => StatusCode::BAD_REQUEST,
+                };
+                Self::new(status, message)
+            }
+            EditError::Unresolved(unresolved) => Self::bad_request(message).details(json!({
+                "code": "REDACTED_SECRET_UNRESOLVED",
+                "directive": format!("@{}", unresolved.directive),
+                "line": unresolved.line,
+            })),
+            EditError::InvalidJson(problem) => validation("Invalid JSON", &problem),
+            EditError::NoVersion { .. } => Self::not_found(message),
+        }
+    }
+}
+
+fn validation(error: &str, problem: &Problem) -> ApiError {
+    ApiError::bad_request(error).details(json!({ "validation": Validation::of(problem) }))
+}
+
+/// `details.validation` of a text that was refused.
+#[derive(Serialize)]
+struct Validation<'a> {
+    /// Always false.
+    valid: bool,
+    message: &'a str,
+    errors: Vec<ValidationError<'a>>,
+}
+
+#[derive(Serialize)]
+struct ValidationError<'a> {
+    /// Relative to its deployment; a problem may lie in an imported file.
+    file: Option<&'a str>,
+    line: Option<u32>,
+    column: Option<u32>,
+    message: &'a str,
+    frame: Option<&'a str>,
+    hint: Option<&'a str>,
+}
+
+impl<'a> Validation<'a> {
+    fn of(problem: &'a Problem) -> Self {
+        let errors = problem.diagnostics.iter().map(|one| ValidationError {
+            file: Some(&one.path),
+            line: Some(one.line),
+            column: Some(one.column),
+            message: &one.message,
+            frame: Some(&one.frame),
+            hint: one.hint.as_deref(),
+        });
+        let mut errors: Vec<_> = errors.collect();
+        if errors.is_empty() {
+            // What throws at top level has a message with a stack and no place.
+            let message = problem.message.as_str();
+            errors.push(ValidationError {
+                file: None,
+                line: None,
+                column: None,
+                message,
+                frame: None,
+                hint: None,
+            });
+        }
+        Self {
+            valid: false,
+            message: &problem.message,
+            errors,
+        }
+    }
+}
+
+impl ApiError {
+    /// In the control plane's envelope: `{ statusCode, error, message }`.
+    pub fn into_control_plane(mut self) -> Response {
         let mut body = Map::new();
-        body.insert("error".to_owned(), self.error.into());
-        body.insert("code".to_owned(), self.code.into());
-        body.insert("timestamp".to_owned(), Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true).into());
-        body.extend(self.fields);
+        body.insert("statusCode".to_owned(), self.status.as_u16().into());
+        body.insert(
+            "error".to_owned(),
+            self.status.canonical_reason().unwrap_or_default().into(),
+        );
+        body.insert("message".to_owned(), std::mem::take(&mut self.error).into());
+        body.append(&mut self.fields);
+        self.response(body)
+    }
+
+    fn response(self, body: Map<String, Value>) -> Response {
         let mut response = Response::new(Body::from(Value::Object(body).to_string()));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -203,5 +345,21 @@ impl IntoResponse for ApiError {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(mut self) -> Response {
+        let mut body = Map::new();
+        body.insert("error".to_owned(), std::mem::take(&mut self.error).into());
+        body.insert("code".to_owned(), std::mem::take(&mut self.code).into());
+        body.insert(
+            "timestamp".to_owned(),
+            Utc::now()
+                .to_rfc3339_opts(SecondsFormat::Millis, true)
+                .into(),
+        );
+        body.append(&mut self.fields);
+        self.response(body)
     }
 }

@@ -43,6 +43,10 @@ impl Permissions {
         }
     }
 
+    pub fn names(&self) -> &[String] {
+        &self.0
+    }
+
     pub fn root() -> Permissions {
         Permissions(vec![ROOT.to_owned()])
     }

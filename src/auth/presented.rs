@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 const TOKEN_HEADER: &str = "x-token";
-const TOKEN_PARAMETER: &str = "token";
+/// The parameter of a URL that carries a token.
+pub const TOKEN_PARAMETER: &str = "token";
 /// How many `@token` lines of a script count.
 pub const SCRIPT_TOKENS_MAX: usize = 16;
 
@@ -91,6 +92,19 @@ pub fn without_tokens(query: &str) -> String {
             }
         })
         .collect();
+    pairs.join("&")
+}
+
+/// The query without its tokens, for whoever must not see them; the rest stays
+/// as it was sent.
+pub fn strip_tokens(query: &str) -> String {
+    let is_token = |pair: &&str| {
+        let mut parsed = url::form_urlencoded::parse(pair.as_bytes());
+        parsed
+            .next()
+            .is_some_and(|(name, _)| name == TOKEN_PARAMETER)
+    };
+    let pairs: Vec<&str> = query.split('&').filter(|pair| !is_token(pair)).collect();
     pairs.join("&")
 }
 
@@ -194,7 +208,9 @@ mod tests {
         ];
         for (query, expected) in cases {
             assert_eq!(without_tokens(query), expected);
+            assert!(!strip_tokens(query).contains("s3cret"), "{query}");
         }
+        assert_eq!(strip_tokens("a=1&%74oken=x&b=%20&tok&"), "a=1&b=%20&tok&");
         let headers =
             HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("Bearer s3cret"))]);
         assert!(!format!("{:?}", presented(&headers, None)).contains("s3cret"));

@@ -29,7 +29,14 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let variables = std::env::vars().collect();
     let file = Config::file(arguments.config.clone(), &variables);
-    let mut config = Config::load(file.as_deref(), Sources { flags: Vec::new(), variables, file: None })?;
+    let mut config = Config::load(
+        file.as_deref(),
+        Sources {
+            flags: Vec::new(),
+            variables,
+            file: None,
+        },
+    )?;
     if let Some(scripts) = &arguments.scripts {
         config.server.scripts.clone_from(scripts);
     }
@@ -38,7 +45,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         print!("{}", config.document());
         return Ok(());
     }
-    config.server.cache = Some(std::env::temp_dir().join("footpath-components"));
+    config.server.cache = super::offline::cache_dir();
     let (sandbox, engine) = app::sandbox(&config)?;
     let publisher = app::publisher(&config, sandbox, engine)?;
     let (mut scripts, mut problems) = (0, 0);
@@ -49,7 +56,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             problems += 1;
             println!("{}: {}\n", conflict.files.join(", "), conflict.reason);
         }
-        for route in table.routes().iter().filter(|route| !route.file.ends_with(".md")) {
+        for route in table
+            .routes()
+            .iter()
+            .filter(|route| !route.file.ends_with(".md"))
+        {
             scripts += 1;
             let path = ScriptPath::in_deployment(&exec_id, &route.file)?;
             let source = match publisher.folder.read(&path) {
@@ -62,7 +73,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             };
             let parsed = directives::parse(&source);
             for warning in &parsed.warnings {
-                println!("{path}: warning: {} {}: {}\n", warning.directive, warning.value, warning.message);
+                println!(
+                    "{path}: warning: {} {}: {}\n",
+                    warning.directive, warning.value, warning.message
+                );
             }
             if let Err(problem) = publisher.publish(&path, &source, &parsed.directives) {
                 problems += 1;

@@ -28,7 +28,11 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let script = offline::open(&arguments.file)?;
-    let form = if arguments.portable { Form::Portable } else { Form::Shared };
+    let form = if arguments.portable {
+        Form::Portable
+    } else {
+        Form::Shared
+    };
     let component = script
         .publisher
         .component(&script.path, &script.source, &script.directives, form)

@@ -27,8 +27,10 @@ enum Step {
 
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let Step::Pack { linked, output } = arguments.step;
-    let linked = std::fs::read(&linked).with_context(|| format!("cannot read {}", linked.display()))?;
-    let (memory, bytecode) = sandbox::snapshot::initialise(&linked, compile::engine::sources(&linked)?)?;
+    let linked =
+        std::fs::read(&linked).with_context(|| format!("cannot read {}", linked.display()))?;
+    let (memory, bytecode) =
+        sandbox::snapshot::initialise(&linked, compile::engine::sources(&linked)?)?;
     let packed = compile::engine::pack(&linked, &memory, &bytecode)?;
     std::fs::write(&output, packed).with_context(|| format!("cannot write {}", output.display()))
 }

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 
+/// The types of everything a handler sees.
+const TYPES: &str = include_str!("../../guest/footpath.d.ts");
+
 const HELLO: &str = r#"// @description Says hello, to whoever asks.
 const { name = "world" } = metadata.query;
 return { hello: name };
@@ -49,12 +52,19 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         ("scripts/1/hello.ts", HELLO),
         ("scripts/1/counter.ts", COUNTER),
         ("tsconfig.json", TSCONFIG),
-
+        ("footpath.d.ts", TYPES),
     ];
-    let taken: Vec<&str> =
-        files.iter().map(|(name, _)| *name).filter(|name| arguments.folder.join(name).exists()).collect();
+    let taken: Vec<&str> = files
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| arguments.folder.join(name).exists())
+        .collect();
     if !taken.is_empty() {
-        bail!("{} has {} already; nothing was written", arguments.folder.display(), taken.join(", "));
+        bail!(
+            "{} has {} already; nothing was written",
+            arguments.folder.display(),
+            taken.join(", ")
+        );
     }
     for (name, text) in files {
         write(&arguments.folder.join(name), text)?;
@@ -66,6 +76,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(path, text));
+    let written = path
+        .parent()
+        .map_or(Ok(()), fs::create_dir_all)
+        .and_then(|()| fs::write(path, text));
     written.with_context(|| format!("cannot write {}", path.display()))
 }

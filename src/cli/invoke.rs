@@ -48,13 +48,20 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     config.server.dev = true;
     config.log.filter = "warn,footpath::script=info".to_owned();
     super::log::start(&config);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let result = runtime.block_on(async {
         let app = App::build(&config).await?;
         let address = app.address;
         let stop = Shutdown::new();
         let serving = tokio::spawn(app.run(stop.clone()));
-        let answer = send(arguments, &format!("http://{address}{path}"), script.path.exec_id().as_str()).await;
+        let answer = send(
+            arguments,
+            &format!("http://{address}{path}"),
+            script.path.exec_id().as_str(),
+        )
+        .await;
         stop.request();
         serving.await?;
         answer
@@ -70,7 +77,9 @@ async fn send(arguments: &Arguments, url: &str, exec_id: &str) -> anyhow::Result
         .uri(url)
         .header("host", format!("{exec_id}.localhost"));
     for header in &arguments.headers {
-        let (name, value) = header.split_once(':').with_context(|| format!("{header:?} has no colon"))?;
+        let (name, value) = header
+            .split_once(':')
+            .with_context(|| format!("{header:?} has no colon"))?;
         request = request.header(name.trim(), value.trim());
     }
     let request = request.body(Full::new(bytes::Bytes::from(arguments.body.clone())))?;

@@ -1,6 +1,7 @@
 //! `footpath serve`: parse, build, print the addresses, wait, drain.
 
 use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -31,9 +32,14 @@ pub struct Arguments {
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let config = configuration(&arguments)?;
     super::log::start(&config);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let app = App::build(&config).await?;
+        if let Some(token) = &app.first_token {
+            eprintln!("{}", first_token(token, app.address));
+        }
         let stop = Shutdown::new();
         stop.listen_for_signals()?;
         // These lines are a contract: scripts wait for them. Nothing else goes
@@ -47,6 +53,21 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Ready to paste into a terminal. This is the only time that it can be shown.
+fn first_token(token: &str, address: SocketAddr) -> String {
+    let host = if address.ip().is_unspecified() {
+        Ipv4Addr::LOCALHOST.into()
+    } else {
+        address.ip()
+    };
+    let address = SocketAddr::new(host, address.port());
+    format!(
+        "This is the first start: a root token was made. It is shown only now; keep it.\n\n\
+         export FOOTPATH_TOKEN={token}\n\
+         curl -H \"Authorization: Bearer $FOOTPATH_TOKEN\" http://{address}/api/v1/exec/scripts/list\n"
+    )
+}
+
 fn configuration(arguments: &Arguments) -> anyhow::Result<Config> {
     let variables = std::env::vars().collect();
     let mut flags = Vec::new();
@@ -57,5 +78,12 @@ fn configuration(arguments: &Arguments) -> anyhow::Result<Config> {
     flag("server.http", arguments.http.clone());
     flag("server.dev", arguments.dev.then(|| "true".to_owned()));
     let file = Config::file(arguments.config.clone(), &variables);
-    Ok(Config::load(file.as_deref(), Sources { flags, variables, file: None })?)
+    Ok(Config::load(
+        file.as_deref(),
+        Sources {
+            flags,
+            variables,
+            file: None,
+        },
+    )?)
 }

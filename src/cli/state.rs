@@ -40,8 +40,8 @@ pub fn export(arguments: &ExportArguments) -> anyhow::Result<()> {
 }
 
 pub fn import(arguments: &ImportArguments) -> anyhow::Result<()> {
-    let file =
-        File::open(&arguments.file).with_context(|| format!("cannot read {}", arguments.file.display()))?;
+    let file = File::open(&arguments.file)
+        .with_context(|| format!("cannot read {}", arguments.file.display()))?;
     let store = Store::open(&arguments.data)?;
     let summary = wait(store.import(BufReader::new(file)))?;
     println!("{}: {summary:?}", arguments.data.display());
@@ -51,6 +51,8 @@ pub fn import(arguments: &ImportArguments) -> anyhow::Result<()> {
 fn wait<T, E: std::error::Error + Send + Sync + 'static>(
     work: impl Future<Output = Result<T, E>>,
 ) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     Ok(runtime.block_on(work)?)
 }

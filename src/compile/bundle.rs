@@ -55,7 +55,11 @@ pub type Read<'r> = dyn Fn(&str) -> Result<Option<String>, ReadError> + Sync + '
 impl Bundle {
     /// The files that the script depends on, apart from itself.
     pub fn dependencies(&self) -> impl Iterator<Item = &str> {
-        let paths = self.modules.iter().skip(1).map(|module| module.path.as_str());
+        let paths = self
+            .modules
+            .iter()
+            .skip(1)
+            .map(|module| module.path.as_str());
         paths.filter(|path| !path.starts_with(HELPERS_MODULE))
     }
 }
@@ -63,7 +67,10 @@ impl Bundle {
 /// Compiles the script `entry` and everything it imports. Reports the problems
 /// of all files at once, at most 20.
 pub fn bundle(entry: &str, read: &Read) -> Result<Bundle, Vec<Diagnostic>> {
-    let files = Files { read, texts: Mutex::new(HashMap::new()) };
+    let files = Files {
+        read,
+        texts: Mutex::new(HashMap::new()),
+    };
     let source = match files.text(entry) {
         Ok(Some(source)) if Language::of(entry).is_none() => {
             return Err(vec![not_a_script(entry, &source)]);
@@ -90,9 +97,11 @@ pub fn bundle(entry: &str, read: &Read) -> Result<Bundle, Vec<Diagnostic>> {
         bundler.add(&path, source.as_deref().unwrap_or_default(), Role::Import);
     }
     match shape {
-        Some(shape) if bundler.problems.is_empty() => {
-            Ok(Bundle { entry: entry.to_owned(), shape, modules: bundler.modules })
-        }
+        Some(shape) if bundler.problems.is_empty() => Ok(Bundle {
+            entry: entry.to_owned(),
+            shape,
+            modules: bundler.modules,
+        }),
         _ => {
             bundler.problems.truncate(DIAGNOSTICS_MAX);
             Err(bundler.problems)
@@ -115,7 +124,8 @@ impl Bundler<'_> {
     fn add(&mut self, path: &str, source: &str, role: Role) -> Option<Shape> {
         self.source_bytes += source.len();
         if self.source_bytes > BUNDLE_BYTES_MAX {
-            let message = format!("with this file the script has more than {BUNDLE_BYTES_MAX} bytes");
+            let message =
+                format!("with this file the script has more than {BUNDLE_BYTES_MAX} bytes");
             self.pending.clear();
             return self.fail(Diagnostic::whole_file(path, message));
         }
@@ -140,7 +150,12 @@ impl Bundler<'_> {
         match typescript::compile(path, source, language, role, &resolve) {
             Ok(compiled) => {
                 self.queue(path, &compiled.imports);
-                self.push(path, compiled.code, Some(compiled.source_map), compiled.imports);
+                self.push(
+                    path,
+                    compiled.code,
+                    Some(compiled.source_map),
+                    compiled.imports,
+                );
                 Some(compiled.shape)
             }
             Err(problems) => {
@@ -156,7 +171,8 @@ impl Bundler<'_> {
                 continue;
             }
             if self.found.len() == MODULES_MAX {
-                let message = format!("with its imports the script has more than {MODULES_MAX} modules");
+                let message =
+                    format!("with its imports the script has more than {MODULES_MAX} modules");
                 self.fail(Diagnostic::whole_file(importer, message));
                 self.pending.clear();
                 return;
@@ -167,7 +183,12 @@ impl Bundler<'_> {
     }
 
     fn push(&mut self, path: &str, code: String, source_map: Option<String>, imports: Vec<String>) {
-        self.modules.push(JsModule { path: path.to_owned(), code, source_map, imports });
+        self.modules.push(JsModule {
+            path: path.to_owned(),
+            code,
+            source_map,
+            imports,
+        });
     }
 
     fn fail(&mut self, problem: Diagnostic) -> Option<Shape> {
@@ -238,7 +259,12 @@ fn json_module(path: &str, source: &str) -> Result<String, Diagnostic> {
             let message = error.to_string();
             let message = message.split(" at line ").next().unwrap_or(&message);
             let offset = offset_of(source, error.line(), error.column());
-            Err(Diagnostic::at(path, source, offset, format!("invalid JSON: {message}")))
+            Err(Diagnostic::at(
+                path,
+                source,
+                offset,
+                format!("invalid JSON: {message}"),
+            ))
         }
     }
 }
@@ -246,7 +272,11 @@ fn json_module(path: &str, source: &str) -> Result<String, Diagnostic> {
 /// The byte offset of serde_json's position: a line counted from 1 and how many
 /// of its bytes had been read.
 fn offset_of(source: &str, line: usize, column: usize) -> usize {
-    let start: usize = source.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let start: usize = source
+        .split_inclusive('\n')
+        .take(line.saturating_sub(1))
+        .map(str::len)
+        .sum();
     start + column.saturating_sub(1)
 }
 
@@ -265,3 +295,6 @@ fn helper(path: &str) -> Option<&'static str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

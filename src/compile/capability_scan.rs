@@ -4,14 +4,21 @@
 
 use oxc::allocator::Allocator;
 use oxc::parser::Parser;
-use oxc::semantic::SemanticBuilder;
+use oxc::semantic::{Scoping, SemanticBuilder};
 use oxc::span::SourceType;
 
 use super::bundle::Bundle;
 use super::capability::{Capabilities, Capability};
 
 /// Names through which any global can be reached.
-const DOORS: &[&str] = &["globalThis", "self", "global", "eval", "Function", "Reflect"];
+const DOORS: &[&str] = &[
+    "globalThis",
+    "self",
+    "global",
+    "eval",
+    "Function",
+    "Reflect",
+];
 
 /// The capabilities that the modules of a bundle name.
 pub fn scan(bundle: &Bundle) -> Capabilities {
@@ -25,12 +32,23 @@ pub fn scan(bundle: &Bundle) -> Capabilities {
             if DOORS.contains(&name.as_str()) {
                 return Capability::ALL.into_iter().collect();
             }
-            found.extend(Capability::ALL.into_iter().filter(|one| one.global() == name.as_str()));
+            found.extend(
+                Capability::ALL
+                    .into_iter()
+                    .filter(|one| one.global() == name.as_str()),
+            );
         }
-        // `shared` also comes as a parameter, of functions and of the body.
-        if module.code.contains(Capability::Shared.global()) {
+        if takes_shared(semantic.scoping()) || module.code.contains(".shared") {
             found.insert(Capability::Shared);
         }
     }
     found
+}
+
+/// `shared` comes as a parameter, not as a global: it counts when it is used.
+fn takes_shared(scoping: &Scoping) -> bool {
+    scoping.symbol_ids().any(|symbol| {
+        scoping.symbol_name(symbol) == Capability::Shared.global()
+            && !scoping.get_resolved_reference_ids(symbol).is_empty()
+    })
 }

@@ -5,8 +5,8 @@
 use std::convert::Infallible;
 use wasm_encoder::reencode::{self, Reencode, utils};
 use wasm_encoder::{
-    CodeSection, DataCountSection, DataSection, EntityType, ExportSection, Function, FunctionSection,
-    ImportSection, MemoryType, Module, SectionId,
+    CodeSection, DataCountSection, DataSection, EntityType, ExportSection, Function,
+    FunctionSection, ImportSection, MemoryType, Module, SectionId,
 };
 use wasmparser::{DataKind, Parser, Payload, TypeRef};
 
@@ -18,7 +18,10 @@ const PASSIVE: u32 = 0;
 /// What the edited module does about its memory.
 pub enum Memory<'a> {
     /// Defines it, with these initial contents and at least so many pages.
-    Own { pages: u64, segments: &'a [Segment<'a>] },
+    Own {
+        pages: u64,
+        segments: &'a [Segment<'a>],
+    },
     /// Imports it from `env` `memory`, with so many pages at least; its data is
     /// gone, but it exports the memory still.
     Imported { pages: u64 },
@@ -80,12 +83,17 @@ pub fn edit(module: &[u8], edit: &Edit<'_>) -> Result<Vec<u8>, ModuleError> {
                 continue;
             }
         };
-        let known = kept.iter().position(|(module, name, _)| *module == from && *name == one.name);
+        let known = kept
+            .iter()
+            .position(|(module, name, _)| *module == from && *name == one.name);
         match known {
             Some(known) => {
                 // The place behind the imports must stay taken, or the defined
                 // functions would move.
-                locals.push(Local { ty: one.ty, reads: false });
+                locals.push(Local {
+                    ty: one.ty,
+                    reads: false,
+                });
                 fates.push(Fate::Imported(known));
             }
             None => {
@@ -105,7 +113,13 @@ pub fn edit(module: &[u8], edit: &Edit<'_>) -> Result<Vec<u8>, ModuleError> {
         Some(data) => Some(data),
         None => passive_data(module)?,
     };
-    let mut editor = Editor { edit, passive, renumbered, kept: &kept, locals };
+    let mut editor = Editor {
+        edit,
+        passive,
+        renumbered,
+        kept: &kept,
+        locals,
+    };
     let mut out = Module::new();
     editor.parse_core_module(&mut out, Parser::new(0), module)?;
     Ok(out.finish())
@@ -136,12 +150,18 @@ pub struct ImportedFunction<'a> {
 pub fn imported_functions(module: &[u8]) -> Result<Vec<ImportedFunction<'_>>, ModuleError> {
     let mut functions = Vec::new();
     for payload in Parser::new(0).parse_all(module) {
-        let Payload::ImportSection(section) = payload? else { continue };
+        let Payload::ImportSection(section) = payload? else {
+            continue;
+        };
         for import in section.into_imports() {
             let import = import?;
             match import.ty {
                 TypeRef::Func(ty) => {
-                    functions.push(ImportedFunction { module: import.module, name: import.name, ty });
+                    functions.push(ImportedFunction {
+                        module: import.module,
+                        name: import.name,
+                        ty,
+                    });
                 }
                 TypeRef::Memory(_) => {}
                 other => return Err(ModuleError::Edit(format!("imports {other:?}"))),
@@ -182,7 +202,11 @@ impl Reencode for Editor<'_> {
     /// Stand-ins take the places behind the kept imports, so defined functions
     /// keep their numbers.
     fn function_index(&mut self, index: u32) -> Result<u32, reencode::Error<Infallible>> {
-        Ok(self.renumbered.get(index as usize).copied().unwrap_or(index))
+        Ok(self
+            .renumbered
+            .get(index as usize)
+            .copied()
+            .unwrap_or(index))
     }
 
     fn parse_import_section(
@@ -218,7 +242,12 @@ impl Reencode for Editor<'_> {
         for local in &self.locals {
             let mut body = Function::new([]);
             if local.reads {
-                body.instructions().local_get(0).local_get(1).local_get(2).memory_init(0, PASSIVE).end();
+                body.instructions()
+                    .local_get(0)
+                    .local_get(1)
+                    .local_get(2)
+                    .memory_init(0, PASSIVE)
+                    .end();
             } else {
                 body.instructions().unreachable().end();
             }
@@ -249,7 +278,10 @@ impl Reencode for Editor<'_> {
         if let Memory::Own { pages, .. } = &self.edit.memory {
             for memory in section {
                 let memory = MemoryType::from(memory?);
-                memories.memory(MemoryType { minimum: memory.minimum.max(*pages), ..memory });
+                memories.memory(MemoryType {
+                    minimum: memory.minimum.max(*pages),
+                    ..memory
+                });
             }
         }
         Ok(())
@@ -267,8 +299,13 @@ impl Reencode for Editor<'_> {
         after: Option<SectionId>,
         before: Option<SectionId>,
     ) -> EditResult {
-        if before == Some(SectionId::Code) && after != Some(SectionId::DataCount) && self.passive.is_some() {
-            module.section(&DataCountSection { count: self.segment_count() });
+        if before == Some(SectionId::Code)
+            && after != Some(SectionId::DataCount)
+            && self.passive.is_some()
+        {
+            module.section(&DataCountSection {
+                count: self.segment_count(),
+            });
         }
         Ok(())
     }
@@ -343,10 +380,10 @@ pub fn custom_section<'a>(module: &'a [u8], name: &str) -> Result<&'a [u8], Modu
 /// The memory a module defines: its initial size in pages of 64 KiB.
 pub fn memory_pages(module: &[u8]) -> Result<u64, ModuleError> {
     for payload in Parser::new(0).parse_all(module) {
-        if let Payload::MemorySection(section) = payload? {
-            for memory in section {
-                return Ok(memory?.initial);
-            }
+        if let Payload::MemorySection(section) = payload?
+            && let Some(memory) = section.into_iter().next()
+        {
+            return Ok(memory?.initial);
         }
     }
     Err(ModuleError::Edit("it defines no memory".to_owned()))

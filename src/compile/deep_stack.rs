@@ -7,7 +7,10 @@ use std::thread;
 #[derive(Debug, thiserror::Error)]
 pub enum DeepStackError {
     #[error("no thread with a stack of {stack_bytes} bytes could be started: {source}")]
-    Spawn { stack_bytes: usize, source: std::io::Error },
+    Spawn {
+        stack_bytes: usize,
+        source: std::io::Error,
+    },
     #[error("the compiler stopped at an internal error; please report this file")]
     Panicked,
 }
@@ -23,7 +26,10 @@ pub fn run<T: Send>(
             .name("compile".to_owned())
             .stack_size(stack_bytes)
             .spawn_scoped(scope, work)
-            .map_err(|source| DeepStackError::Spawn { stack_bytes, source })?
+            .map_err(|source| DeepStackError::Spawn {
+                stack_bytes,
+                source,
+            })?
             .join()
             .map_err(|_| DeepStackError::Panicked)
     })
@@ -36,7 +42,11 @@ mod tests {
     #[inline(never)]
     fn recurse(levels: usize) -> usize {
         let frame = std::hint::black_box([0_u8; 1024]);
-        if levels == 0 { 0 } else { recurse(levels - 1) + 1 + usize::from(frame[0]) }
+        if levels == 0 {
+            0
+        } else {
+            recurse(levels - 1) + 1 + usize::from(frame[0])
+        }
     }
 
     #[test]

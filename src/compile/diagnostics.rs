@@ -15,18 +15,37 @@ pub fn from_oxc(
     source: &str,
     errors: impl IntoIterator<Item = OxcDiagnostic>,
 ) -> Vec<Diagnostic> {
-    errors.into_iter().take(DIAGNOSTICS_MAX).map(|error| one(path, source, &error)).collect()
+    errors
+        .into_iter()
+        .take(DIAGNOSTICS_MAX)
+        .map(|error| one(path, source, &error))
+        .collect()
 }
 
 fn one(path: &str, source: &str, error: &OxcDiagnostic) -> Diagnostic {
-    let offset = error.labels.first().map_or(0, |label| label.offset() as usize);
-    let message = lower_first(error.message.trim_end_matches('.'));
+    // Of several places the last is where it went wrong; the others tell why.
+    let offset = error
+        .labels
+        .iter()
+        .map(|label| label.offset() as usize)
+        .max()
+        .unwrap_or(0);
+    let message = in_our_words(&error.message);
     let hint = error.help.as_deref().or(error.note.as_deref());
     let diagnostic = Diagnostic::at(path, source, offset, message);
     match hint {
         Some(hint) => diagnostic.with_hint(hint),
         None => diagnostic,
     }
+}
+
+/// oxc's message, but where it speaks of itself.
+fn in_our_words(message: &str) -> String {
+    if message.starts_with("Namespaces exporting non-const") {
+        return "a namespace can export constants, functions and classes, but no variables"
+            .to_owned();
+    }
+    lower_first(message.trim_end_matches('.'))
 }
 
 /// A problem of our own at a place in the syntax tree.
@@ -39,7 +58,9 @@ pub fn at_span(path: &str, source: &str, span: Span, message: impl Into<String>)
 fn lower_first(message: &str) -> String {
     let mut chars = message.chars();
     match (chars.next(), chars.next()) {
-        (Some(first), Some(second)) if first.is_ascii_uppercase() && second.is_ascii_lowercase() => {
+        (Some(first), Some(second))
+            if first.is_ascii_uppercase() && second.is_ascii_lowercase() =>
+        {
             format!("{}{}", first.to_ascii_lowercase(), &message[1..])
         }
         _ => message.to_owned(),

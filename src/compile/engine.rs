@@ -49,8 +49,17 @@ impl Engine {
                 keep_section: &|_| false,
             },
         )?;
-        let version = Sha256::digest(packed).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { shared, base_image: memory_module(packed, pages)?, version, packed: packed.to_vec() })
+        let version = Sha256::digest(packed)
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Ok(Self {
+            shared,
+            base_image: memory_module(packed, pages)?,
+            version,
+            packed: packed.to_vec(),
+        })
     }
 }
 
@@ -69,7 +78,10 @@ pub fn pack(linked: &[u8], memory: &[u8], bytecode: &[u8]) -> Result<Vec<u8>, Mo
         linked,
         &Edit {
             import: &one_version,
-            memory: Memory::Own { pages: pages(memory), segments: &segments },
+            memory: Memory::Own {
+                pages: pages(memory),
+                segments: &segments,
+            },
             passive: Some(bytecode),
             drop_exports: LIFE_EXPORTS,
             keep_section: &|name| name == "producers" || name.contains(WORLD),
@@ -103,7 +115,9 @@ fn one_version(module: &str) -> Import {
 fn is_of_the_engine(interface: &str) -> bool {
     ALWAYS.contains(&interface)
         || interface == PORTABLE_LOG
-        || Capability::ALL.iter().any(|one| one.interface() == interface)
+        || Capability::ALL
+            .iter()
+            .any(|one| one.interface() == interface)
 }
 
 fn memory_module(packed: &[u8], pages: u64) -> Result<Vec<u8>, ModuleError> {
@@ -125,7 +139,10 @@ fn memory_module(packed: &[u8], pages: u64) -> Result<Vec<u8>, ModuleError> {
     for payload in wasmparser::Parser::new(0).parse_all(packed) {
         if let wasmparser::Payload::DataSection(section) = payload? {
             let data = &packed[section.range()];
-            module.section(&RawSection { id: SectionId::Data.into(), data });
+            module.section(&RawSection {
+                id: SectionId::Data.into(),
+                data,
+            });
         }
     }
     Ok(module.finish())

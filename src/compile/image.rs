@@ -17,7 +17,11 @@ const ZEROS_MIN: usize = 64;
 pub fn segments(image: &[u8]) -> Vec<Segment<'_>> {
     let mut segments = Vec::new();
     let mut at = 0;
-    while let Some(start) = image[at..].iter().position(|byte| *byte != 0).map(|skip| at + skip) {
+    while let Some(start) = image[at..]
+        .iter()
+        .position(|byte| *byte != 0)
+        .map(|skip| at + skip)
+    {
         let mut end = start + 1;
         let mut zeros = 0;
         while end + zeros < image.len() && zeros < ZEROS_MIN {
@@ -29,7 +33,10 @@ pub fn segments(image: &[u8]) -> Vec<Segment<'_>> {
             }
         }
         // A 32-bit memory has no offset that does not fit.
-        segments.push(Segment { offset: start as u32, bytes: &image[start..end] });
+        segments.push(Segment {
+            offset: start as u32,
+            bytes: &image[start..end],
+        });
         at = end;
     }
     segments
@@ -37,7 +44,11 @@ pub fn segments(image: &[u8]) -> Vec<Segment<'_>> {
 
 impl Segment<'_> {
     pub fn encode(&self, data: &mut DataSection) {
-        data.active(0, &ConstExpr::i32_const(self.offset as i32), self.bytes.iter().copied());
+        data.active(
+            0,
+            &ConstExpr::i32_const(self.offset as i32),
+            self.bytes.iter().copied(),
+        );
     }
 }
 

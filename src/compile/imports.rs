@@ -7,9 +7,7 @@
 
 use oxc::allocator::Allocator;
 use oxc::ast::AstKind;
-use oxc::ast::ast::{
-    Argument, Expression, ImportExpression, Program, Statement, StringLiteral,
-};
+use oxc::ast::ast::{Argument, Expression, ImportExpression, Program, Statement, StringLiteral};
 use oxc::ast::builder::AstBuilder;
 use oxc::ast_visit::{VisitMut, walk_mut};
 use oxc::semantic::{IsGlobalReference, Semantic};
@@ -37,8 +35,12 @@ pub fn rewrite<'a>(
     allocator: &'a Allocator,
     resolve: &Resolve,
 ) -> Result<Vec<String>, Vec<(Span, Unresolved)>> {
-    let mut rewriter =
-        Rewriter { builder: AstBuilder::new(allocator), resolve, resolved: vec![], failed: vec![] };
+    let mut rewriter = Rewriter {
+        builder: AstBuilder::new(allocator),
+        resolve,
+        resolved: vec![],
+        failed: vec![],
+    };
     for statement in &mut program.body {
         match statement {
             Statement::ImportDeclaration(import) => {
@@ -58,7 +60,11 @@ pub fn rewrite<'a>(
         }
     }
     rewriter.visit_program(program);
-    if rewriter.failed.is_empty() { Ok(rewriter.resolved) } else { Err(rewriter.failed) }
+    if rewriter.failed.is_empty() {
+        Ok(rewriter.resolved)
+    } else {
+        Err(rewriter.failed)
+    }
 }
 
 /// `require("…")` does not exist here; calling it is reported before it fails.
@@ -69,7 +75,9 @@ pub fn refuse_require(semantic: &Semantic) -> Result<(), Vec<(Span, Unresolved)>
     }
     let mut failed = vec![];
     for node in semantic.nodes().iter() {
-        let AstKind::CallExpression(call) = node.kind() else { continue };
+        let AstKind::CallExpression(call) = node.kind() else {
+            continue;
+        };
         let (Expression::Identifier(callee), [Argument::StringLiteral(specifier)]) =
             (&call.callee, call.arguments.as_slice())
         else {
@@ -88,12 +96,19 @@ pub fn refuse_require(semantic: &Semantic) -> Result<(), Vec<(Span, Unresolved)>
         }
     }
     failed.truncate(DIAGNOSTICS_MAX);
-    if failed.is_empty() { Ok(()) } else { Err(failed) }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(failed)
+    }
 }
 
 /// Whether a specifier names a file by its place relative to the importer.
 pub fn is_relative(specifier: &str) -> bool {
-    specifier == "." || specifier == ".." || specifier.starts_with("./") || specifier.starts_with("../")
+    specifier == "."
+        || specifier == ".."
+        || specifier.starts_with("./")
+        || specifier.starts_with("../")
 }
 
 struct Rewriter<'a, 'r> {
@@ -135,7 +150,13 @@ impl<'a> Rewriter<'a, '_> {
     fn refuse_phase(&mut self, span: Span, has_phase: bool) {
         if has_phase {
             let message = "`import defer` and `import source` are not supported".to_owned();
-            self.fail(span, Unresolved { message, hint: "use a plain `import`".to_owned() });
+            self.fail(
+                span,
+                Unresolved {
+                    message,
+                    hint: "use a plain `import`".to_owned(),
+                },
+            );
         }
     }
 

@@ -15,7 +15,11 @@ pub fn explain(path: &str, source: &str, errors: Vec<Diagnostic>) -> Vec<Diagnos
     };
     let jsx = unsupported(path, source, offset);
     let explains = |error: &Diagnostic| (error.line, error.column) >= (jsx.line, jsx.column);
-    if errors.first().is_some_and(explains) { vec![jsx] } else { errors }
+    if errors.first().is_some_and(explains) {
+        vec![jsx]
+    } else {
+        errors
+    }
 }
 
 pub fn unsupported(path: &str, source: &str, offset: usize) -> Diagnostic {

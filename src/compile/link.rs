@@ -11,7 +11,9 @@ use wasm_encoder::{ComponentSection, ComponentSectionId, DataSection, Encode, Se
 use wit_component::ComponentEncoder;
 
 use super::{
-    capability::{ALWAYS, Capabilities, Capability, HOST_CONTEXT, HOST_LOG, PORTABLE_LOG, unversioned},
+    capability::{
+        ALWAYS, Capabilities, Capability, HOST_CONTEXT, HOST_LOG, PORTABLE_LOG, unversioned,
+    },
     core_module::{self, Edit, Import, Memory, ModuleError},
     engine::{Engine, pages},
     image::{self, Segment},
@@ -57,7 +59,10 @@ pub struct Linker {
 
 impl Linker {
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, templates: Mutex::default() }
+        Self {
+            engine,
+            templates: Mutex::default(),
+        }
     }
 
     /// The shared form of a memory image: needs a host that offers the engine.
@@ -82,10 +87,14 @@ impl Linker {
         provenance: &Provenance,
     ) -> Result<Vec<u8>, LinkError> {
         let segments = image::segments(memory);
-        let memory = Memory::Own { pages: pages(memory), segments: &segments };
+        let memory = Memory::Own {
+            pages: pages(memory),
+            segments: &segments,
+        };
         let mut component = self.component(memory, &|interface| {
             interface == PORTABLE_LOG
-                || interface == Capability::Fetch.interface() && capabilities.contains(&Capability::Fetch)
+                || interface == Capability::Fetch.interface()
+                    && capabilities.contains(&Capability::Fetch)
                 || ALWAYS.contains(&interface) && ![HOST_CONTEXT, HOST_LOG].contains(&interface)
         })?;
         append_provenance(&mut component, provenance);
@@ -94,25 +103,45 @@ impl Linker {
 
     fn template(&self, capabilities: &Capabilities) -> Result<Arc<Template>, LinkError> {
         // A panic while the lock was held cannot leave half a template behind.
-        let mut templates = self.templates.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut templates = self
+            .templates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(template) = templates.get(capabilities) {
             return Ok(template.clone());
         }
         let granted = |interface: &str| {
-            ALWAYS.contains(&interface) || capabilities.iter().any(|one| one.interface() == interface)
+            ALWAYS.contains(&interface)
+                || capabilities.iter().any(|one| one.interface() == interface)
         };
-        let component = self.component(Memory::Own { pages: 0, segments: &[] }, &granted)?;
+        let component = self.component(
+            Memory::Own {
+                pages: 0,
+                segments: &[],
+            },
+            &granted,
+        )?;
         let template = Arc::new(Template::new(&component, &self.engine.shared, &granted)?);
         templates.insert(capabilities.clone(), template.clone());
         Ok(template)
     }
 
     /// The whole engine as a component that imports what is granted.
-    fn component(&self, memory: Memory<'_>, granted: &dyn Fn(&str) -> bool) -> Result<Vec<u8>, LinkError> {
+    fn component(
+        &self,
+        memory: Memory<'_>,
+        granted: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<u8>, LinkError> {
         let module = core_module::edit(
             &self.engine.packed,
             &Edit {
-                import: &|module| if granted(unversioned(module)) { Import::Keep } else { Import::Trap },
+                import: &|module| {
+                    if granted(unversioned(module)) {
+                        Import::Keep
+                    } else {
+                        Import::Trap
+                    }
+                },
                 memory,
                 passive: None,
                 drop_exports: &["engine_input", "engine_load"],
@@ -137,7 +166,10 @@ fn data_section(segments: &[Segment<'_>]) -> Vec<u8> {
 
 fn append_provenance(component: &mut Vec<u8>, provenance: &Provenance) {
     let data = serde_json::to_vec(provenance).unwrap_or_default();
-    let section = wasm_encoder::CustomSection { name: SECTION.into(), data: data.into() };
+    let section = wasm_encoder::CustomSection {
+        name: SECTION.into(),
+        data: data.into(),
+    };
     ComponentSection::append_to_component(&section, component);
     let mut producers = wasm_encoder::ProducersSection::new();
     let mut processed_by = wasm_encoder::ProducersField::new();
@@ -149,7 +181,11 @@ fn append_provenance(component: &mut Vec<u8>, provenance: &Provenance) {
 /// A core module as a section of a component.
 fn module_section(component: &mut Vec<u8>, module: &[&[u8]]) {
     component.push(ComponentSectionId::CoreModule as u8);
-    module.iter().map(|part| part.len()).sum::<usize>().encode(component);
+    module
+        .iter()
+        .map(|part| part.len())
+        .sum::<usize>()
+        .encode(component);
     for part in module {
         component.extend_from_slice(part);
     }

@@ -16,7 +16,7 @@
 //! | unclosed `<` | [`ANGLES_MAX`] | stack: 2 KB each; time: quadratic in it |
 //! | brackets opened after an unclosed `<` | [`SPECULATION_MAX`] | time: up to 3 times more for each |
 //! | `infer X extends` inside each other | [`SPECULATION_MAX`] | time: twice more for each |
-//! | prefixes and right-associative operators in a row | [`CHAIN_MAX`] | nothing that the stack needs (see below), but names the mistake |
+//! | operators and prefixes in one statement or list item | [`CHAIN_MAX`] | time: some checks are quadratic in it |
 //!
 //! Everything else that recurses (`!!!!x`, `a=b=c`, `if(a)if(b)…`, `x.y.z`)
 //! needs at most [`STACK_PER_SOURCE_BYTE`], because each step of it consumes at
@@ -42,12 +42,12 @@ pub const NESTING_MAX: usize = 256;
 pub const ANGLES_MAX: u32 = 1000;
 /// Levels at which the parser tries one reading, fails and starts again. Five
 /// cost at most 3^5 times the parser's normal time, about 30 ms per MiB.
-pub const SPECULATION_MAX: u32 = 5;
-/// `!`, `=`, `?`, `=>`, `if` and the like in one statement, without a `,`
-/// between them.
-pub const CHAIN_MAX: u32 = 2000;
+pub const SPECULATION_MAX: u32 = 4;
+/// `.`, `+`, `!`, `=`, `?`, `=>`, `if` and the like in one statement, without a
+/// `,` between them.
+pub const CHAIN_MAX: u32 = 4000;
 /// Ways to read the text that are followed at once. Ordinary code needs two.
-const READINGS_MAX: usize = 64;
+const READINGS_MAX: usize = 16;
 
 /// For what nests within the limits above: 256 brackets of 4 KB, 1000 angles of
 /// 2 KB, and the later passes, whose depth the tree's depth bounds.
@@ -82,9 +82,9 @@ impl Limit {
                 "generics or comparisons contain each other more than {SPECULATION_MAX} deep \
                  and would take too long to parse"
             ),
-            Limit::Chain => format!(
-                "more than {CHAIN_MAX} operators or statements follow each other without an end"
-            ),
+            Limit::Chain => {
+                format!("more than {CHAIN_MAX} operators follow each other in one statement")
+            }
             Limit::Readings => {
                 "too many `/` that could divide or start a regular expression".to_owned()
             }
@@ -235,6 +235,11 @@ mod tests {
             // The regular expression is `/'/`, the brackets are code.
             format!("import './x'\n/'/; {many} /'/"),
             format!("if (x) /'/; {many} /'/"),
+            format!("\\u{{69}}f (x) /'/; {many} /'/"),
+            format!("\\u0072eturn /'/; {many} /'/"),
+            format!("do x; while (x) /'/; {many} /'/"),
+            format!("for await (x of y) /'/; {many} /'/"),
+            format!("(x)\n/'/; {many} /'/"),
             format!("{{}} /'/; {many} /'/"),
             format!("debugger\n/'/; {many} /'/"),
             format!("await /'/; {many} /'/"),
@@ -296,6 +301,7 @@ mod tests {
             "'x'\n/y/g\n",
             "x = (a + b) / 2\n",
             "x = a ? { b: c < d } : [e]\n",
+            "x=((a)/b+(c)/d);",
             "case 1: foo(); break\n",
             "label: for (;;) { continue label }\n",
             "{ \"key\": [1, 2, { \"x\": null }] },\n",

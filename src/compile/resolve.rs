@@ -46,7 +46,11 @@ pub fn candidates(place: &str) -> Vec<String> {
         candidates.push(format!("{place}.ts"));
         candidates.push(format!("{place}.js"));
     }
-    let folder = if place.is_empty() { String::new() } else { format!("{place}/") };
+    let folder = if place.is_empty() {
+        String::new()
+    } else {
+        format!("{place}/")
+    };
     candidates.push(format!("{folder}index.ts"));
     candidates.push(format!("{folder}index.js"));
     candidates
@@ -81,8 +85,26 @@ fn not_relative(specifier: &str) -> Unresolved {
 
 /// Those of Node's modules that scripts are likely to ask for without `node:`.
 const NODE_MODULES: &[&str] = &[
-    "fs", "fs/promises", "path", "crypto", "http", "https", "os", "url", "util", "stream", "events",
-    "buffer", "child_process", "net", "dns", "zlib", "assert", "process", "timers", "querystring",
+    "fs",
+    "fs/promises",
+    "path",
+    "crypto",
+    "http",
+    "https",
+    "os",
+    "url",
+    "util",
+    "stream",
+    "events",
+    "buffer",
+    "child_process",
+    "net",
+    "dns",
+    "zlib",
+    "assert",
+    "process",
+    "timers",
+    "querystring",
 ];
 
 #[cfg(test)]
@@ -103,7 +125,11 @@ mod tests {
             ("api/a.ts", "../api/a", "api/a"),
         ];
         for (importer, specifier, expected) in table {
-            assert_eq!(join(importer, specifier).unwrap(), expected, "{importer} {specifier}");
+            assert_eq!(
+                join(importer, specifier).unwrap(),
+                expected,
+                "{importer} {specifier}"
+            );
         }
     }
 
@@ -112,7 +138,10 @@ mod tests {
         let outside = ["../b", "./../b", "./x/../../b", "../../../etc/passwd"];
         for specifier in outside {
             let message = join("a.ts", specifier).unwrap_err().message;
-            assert_eq!(message, format!("`{specifier}` leads out of the deployment"));
+            assert_eq!(
+                message,
+                format!("`{specifier}` leads out of the deployment")
+            );
         }
         let bare = [
             ("lodash", "packages are not installed"),
@@ -128,8 +157,15 @@ mod tests {
         ];
         for (specifier, hint) in bare {
             let unresolved = join("a.ts", specifier).unwrap_err();
-            assert!(unresolved.message.contains("only relative imports"), "{specifier}");
-            assert!(unresolved.hint.starts_with(hint), "{specifier}: {}", unresolved.hint);
+            assert!(
+                unresolved.message.contains("only relative imports"),
+                "{specifier}"
+            );
+            assert!(
+                unresolved.hint.starts_with(hint),
+                "{specifier}: {}",
+                unresolved.hint
+            );
         }
     }
 
@@ -137,12 +173,37 @@ mod tests {
     fn candidates_in_order() {
         let table: [(&str, &[&str]); 6] = [
             ("db", &["db.ts", "db.js", "db/index.ts", "db/index.js"]),
-            ("db.ts", &["db.ts", "db.ts.ts", "db.ts.js", "db.ts/index.ts", "db.ts/index.js"]),
+            (
+                "db.ts",
+                &[
+                    "db.ts",
+                    "db.ts.ts",
+                    "db.ts.js",
+                    "db.ts/index.ts",
+                    "db.ts/index.js",
+                ],
+            ),
             (
                 "db.js",
-                &["db.js", "db.ts", "db.js.ts", "db.js.js", "db.js/index.ts", "db.js/index.js"],
+                &[
+                    "db.js",
+                    "db.ts",
+                    "db.js.ts",
+                    "db.js.js",
+                    "db.js/index.ts",
+                    "db.js/index.js",
+                ],
             ),
-            ("x.json", &["x.json", "x.json.ts", "x.json.js", "x.json/index.ts", "x.json/index.js"]),
+            (
+                "x.json",
+                &[
+                    "x.json",
+                    "x.json.ts",
+                    "x.json.js",
+                    "x.json/index.ts",
+                    "x.json/index.js",
+                ],
+            ),
             ("a.b", &["a.b.ts", "a.b.js", "a.b/index.ts", "a.b/index.js"]),
             ("", &["index.ts", "index.js"]),
         ];

@@ -28,7 +28,9 @@
 
 mod facts;
 
-use oxc::ast::ast::{BindingPattern, FormalParameter, FormalParameters, Program, TSType, TSTypeName};
+use oxc::ast::ast::{
+    BindingPattern, FormalParameter, FormalParameters, Program, TSType, TSTypeName,
+};
 use oxc::semantic::{IsGlobalReference, Semantic};
 use oxc::span::{GetSpan, Span};
 use serde::{Deserialize, Serialize};
@@ -73,7 +75,11 @@ pub fn of_entry<'a>(program: &'a Program<'a>, semantic: &Semantic<'a>) -> Result
             "use `export default` alone",
         ));
     }
-    match (facts.default_export, facts.module_exports, facts.named_export) {
+    match (
+        facts.default_export,
+        facts.module_exports,
+        facts.named_export,
+    ) {
         (Some((span, default)), _, _) => of_default(span, &default, semantic),
         (None, Some(_), _) => Ok(Shape::CommonJs),
         (None, None, Some(_)) => Ok(Shape::Library),
@@ -163,5 +169,12 @@ fn is_annotated_request(parameter: &FormalParameter, semantic: &Semantic) -> boo
 }
 
 fn unclear(span: Span, message: impl Into<String>, hint: &'static str) -> Unclear {
-    Unclear { span, message: message.into(), hint }
+    Unclear {
+        span,
+        message: message.into(),
+        hint,
+    }
 }
+
+#[cfg(test)]
+mod tests;

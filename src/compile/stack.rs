@@ -6,7 +6,7 @@
 //! ```text
 //!     at name (api/users/[id].ts:3:5)
 //!     at api/users/[id].ts:3:5
-//!     at <anonymous> (footpath:runtime/helpers/decorate:1:1)
+//!     at <anonymous> (typescript:runtime/helpers/decorate:1:1)
 //!     at map (native)
 //! ```
 //!
@@ -50,7 +50,9 @@ impl SourceMaps {
             let map = module.source_map.as_deref()?;
             Some((module.path.clone(), with_byte_columns(map, &module.code)))
         });
-        Self { maps: maps.collect() }
+        Self {
+            maps: maps.collect(),
+        }
     }
 
     /// The stack with positions in the sources. Lines that are no frames (the
@@ -77,7 +79,9 @@ impl SourceMaps {
     pub fn first_frame(&self, stack: &str) -> Option<Location> {
         let mut decoded = Decoded::new(self);
         let mut lines = stack.lines().take(STACK_LINES_MAX);
-        lines.find_map(|line| decoded.frame(line)).map(|(_, location)| location)
+        lines
+            .find_map(|line| decoded.frame(line))
+            .map(|(_, location)| location)
     }
 
     /// The source around a place, with a caret.
@@ -105,7 +109,10 @@ struct Decoded<'m> {
 
 impl<'m> Decoded<'m> {
     fn new(maps: &'m SourceMaps) -> Self {
-        Self { maps, decoded: BTreeMap::new() }
+        Self {
+            maps,
+            decoded: BTreeMap::new(),
+        }
     }
 
     fn frame<'s>(&mut self, line: &'s str) -> Option<(Frame<'s>, Location)> {
@@ -117,25 +124,38 @@ impl<'m> Decoded<'m> {
     fn locate(&mut self, frame: &Frame) -> Option<Location> {
         let (path, json) = self.maps.maps.get_key_value(frame.path)?;
         if !self.decoded.contains_key(path.as_str()) {
-            self.decoded.insert(path, SourceMap::from_json_string(json).ok()?);
+            self.decoded
+                .insert(path, SourceMap::from_json_string(json).ok()?);
         }
         let map = self.decoded.get(path.as_str())?;
         let line = frame.line.checked_sub(1)?;
-        let column = if line == 0 { frame.column } else { frame.column.saturating_sub(1) };
+        let column = if line == 0 {
+            frame.column
+        } else {
+            frame.column.saturating_sub(1)
+        };
         let token = nearest(map, line, column)?;
         let line = token.get_src_line() + 1;
         let text = source_line(map.get_source_content(0)?, line);
         let column = chars_before(text, token.get_src_col()) + 1;
-        Some(Location { path: path.clone(), line, column })
+        Some(Location {
+            path: path.clone(),
+            line,
+            column,
+        })
     }
 }
 
 /// The last token at or before a position on its line, else the first after it:
 /// what the compiler added around a statement belongs to that statement.
 fn nearest(map: &SourceMap, line: u32, column: u32) -> Option<Token> {
-    let mut on_line = map.get_tokens().filter(|token| token.get_dst_line() == line);
+    let mut on_line = map
+        .get_tokens()
+        .filter(|token| token.get_dst_line() == line);
     let first = on_line.next()?;
-    let before = on_line.take_while(|token| token.get_dst_col() <= column).last();
+    let before = on_line
+        .take_while(|token| token.get_dst_col() <= column)
+        .last();
     Some(before.unwrap_or(first))
 }
 
@@ -144,12 +164,22 @@ fn nearest(map: &SourceMap, line: u32, column: u32) -> Option<Token> {
 fn parse_frame(line: &str, is_known: impl Fn(&str) -> bool) -> Option<Frame<'_>> {
     let text = line.trim().strip_prefix("at ")?;
     if let Some((path, line, column)) = parse_position(text).filter(|(path, ..)| is_known(path)) {
-        return Some(Frame { name: None, path, line, column });
+        return Some(Frame {
+            name: None,
+            path,
+            line,
+            column,
+        });
     }
     let inside = text.strip_suffix(')')?;
     inside.match_indices(" (").find_map(|(at, _)| {
         let (path, line, column) = parse_position(&inside[at + 2..])?;
-        is_known(path).then_some(Frame { name: Some(&inside[..at]), path, line, column })
+        is_known(path).then_some(Frame {
+            name: Some(&inside[..at]),
+            path,
+            line,
+            column,
+        })
     })
 }
 
@@ -170,7 +200,10 @@ fn with_byte_columns(map: &str, code: &str) -> String {
     let lines: Vec<&str> = code.split('\n').collect();
     let mut parts = decoded.into_parts();
     let in_bytes = |token: &Token| {
-        let line = lines.get(token.get_dst_line() as usize).copied().unwrap_or_default();
+        let line = lines
+            .get(token.get_dst_line() as usize)
+            .copied()
+            .unwrap_or_default();
         Token::new(
             token.get_dst_line(),
             bytes_before(line, token.get_dst_col()),
@@ -206,3 +239,6 @@ fn before(line: &str, units: u32, size: impl Fn(char) -> usize) -> u32 {
     }
     u32::try_from(sum).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

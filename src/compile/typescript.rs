@@ -30,7 +30,7 @@ pub const SOURCE_BYTES_MAX: usize = 1024 * 1024;
 const TREE_DEPTH_MAX: usize = 4000;
 /// Modules that hold what lowered code calls; the compiler adds
 /// `/helpers/<name>`.
-pub const HELPERS_MODULE: &str = "footpath:runtime";
+pub const HELPERS_MODULE: &str = "typescript:runtime";
 
 /// What a file is compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,14 +89,22 @@ pub fn compile(
             "the file has {} bytes, more than the {SOURCE_BYTES_MAX} that are allowed",
             source.len()
         );
-        return Err(vec![Diagnostic::whole_file(path, message).with_hint("split it into modules")]);
+        return Err(vec![
+            Diagnostic::whole_file(path, message).with_hint("split it into modules"),
+        ]);
     }
     if let Err(too_deep) = nesting::check(source) {
         let limit = too_deep.limit;
         let diagnostic = Diagnostic::at(path, source, too_deep.offset, limit.message());
         return Err(vec![diagnostic.with_hint(limit.hint())]);
     }
-    let file = File { path, source, language, role, resolve };
+    let file = File {
+        path,
+        source,
+        language,
+        role,
+        resolve,
+    };
     deep_stack::run(nesting::stack_bytes(source.len()), || file.compile())
         .unwrap_or_else(|problem| Err(vec![Diagnostic::whole_file(path, problem.to_string())]))
 }
@@ -125,20 +133,38 @@ impl File<'_> {
             Shape::CommonJs => wrap::as_common_js(&code, source_map),
             _ => (code, source_map),
         };
-        Ok(Compiled { shape, code, source_map: source_map.to_json_string(), imports })
+        Ok(Compiled {
+            shape,
+            code,
+            source_map: source_map.to_json_string(),
+            imports,
+        })
     }
 
     fn parse<'a>(&'a self, allocator: &'a Allocator) -> Result<Program<'a>, Vec<Diagnostic>> {
-        let source_type = match self.language {
-            Language::TypeScript => SourceType::ts().with_module(true),
-            Language::JavaScript => SourceType::mjs(),
+        let parse = |source_type| {
+            let options = ParseOptions {
+                allow_return_outside_function: true,
+                ..ParseOptions::default()
+            };
+            Parser::new(allocator, self.source, source_type)
+                .with_options(options)
+                .parse()
         };
-        let options = ParseOptions { allow_return_outside_function: true, ..ParseOptions::default() };
-        let parsed = Parser::new(allocator, self.source, source_type).with_options(options).parse();
+        let typescript = SourceType::ts().with_module(true);
+        let parsed = match self.language {
+            Language::TypeScript => parse(typescript),
+            Language::JavaScript => parse(SourceType::mjs()),
+        };
         if parsed.diagnostics.is_empty() {
             return Ok(parsed.program);
         }
-        let errors = from_oxc(self.path, self.source, parsed.diagnostics);
+        let mut errors = from_oxc(self.path, self.source, parsed.diagnostics);
+        if self.language == Language::JavaScript && parse(typescript).diagnostics.is_empty() {
+            errors.truncate(1);
+            errors[0].message = "types are only understood in `.ts` files".to_owned();
+            errors[0].hint = Some("rename the file to `.ts`".to_owned());
+        }
         Err(jsx::explain(self.path, self.source, errors))
     }
 
@@ -188,12 +214,22 @@ impl File<'_> {
             ..CodegenOptions::default()
         };
         let printed = Codegen::new().with_options(options).build(program);
-        (printed.code, printed.map.expect("a source map path was given, so there is a map"))
+        (
+            printed.code,
+            printed
+                .map
+                .expect("a source map path was given, so there is a map"),
+        )
     }
 
     fn unclear(&self, unclear: &Unclear) -> Diagnostic {
-        at_span(self.path, self.source, unclear.span, unclear.message.as_str())
-            .with_hint(unclear.hint)
+        at_span(
+            self.path,
+            self.source,
+            unclear.span,
+            unclear.message.as_str(),
+        )
+        .with_hint(unclear.hint)
     }
 
     fn unresolved(&self, unresolved: Vec<(Span, imports::Unresolved)>) -> Vec<Diagnostic> {
@@ -231,3 +267,10 @@ fn too_deep(semantic: &Semantic) -> Option<Span> {
     }
     None
 }
+
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod refused;
+#[cfg(test)]
+mod tests;

@@ -124,7 +124,11 @@ pub fn as_common_js<'a>(code: &str, source_map: SourceMap<'a>) -> (String, Sourc
         "const module = {{ exports: {{}} }}; let exports = module.exports;\n{code}export default module.exports;\n"
     );
     let mut parts = source_map.into_parts();
-    parts.tokens = parts.tokens.iter().map(|token| one_line_down(*token)).collect();
+    parts.tokens = parts
+        .tokens
+        .iter()
+        .map(|token| one_line_down(*token))
+        .collect();
     (code, SourceMap::from_parts(parts))
 }
 

@@ -125,7 +125,7 @@ section! {
         bundle_bytes: u64 = 5 << 20,
         /// Outbound calls of one request, in all.
         outbound_calls: u64 = 50,
-        /// Outbound calls of one request, at once.
+        /// Outbound calls of one request that wait for an answer's head at once.
         outbound_concurrent: u64 = 6,
         /// How deep scripts may call their neighbours.
         self_call_depth: u64 = 8,

@@ -14,7 +14,9 @@ pub const ENVIRONMENT_BYTES_MAX: usize = 64 << 10;
 pub fn of_script(folder: &Folder, path: &ScriptPath) -> Vec<(String, String)> {
     let mut variables = BTreeMap::new();
     for file in files(path.relative()) {
-        let Ok(file) = ScriptPath::in_deployment(path.exec_id(), &file) else { continue };
+        let Ok(file) = ScriptPath::in_deployment(path.exec_id(), &file) else {
+            continue;
+        };
         if let Ok(text) = folder.read(&file) {
             variables.extend(parse(&text));
         }
@@ -56,11 +58,23 @@ fn parse_line(line: &str) -> Option<(String, String)> {
         return None;
     }
     let value = value.trim();
-    let quoted = |quote: char| value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+    let quoted = |quote: char| {
+        value
+            .strip_prefix(quote)
+            .and_then(|rest| rest.strip_suffix(quote))
+    };
     let value = match (quoted('"'), quoted('\'')) {
-        (Some(inner), _) => inner.replace("\\n", "\n").replace("\\\"", "\"").replace("\\\\", "\\"),
+        (Some(inner), _) => inner
+            .replace("\\n", "\n")
+            .replace("\\\"", "\"")
+            .replace("\\\\", "\\"),
         (_, Some(inner)) => inner.to_owned(),
-        _ => value.split(" #").next().unwrap_or_default().trim_end().to_owned(),
+        _ => value
+            .split(" #")
+            .next()
+            .unwrap_or_default()
+            .trim_end()
+            .to_owned(),
     };
     Some((name.to_owned(), value))
 }
@@ -91,7 +105,12 @@ mod tests {
 
     #[test]
     fn nearest_last() {
-        let expected = ["_default.env", "api/_default.env", "api/users/_default.env", "api/users/[id].env"];
+        let expected = [
+            "_default.env",
+            "api/_default.env",
+            "api/users/_default.env",
+            "api/users/[id].env",
+        ];
         assert_eq!(files("api/users/[id].ts"), expected);
         assert_eq!(files("x.ts"), ["_default.env", "x.env"]);
     }

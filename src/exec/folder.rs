@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 
 use crate::model::exec_id::ExecId;
 use crate::model::script::ScriptPath;
+use crate::model::script::directory::ScriptDirectory;
 use crate::store::files;
 
 /// Folders below a deployment, one inside the other.
-const DEPTH_MAX: usize = 32;
+pub const DEPTH_MAX: usize = 32;
 /// Files of all deployments together that are looked at.
 pub const FILES_MAX: usize = 100_000;
 
@@ -27,10 +28,18 @@ pub enum FolderError {
     Symlink(String),
     #[error("{0} is a folder; use scripts/list")]
     IsFolder(String),
+    #[error("the folder of {0} does not exist, or is a file; write with createDirs to make it")]
+    NoFolder(String),
     #[error("{path} is not UTF-8 text: byte {offset} is invalid; save the file as UTF-8")]
     NotText { path: String, offset: usize },
-    #[error("{path} has {bytes} bytes, the limit is {max_bytes}; split the script or raise limits.source_bytes")]
-    TooLarge { path: String, bytes: u64, max_bytes: u64 },
+    #[error(
+        "{path} has {bytes} bytes, the limit is {max_bytes}; split the script or raise limits.source_bytes"
+    )]
+    TooLarge {
+        path: String,
+        bytes: u64,
+        max_bytes: u64,
+    },
     #[error("the disk is full: {0} was not written; free some space and try again")]
     DiskFull(String),
     #[error("{path}: {error}")]
@@ -46,7 +55,10 @@ pub struct Folder {
 impl Folder {
     /// The folder must exist: changes are reported by its canonical path.
     pub fn new(root: &Path, source_bytes_max: u64) -> io::Result<Self> {
-        Ok(Self { root: root.canonicalize()?, source_bytes_max })
+        Ok(Self {
+            root: root.canonicalize()?,
+            source_bytes_max,
+        })
     }
 
     pub fn root(&self) -> &Path {
@@ -63,7 +75,9 @@ impl Folder {
             return Err(FolderError::IsFolder(path.to_string()));
         }
         let mut bytes = Vec::new();
-        file.take(self.source_bytes_max + 1).read_to_end(&mut bytes).map_err(failed)?;
+        file.take(self.source_bytes_max + 1)
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
         if bytes.len() as u64 > self.source_bytes_max {
             return Err(FolderError::TooLarge {
                 path: path.to_string(),
@@ -85,24 +99,60 @@ impl Folder {
         self.place(path).is_ok_and(|place| place.exists())
     }
 
-    /// Writes a file so that readers see the old or the new text, never a part.
-    pub fn write(&self, path: &ScriptPath, text: &str, only_new: bool) -> Result<(), FolderError> {
+    pub fn is_folder(&self, path: &ScriptPath) -> bool {
+        self.place(path).is_ok_and(|place| place.is_dir())
+    }
+
+    /// Whether a text may be written to a path; nothing is.
+    pub fn check(
+        &self,
+        path: &ScriptPath,
+        text: &str,
+        folder_must_exist: bool,
+    ) -> Result<(), FolderError> {
         let place = self.place(path)?;
         if place.is_dir() {
             return Err(FolderError::IsFolder(path.to_string()));
         }
-        let write = if only_new { files::create_atomic } else { files::write_atomic };
+        let bytes = text.len() as u64;
+        if bytes > self.source_bytes_max {
+            return Err(FolderError::TooLarge {
+                path: path.to_string(),
+                bytes,
+                max_bytes: self.source_bytes_max,
+            });
+        }
+        let above = |folder: &&Path| folder_must_exist || folder.exists();
+        match place.ancestors().skip(1).find(above) {
+            Some(folder) if folder.is_dir() => Ok(()),
+            _ => Err(FolderError::NoFolder(path.to_string())),
+        }
+    }
+
+    /// Writes a file so that readers see the old or the new text, never a part.
+    pub fn write(&self, path: &ScriptPath, text: &str, only_new: bool) -> Result<(), FolderError> {
+        self.check(path, text, false)?;
+        let place = self.place(path)?;
+        let write = if only_new {
+            files::create_atomic
+        } else {
+            files::write_atomic
+        };
         let made = place.parent().map_or(Ok(()), fs::create_dir_all);
-        made.and_then(|()| write(&place, text.as_bytes())).map_err(|error| fault(path.as_str(), error))
+        made.and_then(|()| write(&place, text.as_bytes()))
+            .map_err(|error| fault(path.as_str(), error))
     }
 
     /// Deletes a file, and the folders that are empty then.
     pub fn delete(&self, path: &ScriptPath) -> Result<(), FolderError> {
         let place = self.place(path)?;
-        fs::remove_file(&place).map_err(|error| fault(path.as_str(), error))?;
+        let removed = fs::remove_file(&place).and_then(|()| files::sync_folder_of(&place));
+        removed.map_err(|error| fault(path.as_str(), error))?;
         let deployment = self.root.join(path.exec_id().as_str());
         let mut folder = place.parent();
-        while let Some(empty) = folder.filter(|folder| folder.starts_with(&deployment) && *folder != deployment) {
+        while let Some(empty) =
+            folder.filter(|folder| folder.starts_with(&deployment) && *folder != deployment)
+        {
             if fs::remove_dir(empty).is_err() {
                 break;
             }
@@ -111,7 +161,12 @@ impl Folder {
         Ok(())
     }
 
-    pub fn rename(&self, from: &ScriptPath, to: &ScriptPath, overwrite: bool) -> Result<(), FolderError> {
+    pub fn rename(
+        &self,
+        from: &ScriptPath,
+        to: &ScriptPath,
+        overwrite: bool,
+    ) -> Result<(), FolderError> {
         let (old, new) = (self.place(from)?, self.place(to)?);
         if !old.is_file() {
             return Err(FolderError::NotFound(from.to_string()));
@@ -120,12 +175,17 @@ impl Folder {
             return Err(FolderError::Exists(to.to_string()));
         }
         let made = new.parent().map_or(Ok(()), fs::create_dir_all);
-        made.and_then(|()| fs::rename(&old, &new)).map_err(|error| fault(from.as_str(), error))
+        let renamed = made
+            .and_then(|()| fs::rename(&old, &new))
+            .and_then(|()| files::sync_folder_of(&new));
+        renamed.map_err(|error| fault(from.as_str(), error))
     }
 
     /// The deployments: folders directly below the root with a fitting name.
     pub fn deployments(&self) -> Vec<ExecId> {
-        let Ok(entries) = fs::read_dir(&self.root) else { return Vec::new() };
+        let Ok(entries) = fs::read_dir(&self.root) else {
+            return Vec::new();
+        };
         let mut found: Vec<ExecId> = entries
             .flatten()
             .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
@@ -143,15 +203,29 @@ impl Folder {
         let mut folders = vec![(root, String::new(), 0)];
         while let Some((folder, prefix, depth)) = folders.pop() {
             for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-                let Ok(name) = entry.file_name().into_string() else { continue };
-                let Ok(kind) = entry.file_type() else { continue };
-                let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
-                if kind.is_dir() && !name.starts_with('.') && name != "node_modules" && depth < DEPTH_MAX {
+                let Ok(name) = entry.file_name().into_string() else {
+                    continue;
+                };
+                let Ok(kind) = entry.file_type() else {
+                    continue;
+                };
+                let path = if prefix.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{prefix}/{name}")
+                };
+                if kind.is_dir()
+                    && !name.starts_with('.')
+                    && name != "node_modules"
+                    && depth < DEPTH_MAX
+                {
                     folders.push((entry.path(), path, depth + 1));
-                } else if kind.is_file() && found.len() < FILES_MAX && !name.starts_with('.') {
-                    if let Ok(metadata) = entry.metadata() {
-                        found.insert(path, metadata);
-                    }
+                } else if kind.is_file()
+                    && found.len() < FILES_MAX
+                    && !name.starts_with('.')
+                    && let Ok(metadata) = entry.metadata()
+                {
+                    found.insert(path, metadata);
                 }
             }
         }
@@ -164,13 +238,28 @@ impl Folder {
         ScriptPath::parse(relative).ok()
     }
 
+    /// Where a folder of a deployment lies.
+    pub fn directory(&self, directory: &ScriptDirectory) -> Result<PathBuf, FolderError> {
+        let path = format!("{}/{}", directory.exec_id(), directory.relative());
+        let place = self.checked(&path)?;
+        if place.is_dir() {
+            Ok(place)
+        } else {
+            Err(FolderError::NotFound(path))
+        }
+    }
+
     /// Where a path lies, after a look at every folder on the way.
     fn place(&self, path: &ScriptPath) -> Result<PathBuf, FolderError> {
+        self.checked(path.as_str())
+    }
+
+    fn checked(&self, path: &str) -> Result<PathBuf, FolderError> {
         let mut place = self.root.clone();
-        for segment in path.as_str().split('/') {
+        for segment in path.split('/').filter(|segment| !segment.is_empty()) {
             place.push(segment);
             if fs::symlink_metadata(&place).is_ok_and(|metadata| metadata.is_symlink()) {
-                return Err(FolderError::Symlink(path.to_string()));
+                return Err(FolderError::Symlink(path.to_owned()));
             }
         }
         Ok(place)
@@ -182,6 +271,9 @@ fn fault(path: &str, error: io::Error) -> FolderError {
         ErrorKind::NotFound | ErrorKind::NotADirectory => FolderError::NotFound(path.to_owned()),
         ErrorKind::AlreadyExists => FolderError::Exists(path.to_owned()),
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => FolderError::DiskFull(path.to_owned()),
-        _ => FolderError::Io { path: path.to_owned(), error },
+        _ => FolderError::Io {
+            path: path.to_owned(),
+            error,
+        },
     }
 }

@@ -20,6 +20,15 @@ pub enum Origin {
     Script,
 }
 
+impl Origin {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Script => "script",
+        }
+    }
+}
+
 /// Who published, and how it came in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Author {
@@ -44,16 +53,25 @@ pub struct Version {
 }
 
 impl Stored for Version {
-    const KIND: Kind = Kind { number: 20, version: 1 };
+    const KIND: Kind = Kind {
+        number: 20,
+        version: 1,
+    };
 }
 impl Stored for Manifest {
-    const KIND: Kind = Kind { number: 21, version: 1 };
+    const KIND: Kind = Kind {
+        number: 21,
+        version: 1,
+    };
 }
 
-const SOURCE_KIND: Kind = Kind { number: 22, version: 1 };
+const SOURCE_KIND: Kind = Kind {
+    number: 22,
+    version: 1,
+};
 
-/// The most versions that one listing gives.
-const LISTED_MAX: usize = 1000;
+/// A shorter text is a version's number, never its hash.
+pub const HASH_CHARS_MIN: usize = 8;
 
 pub struct History {
     store: Store,
@@ -62,31 +80,38 @@ pub struct History {
 
 impl History {
     pub fn new(store: Store, versions_max: usize) -> Self {
-        Self { store, versions_max }
+        Self {
+            store,
+            versions_max,
+        }
     }
 
     /// The manifest of the version that was published last.
     pub fn manifest(&self, path: &ScriptPath) -> Option<Manifest> {
-        self.store.get_json(&format!("exec/manifest/{path}")).ok().flatten()
+        self.store
+            .get_json(&format!("exec/manifest/{path}"))
+            .ok()
+            .flatten()
     }
 
     /// Saves a version, unless the newest one has this very text; then only the
-    /// manifest, which also depends on imports.
+    /// manifest, which also depends on imports. Gives the manifest its number.
     pub async fn save(
         &self,
         path: &ScriptPath,
         source: &str,
-        manifest: &Manifest,
+        manifest: &mut Manifest,
         author: &Author,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let key = format!("exec/manifest/{path}");
-        let mut batch = vec![Operation::Put { key: key.clone(), record: to_record(&key, manifest)? }];
+        let mut batch = Vec::new();
         let versions = self.versions(path)?;
         let newest = versions.first();
+        manifest.number = newest.map_or(1, |newest| newest.number);
         if newest.is_none_or(|newest| newest.hash != manifest.source_hash) {
+            manifest.number = newest.map_or(1, |newest| newest.number + 1);
             let version = Version {
-                number: newest.map_or(1, |newest| newest.number + 1),
+                number: manifest.number,
                 hash: manifest.source_hash.clone(),
                 component: manifest.version.clone(),
                 author: author.clone(),
@@ -94,31 +119,72 @@ impl History {
                 size: source.len() as u64,
             };
             let key = version_key(path, version.number);
-            batch.push(Operation::Put { key: key.clone(), record: to_record(&key, &version)? });
-            let text = Record { kind: SOURCE_KIND, payload: source.as_bytes().to_vec() };
-            batch.push(Operation::Put { key: source_key(path, &version.hash), record: text });
+            batch.push(Operation::Put {
+                key: key.clone(),
+                record: to_record(&key, &version)?,
+            });
+            let text = Record {
+                kind: SOURCE_KIND,
+                payload: source.as_bytes().to_vec(),
+            };
+            batch.push(Operation::Put {
+                key: source_key(path, &version.hash),
+                record: text,
+            });
             let newest_first: Vec<Version> = std::iter::once(version).chain(versions).collect();
-            let gone = expired(&newest_first, self.versions_max, |one| one.hash == manifest.source_hash);
+            let gone = expired(&newest_first, self.versions_max, |one| {
+                one.hash == manifest.source_hash
+            });
             for old in gone {
-                batch.push(Operation::Delete { key: version_key(path, old.number) });
-                let last = newest_first.iter().filter(|one| one.hash == old.hash).count() == 1;
+                batch.push(Operation::Delete {
+                    key: version_key(path, old.number),
+                });
+                let last = newest_first
+                    .iter()
+                    .filter(|one| one.hash == old.hash)
+                    .count()
+                    == 1;
                 if last {
-                    batch.push(Operation::Delete { key: source_key(path, &old.hash) });
+                    batch.push(Operation::Delete {
+                        key: source_key(path, &old.hash),
+                    });
                 }
             }
         }
+        let key = format!("exec/manifest/{path}");
+        batch.push(Operation::Put {
+            key: key.clone(),
+            record: to_record(&key, manifest)?,
+        });
         self.store.batch(batch).await
     }
 
     /// The versions of a script, the newest first.
     pub fn versions(&self, path: &ScriptPath) -> Result<Vec<Version>, StoreError> {
-        let page = self.store.range(&format!("exec/version/{path}\0"), None, LISTED_MAX)?;
+        let page = self
+            .store
+            .range(&format!("exec/version/{path}\0"), None, usize::MAX)?;
         let mut versions = Vec::new();
         for entry in page.entries {
             versions.push(from_record(&entry.key, &entry.record?)?);
         }
         versions.reverse();
         Ok(versions)
+    }
+
+    /// The newest version that a selector names: its number, or at least
+    /// [`HASH_CHARS_MIN`] characters of its hash.
+    pub fn find(&self, path: &ScriptPath, selector: &str) -> Result<Option<Version>, StoreError> {
+        let number = selector
+            .parse::<u64>()
+            .ok()
+            .filter(|_| selector.len() < HASH_CHARS_MIN);
+        let by_hash = selector.len() >= HASH_CHARS_MIN;
+        let names = |version: &Version| match number {
+            Some(number) => version.number == number,
+            None => by_hash && version.hash.starts_with(selector),
+        };
+        Ok(self.versions(path)?.into_iter().find(names))
     }
 
     /// The text of a version.

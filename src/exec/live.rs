@@ -24,8 +24,13 @@ pub struct Deployment {
 impl Deployment {
     pub fn new(state: Arc<DeploymentState>, scripts: BTreeMap<String, Arc<Script>>) -> Self {
         let mounted = scripts.iter().filter(|(_, script)| !script.is_library());
-        let routes = RouteTable::build(mounted.map(|(path, script)| (path.clone(), script.clone())));
-        Self { state, scripts, routes }
+        let routes =
+            RouteTable::build(mounted.map(|(path, script)| (path.clone(), script.clone())));
+        Self {
+            state,
+            scripts,
+            routes,
+        }
     }
 }
 
@@ -43,7 +48,10 @@ impl Live {
     }
 
     pub fn exists(&self, exec_id: &str) -> bool {
-        self.deployments.load().keys().any(|known| known.as_str() == exec_id)
+        self.deployments
+            .load()
+            .keys()
+            .any(|known| known.as_str() == exec_id)
     }
 
     /// All deployments as they are now.

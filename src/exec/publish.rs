@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
+use super::directives::redact::redact;
 use super::folder::{Folder, FolderError};
 use super::script::{Manifest, Problem, Program, hash};
 use crate::compile::bundle::{Bundle, ReadError, bundle};
@@ -17,6 +18,7 @@ use crate::compile::engine::Engine;
 use crate::compile::link::{Linker, Provenance};
 use crate::compile::shape::Shape;
 use crate::compile::stack::SourceMaps;
+use crate::model::diagnostic::Diagnostic;
 use crate::model::directives::Directives;
 use crate::model::script::ScriptPath;
 use crate::sandbox::Sandbox;
@@ -42,30 +44,61 @@ pub enum Form {
 
 impl Publisher {
     /// Compiles a text as the script at this path. Blocks for about 15 ms.
-    pub fn publish(&self, path: &ScriptPath, source: &str, directives: &Directives) -> Result<Program, Problem> {
+    pub fn publish(
+        &self,
+        path: &ScriptPath,
+        source: &str,
+        directives: &Directives,
+    ) -> Result<Program, Problem> {
         let (bundle, read) = self.bundle(path, source)?;
         let maps = OnceLock::from(Arc::new(SourceMaps::of(&bundle)));
         if bundle.shape == Shape::Library {
             let manifest = self.manifest(path, source, &bundle, read, true);
-            return Ok(Program { manifest, capabilities: Capabilities::new(), handler: OnceCell::new(), maps, worker: Worker::default() });
+            return Ok(Program {
+                manifest,
+                capabilities: Capabilities::new(),
+                handler: OnceCell::new(),
+                maps,
+                worker: Worker::default(),
+            });
         }
         let capabilities = scan(&bundle);
         let mut manifest = self.manifest(path, source, &bundle, read, false);
-        manifest.capabilities = capabilities.iter().map(|one| one.global().to_owned()).collect();
+        manifest.capabilities = capabilities
+            .iter()
+            .map(|one| one.global().to_owned())
+            .collect();
         let spec = self.spec(path, &bundle, directives, &capabilities, false);
         manifest.version = self.version(&spec);
         let snapshot = self.snapshot(&spec, directives, &bundle)?;
         manifest.evaluated = snapshot.evaluated;
         manifest.shape.clone_from(&snapshot.shape);
         let handler = self.handler(path, &manifest, &snapshot, &capabilities)?;
-        Ok(Program { manifest, capabilities, handler: OnceCell::from(handler), maps, worker: Worker::default() })
+        Ok(Program {
+            manifest,
+            capabilities,
+            handler: OnceCell::from(handler),
+            maps,
+            worker: Worker::default(),
+        })
     }
 
     /// A program of which all is known but the code, which is loaded when called.
     pub fn known(&self, manifest: Manifest) -> Program {
-        let named = |one: &Capability| manifest.capabilities.iter().any(|name| name == one.global());
+        let named = |one: &Capability| {
+            manifest
+                .capabilities
+                .iter()
+                .any(|name| name == one.global())
+        };
         let capabilities = Capability::ALL.into_iter().filter(named).collect();
-        Program { manifest, capabilities, handler: OnceCell::new(), maps: OnceLock::new(), worker: Worker::default() }
+        Program {
+            manifest,
+            capabilities,
+            handler: OnceCell::new(),
+            maps: OnceLock::new(),
+            worker: Worker::default(),
+        }
     }
 
     /// Whether a manifest still describes these texts.
@@ -92,12 +125,17 @@ impl Publisher {
             return Ok(handler);
         }
         let again = self.publish(path, source, directives)?;
-        again.handler.into_inner().ok_or_else(|| problem("the script has become a library"))
+        again
+            .handler
+            .into_inner()
+            .ok_or_else(|| problem("the script has become a library"))
     }
 
     /// The source maps of a text; empty when it does not compile any more.
     pub fn maps(&self, path: &ScriptPath, source: &str) -> SourceMaps {
-        self.bundle(path, source).map(|(bundle, _)| SourceMaps::of(&bundle)).unwrap_or_default()
+        self.bundle(path, source)
+            .map(|(bundle, _)| SourceMaps::of(&bundle))
+            .unwrap_or_default()
     }
 
     /// The component itself, for whoever wants to look at it or run it elsewhere.
@@ -110,42 +148,96 @@ impl Publisher {
     ) -> Result<Vec<u8>, Problem> {
         let (bundle, _) = self.bundle(path, source)?;
         if bundle.shape == Shape::Library {
-            return Err(problem("the file only exports for imports: it has no handler, and so no component"));
+            return Err(problem(
+                "the file only exports for imports: it has no handler, and so no component",
+            ));
         }
         let capabilities = scan(&bundle);
-        let spec = self.spec(path, &bundle, directives, &capabilities, form == Form::Portable);
+        let spec = self.spec(
+            path,
+            &bundle,
+            directives,
+            &capabilities,
+            form == Form::Portable,
+        );
         let snapshot = self.snapshot(&spec, directives, &bundle)?;
         let provenance = self.provenance(path, hash(source.as_bytes()));
         let linked = match form {
-            Form::Shared => self.linker.shared(&snapshot.memory, &capabilities, &provenance),
-            Form::Portable => self.linker.portable(&snapshot.memory, &capabilities, &provenance),
+            Form::Shared => self
+                .linker
+                .shared(&snapshot.memory, &capabilities, &provenance),
+            Form::Portable => self
+                .linker
+                .portable(&snapshot.memory, &capabilities, &provenance),
         };
         linked.map_err(|error| problem(&error.to_string()))
     }
 
-    fn bundle(&self, path: &ScriptPath, source: &str) -> Result<(Bundle, BTreeMap<String, String>), Problem> {
+    /// Checks a file that others import: that it and what it imports compile.
+    pub fn check_import(&self, path: &ScriptPath, source: &str) -> Result<(), Problem> {
+        // A file that is called has rules of its own, so another one is made up.
+        let name = path.file_name().replace('\'', "\\'");
+        let caller =
+            ScriptPath::in_deployment(path.exec_id(), &format!("{}.check.ts", path.relative()));
+        let caller = caller.map_err(|error| problem(&error.to_string()))?;
+        let texts = [
+            (caller.relative(), format!("export * from './{name}';")),
+            (path.relative(), source.to_owned()),
+        ];
+        self.bundle_with(caller.relative(), path, &texts)
+            .map(|_| ())
+    }
+
+    fn bundle(
+        &self,
+        path: &ScriptPath,
+        source: &str,
+    ) -> Result<(Bundle, BTreeMap<String, String>), Problem> {
+        self.bundle_with(
+            path.relative(),
+            path,
+            &[(path.relative(), source.to_owned())],
+        )
+    }
+
+    /// Bundles with some texts in the place of what the folder has. What is
+    /// compiled has no secrets in it: it goes into components and error messages.
+    fn bundle_with(
+        &self,
+        entry: &str,
+        path: &ScriptPath,
+        texts: &[(&str, String)],
+    ) -> Result<(Bundle, BTreeMap<String, String>), Problem> {
         // The compiler may read from a thread of its own.
         let hashes = Mutex::new(BTreeMap::new());
         let read = |file: &str| {
-            if file == path.relative() {
-                return Ok(Some(source.to_owned()));
+            if let Some((_, text)) = texts.iter().find(|(path, _)| *path == file) {
+                return Ok(Some(redact(text)));
             }
-            let Ok(place) = ScriptPath::in_deployment(path.exec_id(), file) else { return Ok(None) };
+            let Ok(place) = ScriptPath::in_deployment(path.exec_id(), file) else {
+                return Ok(None);
+            };
             match self.folder.read(&place) {
                 Ok(text) => {
                     let mut hashes = hashes.lock().unwrap_or_else(PoisonError::into_inner);
                     hashes.insert(file.to_owned(), hash(text.as_bytes()));
-                    Ok(Some(text))
+                    Ok(Some(redact(&text)))
                 }
                 Err(FolderError::NotFound(_) | FolderError::IsFolder(_)) => Ok(None),
                 Err(error) => Err(ReadError(error.to_string())),
             }
         };
-        let bundle = bundle(path.relative(), &read).map_err(|diagnostics| Problem {
-            message: diagnostics.first().map(ToString::to_string).unwrap_or_default(),
+        let bundle = bundle(entry, &read).map_err(|diagnostics| Problem {
+            message: diagnostics
+                .first()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
             diagnostics,
         })?;
-        Ok((bundle, hashes.into_inner().unwrap_or_else(PoisonError::into_inner)))
+        Ok((
+            bundle,
+            hashes.into_inner().unwrap_or_else(PoisonError::into_inner),
+        ))
     }
 
     fn manifest(
@@ -157,12 +249,19 @@ impl Publisher {
         library: bool,
     ) -> Manifest {
         let source_hash = hash(source.as_bytes());
-        let uses: Vec<&str> = bundle.dependencies().filter(|file| *file != path.relative()).collect();
+        let uses: Vec<&str> = bundle
+            .dependencies()
+            .filter(|file| *file != path.relative())
+            .collect();
         Manifest {
             version: source_hash.clone(),
+            number: 0,
             source_hash,
             engine: self.engine.version.clone(),
-            dependencies: read.into_iter().filter(|(file, _)| uses.contains(&file.as_str())).collect(),
+            dependencies: read
+                .into_iter()
+                .filter(|(file, _)| uses.contains(&file.as_str()))
+                .collect(),
             shape: "library".to_owned(),
             evaluated: true,
             capabilities: Vec::new(),
@@ -182,12 +281,18 @@ impl Publisher {
         LoadSpec {
             entry: bundle.entry.clone(),
             shape: engine_shape(bundle.shape),
-            pattern: mount.map(|mount| mount.pattern.to_string()).unwrap_or_default(),
+            pattern: mount
+                .map(|mount| mount.pattern.to_string())
+                .unwrap_or_default(),
             globals: capabilities.iter().map(|one| one.global()).collect(),
             portable,
             deferred: false,
             raw_body: directives.raw_body,
-            modules: bundle.modules.iter().map(|module| (module.path.clone(), module.code.clone())).collect(),
+            modules: bundle
+                .modules
+                .iter()
+                .map(|module| (module.path.clone(), module.code.clone()))
+                .collect(),
         }
     }
 
@@ -197,15 +302,29 @@ impl Publisher {
         digest.update(&self.engine.version);
         // A specification is plain data and always has a JSON form.
         digest.update(serde_json::to_vec(spec).unwrap_or_default());
-        digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        digest
+            .finalize()
+            .iter()
+            .take(16)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
-    fn snapshot(&self, spec: &LoadSpec, directives: &Directives, bundle: &Bundle) -> Result<Snapshot, Problem> {
-        let memory = directives.memory_bytes.map_or(self.memory_bytes_default, |bytes| bytes as usize);
-        self.sandbox.snapshot(spec, memory).map_err(|error| match error {
-            SnapshotError::Threw(error) => threw(&error, &SourceMaps::of(bundle)),
-            other => problem(&other.to_string()),
-        })
+    fn snapshot(
+        &self,
+        spec: &LoadSpec,
+        directives: &Directives,
+        bundle: &Bundle,
+    ) -> Result<Snapshot, Problem> {
+        let memory = directives
+            .memory_bytes
+            .map_or(self.memory_bytes_default, |bytes| bytes as usize);
+        self.sandbox
+            .snapshot(spec, memory)
+            .map_err(|error| match error {
+                SnapshotError::Threw(error) => threw(&error, &SourceMaps::of(bundle)),
+                other => problem(&other.to_string()),
+            })
     }
 
     fn handler(
@@ -219,9 +338,13 @@ impl Publisher {
             return Ok(handler);
         }
         let provenance = self.provenance(path, manifest.source_hash.clone());
-        let component = self.linker.shared(&snapshot.memory, capabilities, &provenance);
+        let component = self
+            .linker
+            .shared(&snapshot.memory, capabilities, &provenance);
         let component = component.map_err(|error| problem(&error.to_string()))?;
-        self.sandbox.handler(&manifest.version, &component).map_err(|error| problem(&error.to_string()))
+        self.sandbox
+            .handler(&manifest.version, &component)
+            .map_err(|error| problem(&error.to_string()))
     }
 
     fn provenance(&self, path: &ScriptPath, source_hash: String) -> Provenance {
@@ -245,11 +368,28 @@ fn engine_shape(shape: Shape) -> &'static str {
 }
 
 fn problem(message: &str) -> Problem {
-    Problem { message: message.to_owned(), diagnostics: Vec::new() }
+    Problem {
+        message: message.to_owned(),
+        diagnostics: Vec::new(),
+    }
 }
 
 fn threw(error: &ScriptError, maps: &SourceMaps) -> Problem {
     let stack = maps.map_stack(&error.stack);
-    let message = format!("the script's top level threw {}: {}\n{stack}", error.name, error.message);
-    Problem { message: message.trim_end().to_owned(), diagnostics: Vec::new() }
+    let message = format!(
+        "the script's top level threw {}: {}",
+        error.name, error.message
+    );
+    let diagnostic = maps.first_frame(&error.stack).map(|place| Diagnostic {
+        frame: maps.code_frame(&place).unwrap_or_default(),
+        path: place.path,
+        line: place.line,
+        column: place.column,
+        message: message.clone(),
+        hint: None,
+    });
+    Problem {
+        message: format!("{message}\n{stack}").trim_end().to_owned(),
+        diagnostics: diagnostic.into_iter().collect(),
+    }
 }

@@ -15,7 +15,7 @@ use crate::sandbox::call::Worker;
 use crate::sandbox::handler::Handler;
 
 /// A file of a deployment that answers, or would.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Script {
     pub path: ScriptPath,
     /// SHA-256 of the file's text, in hex; the entity tag.
@@ -30,6 +30,8 @@ pub struct Script {
     pub program: Option<Arc<Program>>,
     /// Why this text is not what answers.
     pub problem: Option<Problem>,
+    /// Held by whoever publishes it for the first time.
+    pub first: Arc<tokio::sync::Mutex<()>>,
     /// `@concurrent`; worker mode has one.
     pub turns: Option<Arc<Semaphore>>,
 }
@@ -48,6 +50,9 @@ pub struct Problem {
 pub struct Manifest {
     /// SHA-256 of everything that went in: the version's name.
     pub version: String,
+    /// The number of the version in the script's history; 0 until it is saved.
+    #[serde(default)]
+    pub number: u64,
     /// SHA-256 of the script's own text.
     pub source_hash: String,
     /// The engine that it was published with.
@@ -79,7 +84,11 @@ pub struct Program {
 impl Script {
     /// A script whose text is known and whose program is not.
     pub fn new(path: ScriptPath, source: &str, environment: Vec<(String, String)>) -> Self {
-        let Parsed { directives, comments, warnings } = super::directives::parse(source);
+        let Parsed {
+            directives,
+            comments,
+            warnings,
+        } = super::directives::parse(source);
         let turns = match directives.concurrent {
             Concurrency::Unlimited => None,
             Concurrency::AtMost(turns) => Some(Arc::new(Semaphore::new(turns.get() as usize))),
@@ -94,30 +103,42 @@ impl Script {
             environment,
             program: None,
             problem: None,
+            first: Arc::default(),
             turns,
         }
     }
 
     /// Only imported by others: it answers no URL.
     pub fn is_library(&self) -> bool {
-        self.program.as_ref().is_some_and(|program| program.manifest.library)
+        self.program
+            .as_ref()
+            .is_some_and(|program| program.manifest.library)
     }
 }
 
 /// SHA-256 in hex.
 pub fn hash(bytes: &[u8]) -> String {
     use sha2::{Digest, Sha256};
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 impl Problem {
     pub fn of(error: &dyn std::error::Error) -> Self {
-        Self { message: error.to_string(), diagnostics: Vec::new() }
+        Self {
+            message: error.to_string(),
+            diagnostics: Vec::new(),
+        }
     }
 
     /// The script is still being published.
     pub fn not_ready() -> Self {
-        Self { message: "the script is still being published; try again".to_owned(), diagnostics: Vec::new() }
+        Self {
+            message: "the script is still being published; try again".to_owned(),
+            diagnostics: Vec::new(),
+        }
     }
 }
 

@@ -11,7 +11,8 @@ use super::shared::Shared;
 use crate::egress::{Egress, EgressError, Timeouts};
 use crate::model::exec_id::ExecId;
 use crate::sandbox::services::{
-    CallContext, KvError, KvPage, Later, LogLevel, OWN_AUTHORITY, OutboundError, OutboundResult, Services,
+    CallContext, KvError, KvPage, Later, LogLevel, OWN_AUTHORITY, OutboundError, OutboundResult,
+    Services,
 };
 use crate::store::kv::{self, CompareAndSet, Kv};
 
@@ -58,7 +59,9 @@ pub struct ScriptServices {
 impl From<kv::KvError> for KvError {
     fn from(error: kv::KvError) -> Self {
         match error {
-            kv::KvError::KeyLength { .. } | kv::KvError::ValueTooLarge { .. } => Self::TooLarge(error.to_string()),
+            kv::KvError::KeyLength { .. } | kv::KvError::ValueTooLarge { .. } => {
+                Self::TooLarge(error.to_string())
+            }
             kv::KvError::NotAnInteger { .. } | kv::KvError::Overflow { .. } => Self::NotANumber,
             kv::KvError::Store(error) => Self::Unavailable(error.to_string()),
         }
@@ -94,7 +97,10 @@ impl Services for ScriptServices {
     ) -> Later<'a, Result<KvPage, KvError>> {
         Box::pin(async move {
             let page = self.deployment.kv.list(prefix, cursor, limit as usize)?;
-            Ok(KvPage { keys: page.entries, cursor: page.next })
+            Ok(KvPage {
+                keys: page.entries,
+                cursor: page.next,
+            })
         })
     }
 
@@ -109,7 +115,11 @@ impl Services for ScriptServices {
         new: Option<Vec<u8>>,
     ) -> Later<'a, Result<bool, KvError>> {
         Box::pin(async move {
-            let swap = self.deployment.kv.compare_and_set(key, expected, new).await?;
+            let swap = self
+                .deployment
+                .kv
+                .compare_and_set(key, expected, new)
+                .await?;
             Ok(matches!(swap, CompareAndSet::Done))
         })
     }
@@ -122,19 +132,35 @@ impl Services for ScriptServices {
         self.deployment.shared.store(changes)
     }
 
-    fn send(&self, call: &CallContext, request: http::Request<WasiBody>) -> Later<'static, OutboundResult> {
-        if request.uri().authority().is_some_and(|authority| authority.as_str() == OWN_AUTHORITY) {
+    fn send(
+        &self,
+        call: &CallContext,
+        request: http::Request<WasiBody>,
+    ) -> Later<'static, OutboundResult> {
+        if request
+            .uri()
+            .authority()
+            .is_some_and(|authority| authority.as_str() == OWN_AUTHORITY)
+        {
             let neighbours = self.outside.neighbours.get().and_then(Weak::upgrade);
             let Some(neighbours) = neighbours else {
                 let message = "the server is stopping".to_owned();
-                return Box::pin(async { Err(OutboundError { code: "STOPPING", message }) });
+                return Box::pin(async {
+                    Err(OutboundError {
+                        code: "STOPPING",
+                        message,
+                    })
+                });
             };
             return neighbours.call(self.deployment.exec_id.clone(), call.clone(), request);
         }
         let (egress, timeouts) = (self.outside.egress.clone(), self.outside.timeouts);
         Box::pin(async move {
             let sent = egress.send(request, timeouts).await;
-            let response = sent.map_err(|error| OutboundError { code: code(&error), message: error.to_string() })?;
+            let response = sent.map_err(|error| OutboundError {
+                code: code(&error),
+                message: error.to_string(),
+            })?;
             Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
         })
     }

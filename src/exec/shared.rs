@@ -14,7 +14,10 @@ pub struct Shared {
 
 impl Shared {
     pub fn load(&self) -> Vec<(String, String)> {
-        self.lock().iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+        self.lock()
+            .iter()
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
     }
 
     pub fn get(&self, key: &str) -> Option<String> {
@@ -32,7 +35,10 @@ impl Shared {
                 None => next.remove(&key),
             };
         }
-        let size: usize = next.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let size: usize = next
+            .iter()
+            .map(|(key, value)| key.len() + value.len())
+            .sum();
         if size > SHARED_BYTES_MAX {
             return Err(size as u64);
         }

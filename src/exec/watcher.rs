@@ -24,7 +24,9 @@ pub struct FolderWatcher {
 
 /// The folder cannot be watched.
 #[derive(Debug, thiserror::Error)]
-#[error("the scripts folder {folder} cannot be watched: {error}; raise fs.inotify.max_user_watches")]
+#[error(
+    "the scripts folder {folder} cannot be watched: {error}; raise fs.inotify.max_user_watches"
+)]
 pub struct WatchError {
     folder: String,
     error: notify::Error,
@@ -32,7 +34,10 @@ pub struct WatchError {
 
 impl FolderWatcher {
     pub fn new(folder: &Folder) -> Result<Self, WatchError> {
-        let failed = |error| WatchError { folder: folder.root().display().to_string(), error };
+        let failed = |error| WatchError {
+            folder: folder.root().display().to_string(),
+            error,
+        };
         let (sender, changes) = mpsc::channel(EVENTS_MAX);
         let paths = folder.clone();
         let told = move |event: notify::Result<notify::Event>| {
@@ -40,14 +45,27 @@ impl FolderWatcher {
             if matches!(event.kind, notify::EventKind::Access(_)) {
                 return;
             }
-            for path in event.paths.iter().filter_map(|path| paths.script_path(path)) {
+            for path in event
+                .paths
+                .iter()
+                .filter_map(|path| paths.script_path(path))
+            {
+                // Temporary files of editors, and of our own writes.
+                if path.file_name().starts_with('.') {
+                    continue;
+                }
                 // A full queue loses changes only while thousands wait already.
                 let _ = sender.try_send(path);
             }
         };
         let mut watcher = notify::recommended_watcher(told).map_err(failed)?;
-        watcher.watch(folder.root(), RecursiveMode::Recursive).map_err(failed)?;
-        Ok(Self { _watcher: watcher, changes })
+        watcher
+            .watch(folder.root(), RecursiveMode::Recursive)
+            .map_err(failed)?;
+        Ok(Self {
+            _watcher: watcher,
+            changes,
+        })
     }
 
     /// The files that changed, once something has.

@@ -101,7 +101,10 @@ pub fn line_and_column(source: &str, offset: usize) -> (u32, u32) {
 
 /// A line of the source, counted from 1, without its end. Empty beyond the last.
 pub fn source_line(source: &str, line: u32) -> &str {
-    split_lines(source).get(line.max(1) as usize - 1).copied().unwrap_or_default()
+    split_lines(source)
+        .get(line.max(1) as usize - 1)
+        .copied()
+        .unwrap_or_default()
 }
 
 /// The text around a position, for people:

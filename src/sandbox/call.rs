@@ -15,12 +15,13 @@ use wasmtime_wasi_http::p2::bindings::Proxy;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
 use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
 
-use super::{Sandbox, WASM_STACK_BYTES_MAX};
+use super::answer_body;
 use super::failure::{Failure, Limit, ScriptError};
 use super::handler::Handler;
 use super::host::State;
 use super::limits::{CallLimits, FUEL_PER_TURN, HANDLES_MAX, HOSTCALL_BYTES_MAX};
 use super::services::{CallContext, Services};
+use super::{Sandbox, WASM_STACK_BYTES_MAX};
 
 /// What a call used.
 #[derive(Debug, Clone, Copy, Default)]
@@ -75,14 +76,25 @@ impl std::fmt::Debug for Worker {
 
 impl Sandbox {
     /// Makes the call, in a fresh instance or in the worker's. Dropping the
-    /// future, or later the body, ends the call.
+    /// future, or later the unread body, ends the call.
     pub async fn call<B>(&self, call: Call<'_>, request: http::Request<B>) -> Result<Answer, Report>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<wasmtime_wasi_http::Error>,
     {
-        let Call { handler, worker, https, context, services, limits } = call;
-        let permits = if context.depth == 0 { &self.from_outside } else { &self.from_inside };
+        let Call {
+            handler,
+            worker,
+            https,
+            context,
+            services,
+            limits,
+        } = call;
+        let permits = if context.depth == 0 {
+            &self.from_outside
+        } else {
+            &self.from_inside
+        };
         let Ok(permit) = permits.clone().try_acquire_owned() else {
             return Err(busy(self.instances_max));
         };
@@ -101,6 +113,7 @@ impl Sandbox {
             None => Run::new(self, State::new(context, services, limits), limits.clone()),
         };
         run.started = Instant::now();
+        let method = request.method().clone();
         let (sender, mut answer) = oneshot::channel();
         let handles = match run.prepare(request, https, sender) {
             Ok(handles) => handles,
@@ -123,10 +136,10 @@ impl Sandbox {
             response = &mut answer => match response {
                 Ok(Ok(response)) => {
                     let (sender, report) = oneshot::channel();
-                    let task = AbortOnDrop(tokio::spawn(async move {
+                    let task = tokio::spawn(async move {
                         let _ = sender.send(running.await);
-                    }));
-                    let response = response.map(|body| tied(body, task));
+                    });
+                    let response = answer_body::tie(response, &method, task);
                     Ok(Answer { response, report: Reported::Later(report) })
                 }
                 told => conclude(running.await, told.ok()),
@@ -137,14 +150,28 @@ impl Sandbox {
 
 fn busy(instances_max: u32) -> Report {
     let max = u64::from(instances_max);
-    let failure = Failure::Limit { limit: Limit::Instances, used: max, max };
-    Report { usage: Usage::default(), failure: Some(failure) }
+    let failure = Failure::Limit {
+        limit: Limit::Instances,
+        used: max,
+        max,
+    };
+    Report {
+        usage: Usage::default(),
+        failure: Some(failure),
+    }
 }
 
 fn no_turn(limits: &CallLimits) -> Report {
     let max = millis(limits.timeout);
-    let failure = Failure::Limit { limit: Limit::Timeout, used: max, max };
-    Report { usage: Usage::default(), failure: Some(failure) }
+    let failure = Failure::Limit {
+        limit: Limit::Timeout,
+        used: max,
+        max,
+    };
+    Report {
+        usage: Usage::default(),
+        failure: Some(failure),
+    }
 }
 
 type Told = Result<http::Response<WasiBody>, ErrorCode>;
@@ -152,7 +179,10 @@ type Told = Result<http::Response<WasiBody>, ErrorCode>;
 /// The call has ended: what the handler told decides, if it told anything.
 fn conclude(mut report: Report, told: Option<Told>) -> Result<Answer, Report> {
     match told {
-        Some(Ok(response)) => Ok(Answer { response, report: Reported::Now(report) }),
+        Some(Ok(response)) => Ok(Answer {
+            response,
+            report: Reported::Now(report),
+        }),
         Some(Err(code)) => {
             report.failure = Some(match report.failure.take() {
                 Some(limit @ Failure::Limit { .. }) => limit,
@@ -170,11 +200,13 @@ fn conclude(mut report: Report, told: Option<Told>) -> Result<Answer, Report> {
 /// The engine tells what a script threw as JSON in an internal error.
 fn told_failure(code: ErrorCode) -> Failure {
     match code {
-        ErrorCode::InternalError(Some(detail)) => match serde_json::from_str::<ScriptError>(&detail) {
-            Ok(error) if error.name == "NeverSettles" => Failure::NeverSettles,
-            Ok(error) => Failure::Threw(error),
-            Err(_) => Failure::Trapped(detail),
-        },
+        ErrorCode::InternalError(Some(detail)) => {
+            match serde_json::from_str::<ScriptError>(&detail) {
+                Ok(error) if error.name == "NeverSettles" => Failure::NeverSettles,
+                Ok(error) => Failure::Threw(error),
+                Err(_) => Failure::Trapped(detail),
+            }
+        }
         other => Failure::Trapped(format!("{other:?}")),
     }
 }
@@ -187,14 +219,22 @@ struct Run {
     started: Instant,
 }
 
-type Handles = (Resource<HostIncomingRequest>, Resource<HostResponseOutparam>);
+type Handles = (
+    Resource<HostIncomingRequest>,
+    Resource<HostResponseOutparam>,
+);
 
 impl Run {
     fn new(sandbox: &Sandbox, state: State, limits: CallLimits) -> Self {
         let mut store = Store::new(&sandbox.engine, state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
-        Self { store, proxy: None, limits, started: Instant::now() }
+        Self {
+            store,
+            proxy: None,
+            limits,
+            started: Instant::now(),
+        }
     }
 
     fn prepare<B>(
@@ -218,14 +258,26 @@ impl Run {
     }
 
     /// Runs the handler to its end, or to the end of its time.
-    async fn finish(&mut self, handler: &Handler, (request, outparam): Handles) -> wasmtime::Result<()> {
-        let Self { store, proxy, limits, .. } = self;
+    async fn finish(
+        &mut self,
+        handler: &Handler,
+        (request, outparam): Handles,
+    ) -> wasmtime::Result<()> {
+        let Self {
+            store,
+            proxy,
+            limits,
+            ..
+        } = self;
         let call = async move {
             if proxy.is_none() {
                 *proxy = Some(handler.pre.instantiate_async(&mut *store).await?);
             }
             let Some(proxy) = proxy else { return Ok(()) };
-            proxy.wasi_http_incoming_handler().call_handle(&mut *store, request, outparam).await
+            proxy
+                .wasi_http_incoming_handler()
+                .call_handle(&mut *store, request, outparam)
+                .await
         };
         match timeout(limits.timeout, call).await {
             Ok(result) => result,
@@ -240,18 +292,35 @@ impl Run {
             memory_peak_bytes: self.store.data().memory.peak_bytes,
             duration: self.started.elapsed(),
         };
-        Report { usage, failure: self.failure(result.err(), &usage) }
+        Report {
+            usage,
+            failure: self.failure(result.err(), &usage),
+        }
     }
 
     fn failure(&self, error: Option<wasmtime::Error>, usage: &Usage) -> Option<Failure> {
         let limit = |limit, used, max| Some(Failure::Limit { limit, used, max });
         let memory = &self.store.data().memory;
-        let refused_memory = || limit(Limit::Memory, memory.limit_bytes as u64, memory.limit_bytes as u64);
+        let refused_memory = || {
+            limit(
+                Limit::Memory,
+                memory.limit_bytes as u64,
+                memory.limit_bytes as u64,
+            )
+        };
         let Some(error) = error else {
-            return if memory.refused { refused_memory() } else { None };
+            return if memory.refused {
+                refused_memory()
+            } else {
+                None
+            };
         };
         if error.is::<TimedOut>() {
-            return limit(Limit::Timeout, millis(usage.duration), millis(self.limits.timeout));
+            return limit(
+                Limit::Timeout,
+                millis(usage.duration),
+                millis(self.limits.timeout),
+            );
         }
         match error.downcast_ref::<Trap>() {
             Some(Trap::OutOfFuel) => limit(Limit::Fuel, usage.fuel, self.limits.fuel),
@@ -272,22 +341,3 @@ fn millis(duration: Duration) -> u64 {
 #[derive(Debug, thiserror::Error)]
 #[error("the time is over")]
 struct TimedOut;
-
-/// Ends a task when its owner is dropped.
-struct AbortOnDrop(tokio::task::JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// The body owns the task that makes it: a caller that goes away ends the call.
-fn tied(body: WasiBody, task: AbortOnDrop) -> WasiBody {
-    use http_body_util::BodyExt;
-    body.map_frame(move |frame| {
-        let _owner = &task;
-        frame
-    })
-    .boxed_unsync()
-}

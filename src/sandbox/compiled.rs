@@ -17,9 +17,15 @@ pub struct Cache {
 impl Cache {
     pub fn new(dir: Option<PathBuf>, engine_version: &str) -> Result<Self, SandboxError> {
         if let Some(dir) = &dir {
-            fs::create_dir_all(dir).map_err(|error| SandboxError::Cache { path: dir.clone(), error })?;
+            private_folder(dir).map_err(|error| SandboxError::Cache {
+                path: dir.clone(),
+                error,
+            })?;
         }
-        Ok(Self { dir, engine_version: engine_version.to_owned() })
+        Ok(Self {
+            dir,
+            engine_version: engine_version.to_owned(),
+        })
     }
 
     pub fn module(&self, engine: &Engine, kind: &str, wasm: &[u8]) -> Result<Module, SandboxError> {
@@ -31,7 +37,9 @@ impl Cache {
         if let Ok(module) = unsafe { Module::deserialize_file(engine, &path) } {
             return Ok(module);
         }
-        let code = engine.precompile_module(wasm).map_err(SandboxError::Start)?;
+        let code = engine
+            .precompile_module(wasm)
+            .map_err(SandboxError::Start)?;
         write(&path, &code)?;
         // SAFETY: as above.
         unsafe { Module::deserialize_file(engine, &path) }.map_err(SandboxError::Start)
@@ -47,11 +55,18 @@ impl Cache {
 
     /// Compiles a component, into the cache when there is one. The name must
     /// stand for everything that the component was made from.
-    pub fn component(&self, engine: &Engine, name: &str, wasm: &[u8]) -> Result<Component, SandboxError> {
+    pub fn component(
+        &self,
+        engine: &Engine,
+        name: &str,
+        wasm: &[u8],
+    ) -> Result<Component, SandboxError> {
         let Some(path) = self.path(engine, name) else {
             return Component::new(engine, wasm).map_err(SandboxError::Component);
         };
-        let code = engine.precompile_component(wasm).map_err(SandboxError::Component)?;
+        let code = engine
+            .precompile_component(wasm)
+            .map_err(SandboxError::Component)?;
         write(&path, &code)?;
         // SAFETY: as for modules.
         unsafe { Component::deserialize_file(engine, &path) }.map_err(SandboxError::Component)
@@ -63,13 +78,29 @@ impl Cache {
         let mut settings = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut settings);
         let settings = settings.finish();
-        Some(dir.join(format!("{name}-{}-{settings:016x}.cwasm", self.engine_version)))
+        Some(dir.join(format!(
+            "{name}-{}-{settings:016x}.cwasm",
+            self.engine_version
+        )))
     }
 }
 
 fn write(path: &PathBuf, code: &[u8]) -> Result<(), SandboxError> {
-    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+    // Two requests, or two servers, may write the same file at once.
+    let temporary = path.with_extension(format!("{}.tmp", uuid::Uuid::new_v4().simple()));
     fs::write(&temporary, code)
         .and_then(|()| fs::rename(&temporary, path))
-        .map_err(|error| SandboxError::Cache { path: path.clone(), error })
+        .map_err(|error| SandboxError::Cache {
+            path: path.clone(),
+            error,
+        })
+}
+
+/// Nobody else may put code where it is loaded from.
+fn private_folder(dir: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
 }

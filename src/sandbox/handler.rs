@@ -31,8 +31,13 @@ impl Sandbox {
     }
 
     fn link(&self, component: &Component) -> Result<Handler, SandboxError> {
-        let pre = self.linker.instantiate_pre(component).map_err(SandboxError::Component)?;
-        Ok(Handler { pre: ProxyPre::new(pre).map_err(SandboxError::Component)? })
+        let pre = self
+            .linker
+            .instantiate_pre(component)
+            .map_err(SandboxError::Component)?;
+        Ok(Handler {
+            pre: ProxyPre::new(pre).map_err(SandboxError::Component)?,
+        })
     }
 }
 

@@ -44,12 +44,21 @@ pub struct MemoryWatch {
 
 impl MemoryWatch {
     pub fn new(limit_bytes: usize) -> Self {
-        Self { limit_bytes, peak_bytes: 0, refused: false }
+        Self {
+            limit_bytes,
+            peak_bytes: 0,
+            refused: false,
+        }
     }
 }
 
 impl ResourceLimiter for MemoryWatch {
-    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        _: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         let granted = desired <= self.limit_bytes;
         if granted {
             self.peak_bytes = self.peak_bytes.max(desired);
@@ -59,7 +68,12 @@ impl ResourceLimiter for MemoryWatch {
         Ok(granted)
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        _: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         Ok(desired <= 20_000)
     }
 }

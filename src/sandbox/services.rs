@@ -81,8 +81,12 @@ pub trait Services: Send + Sync + 'static {
     fn kv_get<'a>(&'a self, key: &'a str) -> Later<'a, Result<Option<Vec<u8>>, KvError>>;
     fn kv_set<'a>(&'a self, key: &'a str, value: Vec<u8>) -> Later<'a, Result<(), KvError>>;
     fn kv_delete<'a>(&'a self, key: &'a str) -> Later<'a, Result<bool, KvError>>;
-    fn kv_list<'a>(&'a self, prefix: &'a str, cursor: Option<&'a str>, limit: u32)
-    -> Later<'a, Result<KvPage, KvError>>;
+    fn kv_list<'a>(
+        &'a self,
+        prefix: &'a str,
+        cursor: Option<&'a str>,
+        limit: u32,
+    ) -> Later<'a, Result<KvPage, KvError>>;
     fn kv_increment<'a>(&'a self, key: &'a str, by: i64) -> Later<'a, Result<i64, KvError>>;
     fn kv_compare_and_set<'a>(
         &'a self,
@@ -97,7 +101,11 @@ pub trait Services: Send + Sync + 'static {
     fn shared_store(&self, changes: Vec<(String, Option<String>)>) -> Result<(), u64>;
 
     /// A route of the same deployment (`OWN_AUTHORITY`) or the world outside.
-    fn send(&self, call: &CallContext, request: http::Request<WasiBody>) -> Later<'static, OutboundResult>;
+    fn send(
+        &self,
+        call: &CallContext,
+        request: http::Request<WasiBody>,
+    ) -> Later<'static, OutboundResult>;
 }
 
 /// The host name under which a relative `fetch` leaves the engine.

@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use wasmtime::{AsContextMut, Caller, Engine, Extern, Instance, Linker, Memory, Module, Store, Trap};
+use wasmtime::{
+    AsContextMut, Caller, Engine, Extern, Instance, Linker, Memory, Module, Store, Trap,
+};
 
 use super::failure::ScriptError;
 use super::limits::MemoryWatch;
@@ -49,9 +51,13 @@ pub struct Snapshot {
 pub enum SnapshotError {
     #[error("{}: {}", .0.name, .0.message)]
     Threw(ScriptError),
-    #[error("the script's top level used up the fuel for publishing ({0}); do less there, or do it in the handler")]
+    #[error(
+        "the script's top level used up the fuel for publishing ({0}); do less there, or do it in the handler"
+    )]
     Fuel(u64),
-    #[error("the script's top level needs more than {0} bytes of memory; do less there, or raise @memory")]
+    #[error(
+        "the script's top level needs more than {0} bytes of memory; do less there, or raise @memory"
+    )]
     Memory(usize),
     #[error("the script's top level nests too deeply")]
     Stack,
@@ -72,12 +78,20 @@ const LOAD_FUEL: u64 = 2 * super::limits::FUEL_PER_SECOND;
 impl Sandbox {
     /// Loads a script and takes its memory. Blocks for about 2 ms, at most for
     /// as long as `LOAD_FUEL` lasts; call it off the async threads.
-    pub fn snapshot(&self, spec: &LoadSpec, memory_bytes_max: usize) -> Result<Snapshot, SnapshotError> {
+    pub fn snapshot(
+        &self,
+        spec: &LoadSpec,
+        memory_bytes_max: usize,
+    ) -> Result<Snapshot, SnapshotError> {
         match self.load(spec, memory_bytes_max) {
             // Top-level code asked the host for something, and there is no host yet.
-            Err(SnapshotError::Trapped(_)) if !spec.deferred => {
-                self.load(&LoadSpec { deferred: true, ..spec.clone() }, memory_bytes_max)
-            }
+            Err(SnapshotError::Trapped(_)) if !spec.deferred => self.load(
+                &LoadSpec {
+                    deferred: true,
+                    ..spec.clone()
+                },
+                memory_bytes_max,
+            ),
             other => other,
         }
     }
@@ -93,13 +107,23 @@ impl Sandbox {
             _ => SnapshotError::Trapped(format!("{error:#}")),
         })?;
         match answer {
-            (Answer::Failed { .. }, _) if store.data().refused => Err(SnapshotError::Memory(memory_bytes_max)),
+            (Answer::Failed { .. }, _) if store.data().refused => {
+                Err(SnapshotError::Memory(memory_bytes_max))
+            }
             (Answer::Failed { error }, _) => Err(SnapshotError::Threw(error)),
-            (Answer::Loaded { shape, evaluated }, memory) => Ok(Snapshot { memory, shape, evaluated }),
+            (Answer::Loaded { shape, evaluated }, memory) => Ok(Snapshot {
+                memory,
+                shape,
+                evaluated,
+            }),
         }
     }
 
-    fn run_load(&self, mut store: &mut Store<MemoryWatch>, spec: &LoadSpec) -> wasmtime::Result<(Answer, Vec<u8>)> {
+    fn run_load(
+        &self,
+        mut store: &mut Store<MemoryWatch>,
+        spec: &LoadSpec,
+    ) -> wasmtime::Result<(Answer, Vec<u8>)> {
         store.set_fuel(LOAD_FUEL)?;
         let image = Instance::new(&mut store, &self.base_image, &[])?;
         let memory = image
@@ -109,10 +133,17 @@ impl Sandbox {
         linker.define(&mut store, "env", "memory", memory)?;
         linker.define_unknown_imports_as_traps(&self.shared)?;
         let instance = linker.instantiate(&mut store, &self.shared)?;
-        let mut life = Life { store, instance, memory };
+        let mut life = Life {
+            store,
+            instance,
+            memory,
+        };
         life.input(&serde_json::to_vec(spec)?)?;
         let answer = life.output("engine_load")?;
-        Ok((serde_json::from_slice(&answer)?, life.memory.data(&life.store).to_vec()))
+        Ok((
+            serde_json::from_slice(&answer)?,
+            life.memory.data(&life.store).to_vec(),
+        ))
     }
 }
 
@@ -136,7 +167,9 @@ fn run_initialise(linked: &[u8], sources: &[u8]) -> wasmtime::Result<(Vec<u8>, V
     let mut life = Life::begin(&linker, &module)?;
     let before = life.globals(&module);
     life.input(&bytecode)?;
-    life.instance.get_typed_func::<(), ()>(&mut life.store, "engine_init")?.call(&mut life.store, ())?;
+    life.instance
+        .get_typed_func::<(), ()>(&mut life.store, "engine_init")?
+        .call(&mut life.store, ())?;
     // The image holds memory only: a global that differs would be lost.
     let after = life.globals(&module);
     if before != after {
@@ -163,7 +196,11 @@ impl Life<Store<()>> {
         let memory = instance
             .get_memory(&mut store, "memory")
             .ok_or_else(|| wasmtime::format_err!("the engine exports no memory"))?;
-        Ok(Self { store, instance, memory })
+        Ok(Self {
+            store,
+            instance,
+            memory,
+        })
     }
 
     /// The exported globals with their values.
@@ -172,7 +209,10 @@ impl Life<Store<()>> {
             .exports()
             .filter_map(|export| {
                 let global = self.instance.get_global(&mut self.store, export.name())?;
-                Some((export.name().to_owned(), format!("{:?}", global.get(&mut self.store))))
+                Some((
+                    export.name().to_owned(),
+                    format!("{:?}", global.get(&mut self.store)),
+                ))
             })
             .collect()
     }
@@ -181,15 +221,21 @@ impl Life<Store<()>> {
 impl<S: AsContextMut> Life<S> {
     /// Writes what the engine reads next.
     fn input(&mut self, bytes: &[u8]) -> wasmtime::Result<()> {
-        let input = self.instance.get_typed_func::<u32, u32>(&mut self.store, "engine_input")?;
+        let input = self
+            .instance
+            .get_typed_func::<u32, u32>(&mut self.store, "engine_input")?;
         let address = input.call(&mut self.store, bytes.len() as u32)?;
-        Ok(self.memory.write(&mut self.store, address as usize, bytes)?)
+        Ok(self
+            .memory
+            .write(&mut self.store, address as usize, bytes)?)
     }
 
     /// Calls an export that answers with an address and a length, in the upper
     /// and the lower half.
     fn output(&mut self, export: &str) -> wasmtime::Result<Vec<u8>> {
-        let export = self.instance.get_typed_func::<(), u64>(&mut self.store, export)?;
+        let export = self
+            .instance
+            .get_typed_func::<(), u64>(&mut self.store, export)?;
         let answer = export.call(&mut self.store, ())?;
         let (address, length) = ((answer >> 32) as usize, (answer & 0xffff_ffff) as usize);
         self.memory

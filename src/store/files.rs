@@ -101,7 +101,7 @@ fn shorten(name: &str) -> &str {
 }
 
 /// A new name is only durable when its folder is.
-fn sync_folder_of(path: &Path) -> io::Result<()> {
+pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(folder) if folder != Path::new("") => File::open(folder)?.sync_all(),
         _ => File::open(".")?.sync_all(),

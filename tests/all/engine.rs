@@ -31,8 +31,18 @@ impl Services for NoServices {
     fn kv_delete<'a>(&'a self, _: &'a str) -> Later<'a, Result<bool, KvError>> {
         Box::pin(async { Ok(false) })
     }
-    fn kv_list<'a>(&'a self, _: &'a str, _: Option<&'a str>, _: u32) -> Later<'a, Result<KvPage, KvError>> {
-        Box::pin(async { Ok(KvPage { keys: Vec::new(), cursor: None }) })
+    fn kv_list<'a>(
+        &'a self,
+        _: &'a str,
+        _: Option<&'a str>,
+        _: u32,
+    ) -> Later<'a, Result<KvPage, KvError>> {
+        Box::pin(async {
+            Ok(KvPage {
+                keys: Vec::new(),
+                cursor: None,
+            })
+        })
     }
     fn kv_increment<'a>(&'a self, _: &'a str, by: i64) -> Later<'a, Result<i64, KvError>> {
         Box::pin(async move { Ok(by) })
@@ -51,8 +61,17 @@ impl Services for NoServices {
     fn shared_store(&self, _: Vec<(String, Option<String>)>) -> Result<(), u64> {
         Ok(())
     }
-    fn send(&self, _: &CallContext, _: http::Request<wasmtime_wasi_http::WasiBody>) -> Later<'static, OutboundResult> {
-        Box::pin(async { Err(OutboundError { code: "REFUSED", message: "no way out of a test".into() }) })
+    fn send(
+        &self,
+        _: &CallContext,
+        _: http::Request<wasmtime_wasi_http::WasiBody>,
+    ) -> Later<'static, OutboundResult> {
+        Box::pin(async {
+            Err(OutboundError {
+                code: "REFUSED",
+                message: "no way out of a test".into(),
+            })
+        })
     }
 }
 
@@ -72,9 +91,16 @@ fn limits() -> CallLimits {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handler_answers() {
     let engine = Arc::new(Engine::new(BUILT_IN).unwrap());
-    let modules =
-        EngineModules { shared: &engine.shared, base_image: &engine.base_image, version: &engine.version };
-    let config = SandboxConfig { instances_max: 16, memory_bytes_max: 256 << 20, cache_dir: None };
+    let modules = EngineModules {
+        shared: &engine.shared,
+        base_image: &engine.base_image,
+        version: &engine.version,
+    };
+    let config = SandboxConfig {
+        instances_max: 16,
+        memory_bytes_max: 256 << 20,
+        cache_dir: None,
+    };
     let sandbox = Sandbox::new(&config, &modules).unwrap();
     let linker = Linker::new(engine.clone());
     let spec = LoadSpec {
@@ -92,7 +118,12 @@ async fn a_handler_answers() {
     };
     let t = std::time::Instant::now();
     let snapshot = sandbox.snapshot(&spec, 64 << 20).unwrap();
-    eprintln!("snapshot {:?} {} {}", t.elapsed(), snapshot.shape, snapshot.memory.len());
+    eprintln!(
+        "snapshot {:?} {} {}",
+        t.elapsed(),
+        snapshot.shape,
+        snapshot.memory.len()
+    );
     let provenance = Provenance {
         script: "1/hello.ts".into(),
         source_hash: "0".into(),
@@ -101,11 +132,15 @@ async fn a_handler_answers() {
     };
     for _ in 0..2 {
         let t = std::time::Instant::now();
-        let component = linker.shared(&snapshot.memory, &Capabilities::new(), &provenance).unwrap();
+        let component = linker
+            .shared(&snapshot.memory, &Capabilities::new(), &provenance)
+            .unwrap();
         eprintln!("link {:?} {} bytes", t.elapsed(), component.len());
         std::fs::write("/tmp/x/hello.wasm", &component).unwrap();
     }
-    let component = linker.shared(&snapshot.memory, &Capabilities::new(), &provenance).unwrap();
+    let component = linker
+        .shared(&snapshot.memory, &Capabilities::new(), &provenance)
+        .unwrap();
     let t = std::time::Instant::now();
     let handler = sandbox.handler("test", &component).unwrap();
     eprintln!("load {:?}", t.elapsed());
@@ -123,12 +158,27 @@ async fn a_handler_answers() {
         };
         let t = std::time::Instant::now();
         let limits = limits();
-        let call = Call { handler: &handler, worker: None, https: false, context, services: Arc::new(NoServices), limits: &limits };
+        let call = Call {
+            handler: &handler,
+            worker: None,
+            https: false,
+            context,
+            services: Arc::new(NoServices),
+            limits: &limits,
+        };
         let answer = sandbox.call(call, request).await;
         let answer = answer.unwrap_or_else(|report| panic!("{report:?}"));
         eprintln!("call {:?}", t.elapsed());
-        if let footpath::sandbox::call::Reported::Now(report) = &answer.report { eprintln!("{report:?}"); }
-        let body = answer.response.into_body().collect().await.unwrap().to_bytes();
+        if let footpath::sandbox::call::Reported::Now(report) = &answer.report {
+            eprintln!("{report:?}");
+        }
+        let body = answer
+            .response
+            .into_body()
+            .collect()
+            .await
+            .unwrap()
+            .to_bytes();
         eprintln!("{}", String::from_utf8_lossy(&body));
     }
 }

@@ -10,6 +10,8 @@
 //! a test fails. All servers share one cache of compiled components, as it holds
 //! nothing but machine code named by what it was made from.
 
+#![allow(dead_code, reason = "a harness offers more than one run of tests uses")]
+
 use std::fs;
 use std::future::IntoFuture;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -114,10 +116,10 @@ impl Setup {
 
     fn spawn(&self) -> Result<Process, Refusal> {
         let mut command = footpath();
-        command
-            .arg("serve")
-            .arg(self.scripts())
-            .args(["--http", "127.0.0.1:0"]);
+        command.arg("serve").arg(self.scripts());
+        if !self.arguments.iter().any(|argument| argument == "--http") {
+            command.args(["--http", "127.0.0.1:0"]);
+        }
         command.arg("--data").arg(self.data()).args(&self.arguments);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         Process::spawn(command)
@@ -247,14 +249,18 @@ impl Server {
     /// Sends bytes as they are and reads until the server closes the connection.
     pub async fn raw(&self, bytes: impl AsRef<[u8]>) -> Reply {
         let exchange = async {
-            let mut stream = TcpStream::connect(self.address()).await.expect("a connection");
+            let mut stream = TcpStream::connect(self.address())
+                .await
+                .expect("a connection");
             // The server may answer and close before it has read everything.
             let _ = stream.write_all(bytes.as_ref()).await;
             let mut answer = Vec::new();
             let _ = stream.read_to_end(&mut answer).await;
             answer
         };
-        let answer = tokio::time::timeout(PATIENCE, exchange).await.expect("an answer in time");
+        let answer = tokio::time::timeout(PATIENCE, exchange)
+            .await
+            .expect("an answer in time");
         parse_reply(&answer)
     }
 
@@ -480,14 +486,23 @@ fn parse_reply(bytes: &[u8]) -> Reply {
     let end = end.unwrap_or_else(|| panic!("not an HTTP answer: {shown:?}"));
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let mut lines = head.split("\r\n");
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
+    let status = lines
+        .next()
+        .and_then(|line| line.split(' ').nth(1)?.parse().ok());
     let mut headers = HeaderMap::new();
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
         let name: HeaderName = name.parse().expect("a header name");
-        headers.append(name, HeaderValue::from_str(value.trim()).expect("a header value"));
+        headers.append(
+            name,
+            HeaderValue::from_str(value.trim()).expect("a header value"),
+        );
     }
     let body = Bytes::copy_from_slice(&bytes[end + 4..]);
-    Reply { status: status.unwrap_or_else(|| panic!("no status: {shown:?}")), headers, body }
+    Reply {
+        status: status.unwrap_or_else(|| panic!("no status: {shown:?}")),
+        headers,
+        body,
+    }
 }
 
 /// A server process that listens, and what it says.
@@ -586,8 +601,12 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
+        let log = self.log();
         if std::thread::panicking() {
-            eprintln!("--- standard error of the server ---\n{}---", self.log());
+            eprintln!("--- standard error of the server ---\n{log}---");
+        } else {
+            // Whatever a test does to it, the server itself never panics.
+            assert!(!log.contains("panicked at"), "the server panicked:\n{log}");
         }
     }
 }
@@ -662,6 +681,7 @@ pub fn skipped(test: &str, reason: &str) {
 }
 
 /// Leaves a test that cannot run here.
+#[allow(unused_macros, reason = "not every set of peers lacks one")]
 macro_rules! skip {
     ($($reason:tt)+) => {{
         let test = std::thread::current().name().unwrap_or(module_path!()).to_owned();
@@ -669,4 +689,3 @@ macro_rules! skip {
         return;
     }};
 }
-pub(crate) use skip;

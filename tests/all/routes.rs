@@ -12,7 +12,11 @@ fn witness(setup: Setup, path: &str) -> Setup {
 }
 
 async fn serving(files: &[&str]) -> Server {
-    files.iter().fold(Server::empty(), |setup, path| witness(setup, path)).start().await
+    files
+        .iter()
+        .fold(Server::empty(), |setup, path| witness(setup, path))
+        .start()
+        .await
 }
 
 async fn check(server: &Server, cases: &[(&str, &str, Value)]) {
@@ -20,23 +24,37 @@ async fn check(server: &Server, cases: &[(&str, &str, Value)]) {
         let reply = server.get(target).await;
         match file.is_empty() {
             true => drop(reply.expect_error(404, "ERROR_404")),
-            false => drop(reply.expect_json(200, json!({ "file": file, "parameters": parameters }))),
+            false => {
+                drop(reply.expect_json(200, json!({ "file": file, "parameters": parameters })))
+            }
         }
     }
 }
 
 #[tokio::test]
 async fn a_file_is_a_route() {
-    let server = Server::with_script("hello.ts", "return { hello: 'world' }").start().await;
-    server.get("/hello").await.expect_json(200, json!({ "hello": "world" }));
+    let server = Server::with_script("hello.ts", "return { hello: 'world' }")
+        .start()
+        .await;
+    server
+        .get("/hello")
+        .await
+        .expect_json(200, json!({ "hello": "world" }));
     server.get("/nothing").await.expect_error(404, "ERROR_404");
 }
 
 #[tokio::test]
 async fn every_form_of_route_answers() {
     let server = serving(&[
-        "index.ts", "plain.js", "Case.ts", "api/index.ts", "users/[id].ts", "pair/[a]/[b].ts",
-        "docs/[...slug].ts", "any/[[...path]].ts", "dotted.name.ts",
+        "index.ts",
+        "plain.js",
+        "Case.ts",
+        "api/index.ts",
+        "users/[id].ts",
+        "pair/[a]/[b].ts",
+        "docs/[...slug].ts",
+        "any/[[...path]].ts",
+        "dotted.name.ts",
     ])
     .await;
     let none = json!({});
@@ -53,14 +71,30 @@ async fn every_form_of_route_answers() {
             ("/api/index", "", none.clone()),
             ("/users", "", none.clone()),
             ("/users/123", "users/[id].ts", json!({ "id": "123" })),
-            ("/users/a%2Fb%20c", "users/[id].ts", json!({ "id": "a/b c" })),
+            (
+                "/users/a%2Fb%20c",
+                "users/[id].ts",
+                json!({ "id": "a/b c" }),
+            ),
             ("/users/%C3%BC", "users/[id].ts", json!({ "id": "ü" })),
-            ("/pair/x/y", "pair/[a]/[b].ts", json!({ "a": "x", "b": "y" })),
+            (
+                "/pair/x/y",
+                "pair/[a]/[b].ts",
+                json!({ "a": "x", "b": "y" }),
+            ),
             ("/docs", "", none.clone()),
             ("/docs/one", "docs/[...slug].ts", json!({ "slug": ["one"] })),
-            ("/docs/api/guide/intro", "docs/[...slug].ts", json!({ "slug": ["api", "guide", "intro"] })),
+            (
+                "/docs/api/guide/intro",
+                "docs/[...slug].ts",
+                json!({ "slug": ["api", "guide", "intro"] }),
+            ),
             ("/any", "any/[[...path]].ts", json!({ "path": [] })),
-            ("/any/x/y", "any/[[...path]].ts", json!({ "path": ["x", "y"] })),
+            (
+                "/any/x/y",
+                "any/[[...path]].ts",
+                json!({ "path": ["x", "y"] }),
+            ),
             ("/dotted.name", "dotted.name.ts", none.clone()),
             ("/plain.js", "", none),
         ],
@@ -70,7 +104,15 @@ async fn every_form_of_route_answers() {
 
 #[tokio::test]
 async fn the_more_specific_route_wins() {
-    let server = serving(&["s.ts", "[d].ts", "[...c].ts", "[[...o]].ts", "a/b/d.ts", "a/[x]/c.ts"]).await;
+    let server = serving(&[
+        "s.ts",
+        "[d].ts",
+        "[...c].ts",
+        "[[...o]].ts",
+        "a/b/d.ts",
+        "a/[x]/c.ts",
+    ])
+    .await;
     check(
         &server,
         &[
@@ -88,20 +130,44 @@ async fn the_more_specific_route_wins() {
 async fn a_leading_scripts_folder_is_accepted() {
     let server = serving(&["certs/renew.ts"]).await;
     let renew = ("certs/renew.ts", json!({}));
-    check(&server, &[("/scripts/certs/renew", renew.0, renew.1.clone()), ("/certs/renew", renew.0, renew.1)]).await;
+    check(
+        &server,
+        &[
+            ("/scripts/certs/renew", renew.0, renew.1.clone()),
+            ("/certs/renew", renew.0, renew.1),
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn what_is_hidden_or_no_script_does_not_answer() {
     let server = serving(&[
-        "_lib/x.ts", ".git/x.ts", "node_modules/p/index.js", "_private.ts", "types.d.ts", "x.test.ts", "data.json",
-        "run.sh", "shown.ts",
+        "_lib/x.ts",
+        ".git/x.ts",
+        "node_modules/p/index.js",
+        "_private.ts",
+        "types.d.ts",
+        "x.test.ts",
+        "data.json",
+        "run.sh",
+        "shown.ts",
     ])
     .await;
     server.get("/shown").await.expect(200);
     for target in [
-        "/_lib/x", "/.git/x", "/node_modules/p", "/_private", "/types.d", "/types", "/x.test", "/data", "/data.json",
-        "/run.sh", "/run", "/shown.ts",
+        "/_lib/x",
+        "/.git/x",
+        "/node_modules/p",
+        "/_private",
+        "/types.d",
+        "/types",
+        "/x.test",
+        "/data",
+        "/data.json",
+        "/run.sh",
+        "/run",
+        "/shown.ts",
     ] {
         server.get(target).await.expect_error(404, "ERROR_404");
     }
@@ -130,7 +196,10 @@ async fn a_markdown_file_is_a_page() {
     let server = Server::with_script("guide.md", "# Guide\n").start().await;
     let page = server.get("/guide.md").await.expect_text(200, "# Guide\n");
     page.expect_header("content-type", "text/markdown; charset=utf-8");
-    let head = server.request(Method::HEAD, "/guide.md").await.expect_text(200, "");
+    let head = server
+        .request(Method::HEAD, "/guide.md")
+        .await
+        .expect_text(200, "");
     head.expect_header("content-length", "8");
     server.post("/guide.md", "x").await.expect(405);
     server.get("/guide").await.expect(404);
@@ -138,7 +207,9 @@ async fn a_markdown_file_is_a_page() {
 
 #[tokio::test]
 async fn any_method_reaches_the_same_script() {
-    let server = Server::with_script("m.ts", "return { method: req.method }").start().await;
+    let server = Server::with_script("m.ts", "return { method: req.method }")
+        .start()
+        .await;
     for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PURGE"] {
         let reply = server.request(method.parse().unwrap(), "/m").await;
         reply.expect_json(200, json!({ "method": method }));
@@ -149,7 +220,10 @@ async fn any_method_reaches_the_same_script() {
 async fn head_gives_the_head_of_get() {
     let source = "res.setHeader('x-of-script', '1'); return { method: req.method.length > 0 }";
     let server = Server::with_script("h.ts", source).start().await;
-    let head = server.request(Method::HEAD, "/h").await.expect_text(200, "");
+    let head = server
+        .request(Method::HEAD, "/h")
+        .await
+        .expect_text(200, "");
     let get = server.get("/h").await.expect(200);
     for name in ["content-type", "content-length", "x-of-script"] {
         assert_eq!(head.header(name), get.header(name), "{name}");
@@ -159,8 +233,17 @@ async fn head_gives_the_head_of_get() {
 
 #[tokio::test]
 async fn conflicts_are_reported_at_load() {
-    let server = serving(&["a.ts", "a/index.ts", "u/[id].ts", "u/[name]/x.ts", "fine.ts"]).await;
+    let server = serving(&[
+        "a.ts",
+        "a/index.ts",
+        "u/[id].ts",
+        "u/[name]/x.ts",
+        "fine.ts",
+    ])
+    .await;
     server.get("/fine").await.expect(200);
-    server.logs("more than one file answers at this route").await;
+    server
+        .logs("more than one file answers at this route")
+        .await;
     server.logs("one level has the parameter names").await;
 }

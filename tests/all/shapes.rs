@@ -8,7 +8,9 @@ const NODE: &str = r#"{ args: [typeof req.headers, typeof res.status, typeof met
 
 #[tokio::test]
 async fn every_shape_answers() {
-    let node = |before: &str| format!("{before} (req: any, res: any, metadata: any, shared: any) => ({NODE});");
+    let node = |before: &str| {
+        format!("{before} (req: any, res: any, metadata: any, shared: any) => ({NODE});")
+    };
     let web = "Response.json({ web: new URL(r.url).pathname })";
     let as_node = json!({ "args": ["object", "function", "string", "object"] });
     let as_web = |name: &str| json!({ "web": format!("/{name}") });
@@ -38,28 +40,60 @@ async fn every_shape_answers() {
         ),
     ];
     let setup = Server::with_script("_lib.ts", "export const x = true;");
-    let setup = cases.iter().fold(setup, |setup, (name, source, _)| setup.script(&format!("{name}.ts"), source));
+    let setup = cases.iter().fold(setup, |setup, (name, source, _)| {
+        setup.script(&format!("{name}.ts"), source)
+    });
     let server = setup.start().await;
     for (name, _, expected) in cases {
-        server.get(&format!("/{name}")).await.expect_json(200, expected);
+        server
+            .get(&format!("/{name}"))
+            .await
+            .expect_json(200, expected);
     }
 }
 
 #[tokio::test]
 async fn an_unclear_shape_is_an_error_that_says_how_to_make_it_clear() {
     let cases = [
-        ("one-parameter", "export default (x) => 1;", "name it `request`"),
+        (
+            "one-parameter",
+            "export default (x) => 1;",
+            "name it `request`",
+        ),
         ("class", "export default class {}", "a class"),
         ("text", "export default 'x';", "a plain value"),
-        ("object", "export default { get() {} };", "without a `fetch` member"),
-        ("mixed", "export const x = 1;\nreturn x;", "cannot also `return`"),
-        ("both", "export default () => 1;\nmodule.exports = () => 2;", "both `export` and `module.exports`"),
-        ("made-number", "const f = () => 7;\nexport default f();", "must be a function"),
+        (
+            "object",
+            "export default { get() {} };",
+            "without a `fetch` member",
+        ),
+        (
+            "mixed",
+            "export const x = 1;\nreturn x;",
+            "cannot also `return`",
+        ),
+        (
+            "both",
+            "export default () => 1;\nmodule.exports = () => 2;",
+            "both `export` and `module.exports`",
+        ),
+        (
+            "made-number",
+            "const f = () => 7;\nexport default f();",
+            "must be a function",
+        ),
     ];
-    let setup = cases.iter().fold(Server::empty(), |setup, (name, source, _)| setup.script(&format!("{name}.ts"), source));
+    let setup = cases
+        .iter()
+        .fold(Server::empty(), |setup, (name, source, _)| {
+            setup.script(&format!("{name}.ts"), source)
+        });
     let server = setup.dev().start().await;
     for (name, _, message) in cases {
-        let reply = server.get(&format!("/{name}")).await.expect_error(503, "SCRIPT_NOT_PUBLISHED");
+        let reply = server
+            .get(&format!("/{name}"))
+            .await
+            .expect_error(503, "SCRIPT_NOT_PUBLISHED");
         assert!(reply.text().contains(message), "{name}: {reply:?}");
     }
 }
@@ -72,7 +106,10 @@ async fn a_file_with_only_named_exports_is_no_route() {
     ])
     .start()
     .await;
-    server.get("/user").await.expect_json(200, json!({ "x": 1 }));
+    server
+        .get("/user")
+        .await
+        .expect_json(200, json!({ "x": 1 }));
     server.until("/lib", |reply| reply.status == 404).await;
 }
 
@@ -92,7 +129,10 @@ async fn top_level_code_runs_when_it_can() {
     server.get("/table").await.expect_json(200, json!(998_001));
     for _ in 0..2 {
         server.get("/body").await.expect_json(200, json!(1));
-        server.get("/deferred").await.expect_json(200, json!({ "answer": 1 }));
+        server
+            .get("/deferred")
+            .await
+            .expect_json(200, json!({ "answer": 1 }));
         server.get("/timer").await.expect_text(200, "after");
     }
 }
@@ -105,7 +145,7 @@ async fn typescript_becomes_javascript() {
         namespace Geometry { export const pi = 3; }
         class Point { constructor(public x: number, private readonly y: number = 2) {} sum() { return this.x + this.y } }
         abstract class Shape<T extends object> { abstract area(): number; declare tag: T }
-        function logged(value: unknown, context: ClassMethodDecoratorContext) { return function (this: any) { return "decorated " + String(context.name) } }
+        function logged(_: object, name: string, property: PropertyDescriptor) { property.value = () => "decorated " + name }
         class Service { @logged run() { return "plain" } }
         interface User { name: string }
         type Id = string | number;

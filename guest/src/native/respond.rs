@@ -31,23 +31,26 @@ pub fn add(native: &Object<'_>) -> Result<()> {
     native.set("finished", Func::from(finished))
 }
 
-fn incoming<'js, R>(ctx: &Ctx<'js>, f: impl FnOnce(&IncomingRequest) -> R) -> Result<R> {
-    call::with(|call| call.request.as_ref().map(f))
-        .ok_or_else(|| Exception::throw_message(ctx, "no request is being answered"))
+/// Without a request, top-level code is being published: stopping there, as any
+/// call of the host does, makes it run with each request instead.
+/// Without a request, top-level code is being published: stopping there, as any
+/// call of the host does, makes it run with each request instead.
+fn incoming<R>(f: impl FnOnce(&IncomingRequest) -> R) -> R {
+    call::with(|call| call.request.as_ref().map(f)).unwrap_or_else(|| std::process::abort())
 }
 
-fn method(ctx: Ctx<'_>) -> Result<String> {
-    incoming(&ctx, |request| method_name(&request.method()))
+fn method() -> String {
+    incoming(|request| method_name(&request.method()))
 }
 
 /// Path and query.
-fn target(ctx: Ctx<'_>) -> Result<String> {
-    Ok(incoming(&ctx, IncomingRequest::path_with_query)?.unwrap_or_else(|| "/".to_owned()))
+fn target() -> String {
+    incoming(IncomingRequest::path_with_query).unwrap_or_else(|| "/".to_owned())
 }
 
 /// `http` or `https`, and the authority or null.
-fn origin(ctx: Ctx<'_>) -> Result<Vec<Option<String>>> {
-    incoming(&ctx, |request| {
+fn origin() -> Vec<Option<String>> {
+    incoming(|request| {
         let scheme = if matches!(request.scheme(), Some(Scheme::Https)) { "https" } else { "http" };
         vec![Some(scheme.to_owned()), request.authority()]
     })
@@ -55,12 +58,12 @@ fn origin(ctx: Ctx<'_>) -> Result<Vec<Option<String>>> {
 
 /// `[name, value, …]`, names in lower case.
 fn headers(ctx: Ctx<'_>) -> Result<Array<'_>> {
-    flat_headers(&ctx, &incoming(&ctx, IncomingRequest::headers)?)
+    flat_headers(&ctx, &incoming(IncomingRequest::headers))
 }
 
 /// The first value of a header, or null.
 fn header(ctx: Ctx<'_>, name: String) -> Result<Value<'_>> {
-    let values = incoming(&ctx, |request| request.headers().get(&name))?;
+    let values = incoming(|request| request.headers().get(&name));
     match values.into_iter().next() {
         Some(value) => latin1(&ctx, &value).map(JsString::into_value),
         None => Null.into_js(&ctx),
@@ -70,7 +73,7 @@ fn header(ctx: Ctx<'_>, name: String) -> Result<Value<'_>> {
 /// The whole body, blocking the instance until it is there; null when it was
 /// taken before.
 fn read_request_body<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
-    match incoming(&ctx, |request| request.consume().ok())? {
+    match incoming(|request| request.consume().ok()) {
         Some(body) => TypedArray::new(ctx.clone(), InBody::new(body).read_whole(&ctx)?).map(TypedArray::into_value),
         None => Null.into_js(&ctx),
     }

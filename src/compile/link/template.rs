@@ -47,7 +47,11 @@ type Signature = (Vec<ValType>, Vec<ValType>);
 impl Template {
     /// Takes apart the component that holds the engine whole. `engine` is the
     /// form of it that imports its memory.
-    pub fn new(component: &[u8], engine: &[u8], granted: &dyn Fn(&str) -> bool) -> Result<Self, LinkError> {
+    pub fn new(
+        component: &[u8],
+        engine: &[u8],
+        granted: &dyn Fn(&str) -> bool,
+    ) -> Result<Self, LinkError> {
         let interface = Interface::of(engine)?;
         let stubs = interface.stubs(granted)?;
         let mut head = component[..8].to_vec();
@@ -58,7 +62,9 @@ impl Template {
         for payload in Parser::new(0).parse_all(component) {
             let payload = payload.map_err(ModuleError::from)?;
             match &payload {
-                Payload::ModuleSection { unchecked_range, .. } => {
+                Payload::ModuleSection {
+                    unchecked_range, ..
+                } => {
                     depth += 1;
                     let module = &component[unchecked_range.clone()];
                     match modules {
@@ -69,7 +75,9 @@ impl Template {
                     modules += 1;
                 }
                 // wit-component wraps the exports in a component of their own.
-                Payload::ComponentSection { unchecked_range, .. } => {
+                Payload::ComponentSection {
+                    unchecked_range, ..
+                } => {
                     if depth == 0 {
                         tail.push(ComponentSectionId::Component as u8);
                         Encode::encode(&component[unchecked_range.clone()], &mut tail);
@@ -108,7 +116,8 @@ impl Template {
         });
         wasm_encoder::Section::append_to(&section, &mut memory);
         let [before, behind] = &self.shim;
-        let size = self.head.len() + before.len() + behind.len() + data_section.len() + self.tail.len();
+        let size =
+            self.head.len() + before.len() + behind.len() + data_section.len() + self.tail.len();
         let mut component = Vec::with_capacity(size + 1024);
         component.extend_from_slice(&self.head);
         module_section(&mut component, &[before, &memory, behind, data_section]);
@@ -154,7 +163,11 @@ impl Interface {
                                 types[ty as usize].clone(),
                             )),
                             TypeRef::Memory(ty) => memory = Some(MemoryType::from(ty)),
-                            other => return Err(LinkError::Layout(format!("the engine imports {other:?}"))),
+                            other => {
+                                return Err(LinkError::Layout(format!(
+                                    "the engine imports {other:?}"
+                                )));
+                            }
                         }
                     }
                 }
@@ -174,7 +187,9 @@ impl Interface {
                             wasmparser::ExternalKind::Func => {
                                 exports.push((export.name.to_owned(), of(export.index)));
                             }
-                            wasmparser::ExternalKind::Memory => exports.push((export.name.to_owned(), None)),
+                            wasmparser::ExternalKind::Memory => {
+                                exports.push((export.name.to_owned(), None))
+                            }
                             _ => {}
                         }
                     }
@@ -183,12 +198,19 @@ impl Interface {
             }
         }
         let memory = memory.ok_or_else(|| layout("the engine does not import its memory"))?;
-        Ok(Self { functions, memory, exports })
+        Ok(Self {
+            functions,
+            memory,
+            exports,
+        })
     }
 
     /// The imports that are not granted, by field name. The shim is one instance
     /// for all their interfaces, so equal names must have equal types.
-    fn stubs(&self, granted: &dyn Fn(&str) -> bool) -> Result<BTreeMap<String, Signature>, LinkError> {
+    fn stubs(
+        &self,
+        granted: &dyn Fn(&str) -> bool,
+    ) -> Result<BTreeMap<String, Signature>, LinkError> {
         let mut stubs = BTreeMap::new();
         for (module, name, signature) in &self.functions {
             if granted(unversioned(module)) {
@@ -196,7 +218,9 @@ impl Interface {
             }
             let known = stubs.insert(name.clone(), signature.clone());
             if known.is_some_and(|known| known != *signature) {
-                return Err(LinkError::Layout(format!("two optional imports are called {name:?}")));
+                return Err(LinkError::Layout(format!(
+                    "two optional imports are called {name:?}"
+                )));
             }
         }
         Ok(stubs)
@@ -221,7 +245,11 @@ fn signature(ty: &wasmparser::SubType) -> Result<Signature, LinkError> {
     let convert = |types: &[wasmparser::ValType]| -> Result<Vec<ValType>, LinkError> {
         types
             .iter()
-            .map(|ty| reencode::RoundtripReencoder.val_type(*ty).map_err(|error| layout(&error.to_string())))
+            .map(|ty| {
+                reencode::RoundtripReencoder
+                    .val_type(*ty)
+                    .map_err(|error| layout(&error.to_string()))
+            })
             .collect()
     };
     Ok((convert(function.params())?, convert(function.results())?))
@@ -232,7 +260,9 @@ fn import_engine(component: &mut Vec<u8>, interface: &Interface) {
     let mut module = ModuleType::new();
     let mut types = 0;
     let mut ty = |module: &mut ModuleType, (params, results): &Signature| {
-        module.ty().function(params.iter().copied(), results.iter().copied());
+        module
+            .ty()
+            .function(params.iter().copied(), results.iter().copied());
         types += 1;
         types - 1
     };
@@ -271,12 +301,18 @@ fn instances(
     for instance in section {
         match instance.map_err(ModuleError::from)? {
             Instance::Instantiate { module_index, args } => {
-                let mut args: Vec<(&str, ModuleArg)> =
-                    args.iter().map(|arg| (arg.name, ModuleArg::Instance(arg.index))).collect();
+                let mut args: Vec<(&str, ModuleArg)> = args
+                    .iter()
+                    .map(|arg| (arg.name, ModuleArg::Instance(arg.index)))
+                    .collect();
                 if module_index == 0 {
                     args.push(("env", ModuleArg::Instance(SHIM_INSTANCE)));
                     let stubs = interface.ungranted(granted);
-                    args.extend(stubs.into_iter().map(|name| (name, ModuleArg::Instance(SHIM_INSTANCE))));
+                    args.extend(
+                        stubs
+                            .into_iter()
+                            .map(|name| (name, ModuleArg::Instance(SHIM_INSTANCE))),
+                    );
                 }
                 instances.instantiate(module_index, args);
             }
@@ -303,7 +339,12 @@ fn instances(
 
 /// The shim with stubs and an exported memory, cut where the memory goes.
 fn split_shim(shim: &[u8], stubs: &BTreeMap<String, Signature>) -> Result<[Vec<u8>; 2], LinkError> {
-    let mut editor = Shim { stubs, types: 0, functions: 0, cut: 0 };
+    let mut editor = Shim {
+        stubs,
+        types: 0,
+        functions: 0,
+        cut: 0,
+    };
     let mut module = Module::new();
     editor
         .parse_core_module(&mut module, Parser::new(0), shim)
@@ -329,11 +370,17 @@ type ShimResult = Result<(), reencode::Error<std::convert::Infallible>>;
 impl Reencode for Shim<'_> {
     type Error = std::convert::Infallible;
 
-    fn parse_type_section(&mut self, types: &mut TypeSection, section: wasmparser::TypeSectionReader<'_>) -> ShimResult {
+    fn parse_type_section(
+        &mut self,
+        types: &mut TypeSection,
+        section: wasmparser::TypeSectionReader<'_>,
+    ) -> ShimResult {
         utils::parse_type_section(self, types, section)?;
         self.types = types.len();
         for (params, results) in self.stubs.values() {
-            types.ty().function(params.iter().copied(), results.iter().copied());
+            types
+                .ty()
+                .function(params.iter().copied(), results.iter().copied());
         }
         Ok(())
     }
@@ -364,7 +411,11 @@ impl Reencode for Shim<'_> {
         Ok(())
     }
 
-    fn parse_code_section(&mut self, code: &mut CodeSection, section: wasmparser::CodeSectionReader<'_>) -> ShimResult {
+    fn parse_code_section(
+        &mut self,
+        code: &mut CodeSection,
+        section: wasmparser::CodeSectionReader<'_>,
+    ) -> ShimResult {
         utils::parse_code_section(self, code, section)?;
         for _ in self.stubs {
             let mut trap = Function::new([]);
@@ -374,7 +425,11 @@ impl Reencode for Shim<'_> {
         Ok(())
     }
 
-    fn parse_custom_section(&mut self, _: &mut Module, _: wasmparser::CustomSectionReader<'_>) -> ShimResult {
+    fn parse_custom_section(
+        &mut self,
+        _: &mut Module,
+        _: wasmparser::CustomSectionReader<'_>,
+    ) -> ShimResult {
         Ok(())
     }
 

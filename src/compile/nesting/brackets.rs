@@ -17,7 +17,7 @@ pub struct Brackets {
 #[derive(Clone)]
 struct Level {
     closer: Closer,
-    /// Tokens that recurse to the right since the last end of a statement.
+    /// Operators and prefixes since the last end of a statement or list item.
     chain: u32,
     /// `<` without `>` since then.
     angles: u32,
@@ -31,6 +31,8 @@ struct Level {
 pub enum Closer {
     File,
     Byte(u8),
+    /// The `)` of `if (` and the like, after which a statement follows.
+    Head,
     /// The `}` of `${`, after which the template goes on.
     Template,
 }
@@ -62,6 +64,7 @@ impl Brackets {
         let matches = match self.top().closer {
             Closer::File => false,
             Closer::Byte(expected) => expected == closer,
+            Closer::Head => closer == b')',
             Closer::Template => closer == b'}',
         };
         if !matches {
@@ -73,7 +76,7 @@ impl Brackets {
         Some(level.closer)
     }
 
-    /// One more token that recurses to its right.
+    /// One more operator or prefix.
     pub fn link(&mut self, offset: usize) -> Result<(), TooDeep> {
         let level = self.top_mut();
         level.chain += 1;

@@ -2,6 +2,8 @@
 //!
 //! Pure functions over the text. They know no brackets and keep no state.
 
+use std::borrow::Cow;
+
 /// Words after which an operand follows, so that a `/` starts a regular
 /// expression. All are reserved: none can be a variable.
 pub const OPERATOR_WORDS: &[&str] = &[
@@ -50,9 +52,11 @@ pub const CONTEXTUAL_WORDS: &[&str] = &[
     "namespace",
     "module",
 ];
+/// Words whose parentheses a statement follows.
+pub const HEAD_WORDS: &[&str] = &["if", "while", "for", "with"];
 /// Words that continue an expression or a type on the next line.
 pub const INFIX_WORDS: &[&str] = &["in", "instanceof", "of", "as", "satisfies", "is", "extends"];
-/// Words that recurse into what follows them.
+/// Words that count as operators or prefixes.
 pub const CHAIN_WORDS: &[&str] = &[
     "typeof", "void", "delete", "await", "yield", "new", "if", "for", "while", "do", "else",
     "with", "extends", "keyof", "infer", "readonly", "unique", "async",
@@ -142,4 +146,34 @@ pub fn word_length(rest: &str) -> usize {
         }
     }
     rest.len()
+}
+
+/// A word without its Unicode escapes (ECMA-262 section 12.7.1.2). What is no
+/// escape stays as it is.
+pub fn unescaped(word: &str) -> Cow<'_, str> {
+    if !word.contains('\\') {
+        return Cow::Borrowed(word);
+    }
+    let mut plain = String::new();
+    let mut rest = word;
+    while let Some(at) = rest.find('\\') {
+        plain.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let (c, length) = unicode_escape(rest).unwrap_or(('\\', 1));
+        plain.push(c);
+        rest = &rest[length..];
+    }
+    plain.push_str(rest);
+    Cow::Owned(plain)
+}
+
+/// The character of `\u0061` or `\u{61}` and the bytes of the escape.
+fn unicode_escape(text: &str) -> Option<(char, usize)> {
+    let text = text.strip_prefix("\\u")?;
+    let (digits, around) = match text.strip_prefix('{') {
+        Some(braced) => (braced.split_once('}')?.0, 4),
+        None => (text.get(..4)?, 2),
+    };
+    let c = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;
+    Some((c, digits.len() + around))
 }

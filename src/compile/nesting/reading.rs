@@ -6,8 +6,8 @@
 use super::TooDeep;
 use super::brackets::{Brackets, Closer};
 use super::lexical::{
-    CHAIN_WORDS, CONTEXTUAL_WORDS, INFIX_WORDS, OPERATOR_WORDS, STATEMENT_WORDS, is_line_end,
-    line_end, punctuator_length, regex_end, string_end, word_length,
+    CHAIN_WORDS, CONTEXTUAL_WORDS, HEAD_WORDS, INFIX_WORDS, OPERATOR_WORDS, STATEMENT_WORDS,
+    is_line_end, line_end, punctuator_length, regex_end, string_end, unescaped, word_length,
 };
 
 /// What one step did.
@@ -34,6 +34,8 @@ pub struct Reading {
     /// A line ended since the last token.
     newline: bool,
     after_dot: bool,
+    /// The last word starts a statement that goes on after its parentheses.
+    head: bool,
     infer: Infer,
 }
 
@@ -69,6 +71,7 @@ impl Reading {
             ended: false,
             newline: true,
             after_dot: false,
+            head: false,
             infer: Infer::No,
         }
     }
@@ -84,6 +87,7 @@ impl Reading {
             && self.newline == other.newline
             && self.ended == other.ended
             && self.after_dot == other.after_dot
+            && self.head == other.head
             && self.infer == other.infer
             && self.brackets.same_as(&other.brackets)
     }
@@ -104,6 +108,7 @@ impl Reading {
             return Ok(Step::End);
         };
         match c {
+            '(' if self.head => self.open(start, Closer::Head)?,
             '(' => self.open(start, Closer::Byte(b')'))?,
             '[' => self.open(start, Closer::Byte(b']'))?,
             '{' => self.open(start, Closer::Byte(b'}'))?,
@@ -169,15 +174,16 @@ impl Reading {
         let Some(closed) = self.brackets.close(closer) else {
             return Ok(Step::Impossible);
         };
-        let before = if closer == b']' {
-            Before::Operand
-        } else {
-            Before::Either
+        let before = match closed {
+            // On the same line only an operator can follow these.
+            Closer::Byte(b')' | b']') => Before::Operand,
+            _ => Before::Either,
         };
         self.advance(self.at + 1, before, true);
-        match closed {
-            Closer::Template => self.template(source),
-            Closer::File | Closer::Byte(_) => Ok(Step::Token),
+        if closed == Closer::Template {
+            self.template(source)
+        } else {
+            Ok(Step::Token)
         }
     }
 
@@ -239,7 +245,9 @@ impl Reading {
     fn word(&mut self, rest: &str) -> Result<(), TooDeep> {
         let start = self.at;
         let length = word_length(rest);
-        let word = &rest[..length];
+        // The parser takes `\u0069f` for `if`, if only to refuse it.
+        let word = &*unescaped(&rest[..length]);
+        let escaped = word.len() < length;
         if self.after_dot {
             self.operand(start + length);
             return Ok(());
@@ -259,14 +267,16 @@ impl Reading {
             Infer::Word => Infer::Name,
             _ => Infer::No,
         };
-        if OPERATOR_WORDS.contains(&word) {
-            self.advance(start + length, Before::Start, false);
-        } else if CONTEXTUAL_WORDS.contains(&word) {
+        let head = HEAD_WORDS.contains(&word) || (self.head && word == "await");
+        if escaped || CONTEXTUAL_WORDS.contains(&word) {
             self.advance(start + length, Before::Either, false);
+        } else if OPERATOR_WORDS.contains(&word) {
+            self.advance(start + length, Before::Start, false);
         } else {
             self.operand(start + length);
         }
         self.infer = infer;
+        self.head = head || escaped;
         Ok(())
     }
 
@@ -274,20 +284,20 @@ impl Reading {
         let start = self.at;
         let length = punctuator_length(rest);
         let text = &rest[..length];
-        let postfix = self.before != Before::Start && !self.newline;
         match text {
             ";" => self.brackets.end_statement(),
             "," => self.brackets.end_chain(),
-            // No type contains these.
-            "&&" | "||" | "==" | "===" | "!=" | "!==" => self.brackets.end_angles(),
             "<" => self.brackets.open_angles(start, 1)?,
             "<<" => self.brackets.open_angles(start, 2)?,
             ">" => self.brackets.close_angle(),
-            "=" | "=>" | "?" | ":" | "**" | "!" | "~" => self.brackets.link(start)?,
-            "+" | "-" | "++" | "--" if !postfix => self.brackets.link(start)?,
-            _ if length > 1 && text.ends_with('=') => self.brackets.link(start)?,
-            _ => {}
+            // No type contains these.
+            "&&" | "||" | "==" | "===" | "!=" | "!==" => {
+                self.brackets.end_angles();
+                self.brackets.link(start)?;
+            }
+            _ => self.brackets.link(start)?,
         }
+        let postfix = self.before != Before::Start && !self.newline;
         let before = match text {
             "!" if postfix => Before::Either,
             ">" | "?" | "*" | "++" | "--" => Before::Either,
@@ -318,6 +328,7 @@ impl Reading {
         self.ended = ended;
         self.newline = false;
         self.after_dot = false;
+        self.head = false;
         self.infer = Infer::No;
     }
 }

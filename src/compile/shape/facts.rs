@@ -64,7 +64,10 @@ impl<'a> Facts<'a> {
 
     /// The first export by `export`.
     pub fn es_export(&self) -> Option<Span> {
-        self.default_export.as_ref().map(|(span, _)| *span).or(self.named_export)
+        self.default_export
+            .as_ref()
+            .map(|(span, _)| *span)
+            .or(self.named_export)
     }
 
     /// The first export by any means.
@@ -99,10 +102,10 @@ impl<'a> Facts<'a> {
                     }
                 }
             }
-            Statement::ExportAllDeclaration(export) => {
-                if export.export_kind != ImportOrExportKind::Type {
-                    self.named_export.get_or_insert(export.span);
-                }
+            Statement::ExportAllDeclaration(export)
+                if export.export_kind != ImportOrExportKind::Type =>
+            {
+                self.named_export.get_or_insert(export.span);
             }
             _ => {}
         }
@@ -120,8 +123,9 @@ impl<'a> Facts<'a> {
             return;
         }
         if specifier.exported.name() == "default" {
-            let default = local
-                .map_or(DefaultExport::Unknown, |name| default_of_name(name, semantic, ALIASES_MAX));
+            let default = local.map_or(DefaultExport::Unknown, |name| {
+                default_of_name(name, semantic, ALIASES_MAX)
+            });
             self.default_export = Some((specifier.span, default));
         } else {
             self.named_export.get_or_insert(specifier.span);
@@ -135,12 +139,15 @@ fn default_of_declaration<'a>(
     semantic: &Semantic<'a>,
 ) -> Option<DefaultExport<'a>> {
     match declaration {
-        ExportDefaultDeclarationKind::FunctionDeclaration(function) => {
-            function.body.as_ref().map(|_| DefaultExport::Function(&function.params))
-        }
+        ExportDefaultDeclarationKind::FunctionDeclaration(function) => function
+            .body
+            .as_ref()
+            .map(|_| DefaultExport::Function(&function.params)),
         ExportDefaultDeclarationKind::ClassDeclaration(_) => Some(DefaultExport::Class),
         ExportDefaultDeclarationKind::TSInterfaceDeclaration(_) => None,
-        other => other.as_expression().map(|value| default_of(value, semantic, ALIASES_MAX)),
+        other => other
+            .as_expression()
+            .map(|value| default_of(value, semantic, ALIASES_MAX)),
     }
 }
 
@@ -167,7 +174,10 @@ fn default_of_object<'a>(object: &ObjectExpression<'a>) -> DefaultExport<'a> {
     for property in &object.properties {
         match property {
             ObjectPropertyKind::ObjectProperty(property)
-                if property.key.static_name().is_some_and(|name| name == "fetch") =>
+                if property
+                    .key
+                    .static_name()
+                    .is_some_and(|name| name == "fetch") =>
             {
                 return DefaultExport::FetchObject;
             }
@@ -176,7 +186,11 @@ fn default_of_object<'a>(object: &ObjectExpression<'a>) -> DefaultExport<'a> {
             ObjectPropertyKind::SpreadProperty(_) => spread = true,
         }
     }
-    if spread { DefaultExport::Unknown } else { DefaultExport::OtherObject }
+    if spread {
+        DefaultExport::Unknown
+    } else {
+        DefaultExport::OtherObject
+    }
 }
 
 /// What a name is bound to, if this file binds it once and for all.
@@ -186,8 +200,10 @@ fn default_of_name<'a>(
     aliases: usize,
 ) -> DefaultExport<'a> {
     let scoping = semantic.scoping();
-    let symbol =
-        name.reference_id.get().and_then(|reference| scoping.get_reference(reference).symbol_id());
+    let symbol = name
+        .reference_id
+        .get()
+        .and_then(|reference| scoping.get_reference(reference).symbol_id());
     let Some(symbol) = symbol else {
         return DefaultExport::Unknown;
     };
@@ -196,7 +212,11 @@ fn default_of_name<'a>(
     }
     for declaration in scoping.symbol_declarations(symbol) {
         match semantic.nodes().kind(declaration) {
-            AstKind::Function(Function { body: Some(_), params, .. }) => {
+            AstKind::Function(Function {
+                body: Some(_),
+                params,
+                ..
+            }) => {
                 return DefaultExport::Function(params);
             }
             AstKind::Class(_) => return DefaultExport::Class,
@@ -238,7 +258,9 @@ fn is_module_exports(target: &AssignmentTarget, semantic: &Semantic) -> bool {
     is_module_dot_exports(member)
         || match member.object() {
             Expression::Identifier(name) => name.name == "exports" && is_global(name),
-            object => object.as_member_expression().is_some_and(is_module_dot_exports),
+            object => object
+                .as_member_expression()
+                .is_some_and(is_module_dot_exports),
         }
 }
 
@@ -251,4 +273,3 @@ fn is_top_level(node: NodeId, semantic: &Semantic) -> bool {
         )
     })
 }
-

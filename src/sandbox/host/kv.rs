@@ -18,7 +18,11 @@ impl kv::Host for State {
         Ok(self.services.kv_get(&key).await.map_err(Into::into))
     }
 
-    async fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<Result<(), kv::Error>> {
+    async fn set(
+        &mut self,
+        key: String,
+        value: Vec<u8>,
+    ) -> wasmtime::Result<Result<(), kv::Error>> {
         Ok(self.services.kv_set(&key, value).await.map_err(Into::into))
     }
 
@@ -32,12 +36,28 @@ impl kv::Host for State {
         cursor: Option<String>,
         limit: u32,
     ) -> wasmtime::Result<Result<kv::Page, kv::Error>> {
-        let page = self.services.kv_list(&prefix, cursor.as_deref(), limit).await;
-        Ok(page.map(|page| kv::Page { keys: page.keys, cursor: page.cursor }).map_err(Into::into))
+        let page = self
+            .services
+            .kv_list(&prefix, cursor.as_deref(), limit)
+            .await;
+        Ok(page
+            .map(|page| kv::Page {
+                keys: page.keys,
+                cursor: page.cursor,
+            })
+            .map_err(Into::into))
     }
 
-    async fn increment(&mut self, key: String, by: i64) -> wasmtime::Result<Result<i64, kv::Error>> {
-        Ok(self.services.kv_increment(&key, by).await.map_err(Into::into))
+    async fn increment(
+        &mut self,
+        key: String,
+        by: i64,
+    ) -> wasmtime::Result<Result<i64, kv::Error>> {
+        Ok(self
+            .services
+            .kv_increment(&key, by)
+            .await
+            .map_err(Into::into))
     }
 
     async fn compare_and_set(
@@ -46,6 +66,10 @@ impl kv::Host for State {
         expected: Option<Vec<u8>>,
         new: Option<Vec<u8>>,
     ) -> wasmtime::Result<Result<bool, kv::Error>> {
-        Ok(self.services.kv_compare_and_set(&key, expected, new).await.map_err(Into::into))
+        Ok(self
+            .services
+            .kv_compare_and_set(&key, expected, new)
+            .await
+            .map_err(Into::into))
     }
 }

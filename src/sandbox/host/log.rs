@@ -16,7 +16,11 @@ pub struct LogBudget {
 
 impl LogBudget {
     pub fn new(max_bytes: usize) -> Self {
-        Self { max_bytes, used_bytes: 0, exhausted: false }
+        Self {
+            max_bytes,
+            used_bytes: 0,
+            exhausted: false,
+        }
     }
 }
 
@@ -38,7 +42,10 @@ impl log::Host for State {
         self.services.log(&self.call, level, kept);
         if message.len() > left {
             self.log.exhausted = true;
-            let note = format!("the log of this call is full at {} bytes; the rest is dropped", self.log.max_bytes);
+            let note = format!(
+                "the log of this call is full at {} bytes; the rest is dropped",
+                self.log.max_bytes
+            );
             self.services.log(&self.call, LogLevel::Warn, &note);
         }
         Ok(())

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use http_body_util::BodyExt;
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
@@ -31,7 +30,10 @@ impl Outgoing {
 }
 
 type Sent = Result<
-    (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>),
+    (
+        http::Response<WasiBody>,
+        Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ),
     Error,
 >;
 
@@ -44,24 +46,24 @@ impl WasiHttpHooks for Outgoing {
     ) -> Box<dyn Future<Output = Sent> + Send> {
         self.calls += 1;
         if self.calls > self.calls_max {
-            let message = format!("a call may make {} requests; raise limits.outbound_calls", self.calls_max);
-            let error = OutboundError { code: "LIMIT_OUTBOUND_CALLS", message };
+            let message = format!(
+                "a call may make {} requests; raise limits.outbound_calls",
+                self.calls_max
+            );
+            let error = OutboundError {
+                code: "LIMIT_OUTBOUND_CALLS",
+                message,
+            };
             return Box::new(async move { Err(internal(&error)) });
         }
         let sent = self.services.send(&self.call, request);
         let at_once = self.at_once.clone();
         Box::new(async move {
-            // The semaphore lives as long as the call and is never closed.
-            let permit = at_once.acquire_owned().await;
+            // Held until the head has come, and no longer: a handler may wait for
+            // all heads before it reads the first body.
+            let permit = at_once.acquire().await;
             let response = sent.await.map_err(|error| internal(&error))?;
-            // The slot is held until the body has been read or dropped.
-            let response = response.map(|body| {
-                body.map_frame(move |frame| {
-                    let _held = &permit;
-                    frame
-                })
-                .boxed_unsync()
-            });
+            drop(permit);
             let io: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(async { Ok(()) });
             Ok((response, io))
         })

@@ -11,6 +11,9 @@ impl shared_state::Host for State {
         &mut self,
         changes: Vec<(String, Option<String>)>,
     ) -> wasmtime::Result<Result<(), shared_state::Error>> {
-        Ok(self.services.shared_store(changes).map_err(shared_state::Error::TooLarge))
+        Ok(self
+            .services
+            .shared_store(changes)
+            .map_err(shared_state::Error::TooLarge))
     }
 }

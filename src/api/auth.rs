@@ -1,0 +1,328 @@
+//! Tokens of the management API, in the control plane's envelope.
+
+use chrono::{DateTime, Days, NaiveTime, Utc};
+use http::StatusCode;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::endpoint::{Answer, Call, Nothing};
+use super::error::ApiError;
+use super::exec::view::iso;
+use super::extract::{Place, required};
+use crate::auth::{AuthError, NewToken, Permissions, TokenInfo, TokenRequest, TokenUpdate};
+
+/// The envelope of the control plane.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Envelope<T> {
+    pub status_code: u16,
+    pub message: String,
+    #[schema(inline)]
+    pub data: T,
+}
+
+fn wrapped<T>(status: StatusCode, message: &str, data: T) -> Answer<Envelope<T>> {
+    let body = Envelope {
+        status_code: status.as_u16(),
+        message: message.to_owned(),
+        data,
+    };
+    Answer {
+        status,
+        body,
+        etag: None,
+    }
+}
+
+/// A token, without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TokenView {
+    pub id: String,
+    /// The name that a person gave it.
+    pub alias: String,
+    pub permissions: Vec<String>,
+    pub created_at: String,
+    pub expires_at: Option<String>,
+    pub is_enabled: bool,
+    pub last_used_at: Option<String>,
+}
+
+impl TokenView {
+    fn of(info: &TokenInfo) -> Self {
+        Self {
+            id: info.id.clone(),
+            alias: info.alias.clone(),
+            permissions: info.permissions.names().to_vec(),
+            created_at: iso(info.created_at),
+            expires_at: info.expires_at.map(iso),
+            is_enabled: info.enabled,
+            last_used_at: info.last_used_at.map(iso),
+        }
+    }
+}
+
+/// A token with its secret, which is shown this once.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NewTokenView {
+    /// The secret; null in a dry run.
+    pub token: Option<String>,
+    #[serde(flatten)]
+    pub info: TokenView,
+}
+
+impl NewTokenView {
+    fn of(made: NewToken) -> Self {
+        Self {
+            info: TokenView::of(&made.info),
+            token: Some(made.secret),
+        }
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TokenList {
+    /// Oldest first.
+    pub tokens: Vec<TokenView>,
+    pub count: usize,
+}
+
+pub async fn list(call: Call<Nothing>) -> Result<Answer<Envelope<TokenList>>, ApiError> {
+    let tokens: Vec<TokenView> = call.api.tokens.list().iter().map(TokenView::of).collect();
+    Ok(wrapped(
+        StatusCode::OK,
+        "Tokens",
+        TokenList {
+            count: tokens.len(),
+            tokens,
+        },
+    ))
+}
+
+pub async fn get(call: Call<Nothing>) -> Result<Answer<Envelope<TokenView>>, ApiError> {
+    let info = find(&call)?;
+    Ok(wrapped(StatusCode::OK, "Token", TokenView::of(&info)))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct CreateRequest {
+    /// A name for people, unique.
+    pub alias: String,
+    /// Such as `["exec:read", "cron"]`; `["*"]` for everything.
+    pub permissions: Vec<String>,
+    /// RFC 3339, seconds since 1970, `today` (its end) or `tomorrow`; null or absent for no end.
+    #[schema(value_type = Value)]
+    pub expires_at: Option<Value>,
+}
+
+pub async fn create(
+    call: Call<Nothing, CreateRequest>,
+) -> Result<Answer<Envelope<NewTokenView>>, ApiError> {
+    let by = permissions(&call)?;
+    let CreateRequest {
+        alias,
+        permissions,
+        expires_at,
+    } = call.body;
+    if alias.is_empty() {
+        return Err(required("alias", Place::Body));
+    }
+    let now = Utc::now();
+    let expires_at = expires_at
+        .filter(|value| !value.is_null())
+        .map(|value| end(&value, now))
+        .transpose()?;
+    let request = TokenRequest {
+        alias,
+        permissions: Permissions::new(permissions)?,
+        expires_at,
+    };
+    let made = match call.scope.dry_run {
+        true => {
+            let info = call.api.tokens.check_request(&request, &by, now)?;
+            NewTokenView {
+                token: None,
+                info: TokenView::of(&info),
+            }
+        }
+        false => NewTokenView::of(call.api.tokens.create(request, &by, now).await?),
+    };
+    Ok(wrapped(
+        StatusCode::CREATED,
+        "Token created; its secret is shown this once",
+        made,
+    ))
+}
+
+/// Absent fields stay as they are.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct UpdateRequest {
+    pub alias: Option<String>,
+    pub permissions: Option<Vec<String>>,
+    /// Null takes the end away.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Value)]
+    pub expires_at: Option<Value>,
+    pub is_enabled: Option<bool>,
+}
+
+/// Tells null from absent.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+pub async fn update(
+    call: Call<Nothing, UpdateRequest>,
+) -> Result<Answer<Envelope<TokenView>>, ApiError> {
+    let by = permissions(&call)?;
+    let id = find(&call)?.id;
+    let UpdateRequest {
+        alias,
+        permissions,
+        expires_at,
+        is_enabled,
+    } = call.body;
+    let now = Utc::now();
+    let ends = |value: Value| {
+        if value.is_null() {
+            Ok(None)
+        } else {
+            end(&value, now).map(Some)
+        }
+    };
+    let update = TokenUpdate {
+        alias,
+        permissions: permissions.map(Permissions::new).transpose()?,
+        expires_at: expires_at.map(ends).transpose()?,
+        enabled: is_enabled,
+    };
+    let info = match call.scope.dry_run {
+        true => call.api.tokens.check_update(&id, update, &by, now)?,
+        false => call.api.tokens.update(&id, update, &by, now).await?,
+    };
+    Ok(wrapped(
+        StatusCode::OK,
+        "Token updated",
+        TokenView::of(&info),
+    ))
+}
+
+pub async fn rotate(call: Call<Nothing>) -> Result<Answer<Envelope<NewTokenView>>, ApiError> {
+    let by = permissions(&call)?;
+    let info = find(&call)?;
+    if call.scope.dry_run {
+        call.api.tokens.check_rotate(&info.id, &by)?;
+        let data = NewTokenView {
+            token: None,
+            info: TokenView::of(&info),
+        };
+        return Ok(wrapped(StatusCode::OK, "Token would be rotated", data));
+    }
+    let made = call.api.tokens.rotate(&info.id, &by).await?;
+    Ok(wrapped(
+        StatusCode::OK,
+        "Token rotated; the old secret is refused from now on",
+        NewTokenView::of(made),
+    ))
+}
+
+pub async fn revoke(call: Call<Nothing>) -> Result<Answer<Envelope<Option<TokenView>>>, ApiError> {
+    let by = permissions(&call)?;
+    let id = find(&call)?.id;
+    match call.scope.dry_run {
+        true => call.api.tokens.check_revoke(&id, &by)?,
+        false => call.api.tokens.revoke(&id, &by).await?,
+    }
+    Ok(wrapped(StatusCode::OK, "Token revoked", None))
+}
+
+fn find<B>(call: &Call<Nothing, B>) -> Result<TokenInfo, ApiError> {
+    let id = call.parameter("id");
+    Ok(call
+        .api
+        .tokens
+        .get(id)
+        .ok_or_else(|| AuthError::NotFound { id: id.to_owned() })?)
+}
+
+/// What the caller may do himself; nobody hands out more.
+fn permissions<B>(call: &Call<Nothing, B>) -> Result<Permissions, ApiError> {
+    let token = call.token.as_ref().ok_or_else(ApiError::unauthorized)?;
+    Ok(token.permissions.clone())
+}
+
+fn end(value: &Value, now: DateTime<Utc>) -> Result<DateTime<Utc>, ApiError> {
+    let midnight = |days| {
+        let day = now.date_naive().checked_add_days(Days::new(days))?;
+        Some(day.and_time(NaiveTime::MIN).and_utc())
+    };
+    let found = match value {
+        Value::Number(seconds) => seconds
+            .as_i64()
+            .and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
+        Value::String(text) if text == "today" => midnight(1),
+        Value::String(text) if text == "tomorrow" => midnight(2),
+        Value::String(text) => DateTime::parse_from_rfc3339(text)
+            .ok()
+            .map(|time| time.to_utc()),
+        _ => None,
+    };
+    let expected = "expires_at must be a time such as 2027-01-31T00:00:00Z, seconds since 1970, today or tomorrow";
+    found.ok_or_else(|| ApiError::bad_request(expected))
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        let status = match &error {
+            AuthError::NotFound { .. } => StatusCode::NOT_FOUND,
+            AuthError::AliasInUse { .. } | AuthError::LastRoot | AuthError::TooMany => {
+                StatusCode::CONFLICT
+            }
+            AuthError::BadAlias
+            | AuthError::UnknownPermission { .. }
+            | AuthError::NoPermission
+            | AuthError::AlreadyExpired => StatusCode::BAD_REQUEST,
+            AuthError::BeyondOwn => StatusCode::FORBIDDEN,
+            AuthError::Store(error) => return error.clone().into(),
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn ends_of_tokens() {
+        let now = DateTime::parse_from_rfc3339("2026-12-31T23:00:00Z")
+            .unwrap()
+            .to_utc();
+        let read = |value: Value| {
+            end(&value, now)
+                .map(iso)
+                .map_err(|error| error.status.as_u16())
+        };
+        assert_eq!(
+            read(json!("today")),
+            Ok("2027-01-01T00:00:00.000Z".to_owned())
+        );
+        assert_eq!(
+            read(json!("tomorrow")),
+            Ok("2027-01-02T00:00:00.000Z".to_owned())
+        );
+        assert_eq!(
+            read(json!("2027-02-01T01:00:00+01:00")),
+            Ok("2027-02-01T00:00:00.000Z".to_owned())
+        );
+        assert_eq!(
+            read(json!(1_800_000_000)),
+            Ok("2027-01-15T08:00:00.000Z".to_owned())
+        );
+        for bad in [json!("soon"), json!("2027-02-01"), json!(true), json!(1e40)] {
+            assert_eq!(read(bad), Err(400));
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! All operations of the management API, in one place. Every one of them is in
+//! the OpenAPI document too, since that is made from this list.
+
+use http::{Method, StatusCode};
+
+use super::endpoint::{Endpoint, Surface};
+use super::exec::{
+    cache, component, listing, magic_comments, route, scripts, shared_state, tree, validate,
+    versions,
+};
+use super::{AUTH, EXEC_READ, EXEC_WRITE, auth, health, openapi};
+
+const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
+const PATCH: Method = Method::PATCH;
+const DELETE: Method = Method::DELETE;
+
+/// Paths below these are never a script's.
+pub const RESERVED: [&str; 2] = ["/api/v1/exec", "/api/v1/auth"];
+
+/// `exec!(METHOD path, permission, function)`: bare answers, for a deployment.
+macro_rules! exec {
+    ($method:ident $path:literal, $permission:ident, $function:path) => {
+        Endpoint::new(Surface::Exec, $method, $path, Some($permission), $function)
+    };
+}
+
+/// The control plane's envelope around answers.
+macro_rules! control {
+    ($method:ident $path:literal, $permission:ident, $function:path) => {
+        Endpoint::new(
+            Surface::ControlPlane,
+            $method,
+            $path,
+            Some($permission),
+            $function,
+        )
+    };
+}
+
+/// For everybody.
+macro_rules! open {
+    ($method:ident $path:literal, $function:path) => {
+        Endpoint::new(Surface::Open, $method, $path, None, $function)
+    };
+}
+
+pub fn all() -> Vec<Endpoint> {
+    vec![
+        open!(GET "/openapi.json", openapi::json).about("This document"),
+        open!(GET "/openapi.yaml", openapi::yaml).about("This document as YAML").media("application/yaml"),
+        open!(GET "/api/v1/exec/health", health::read).about("That the server is there, and what it is"),
+        exec!(POST "/api/v1/exec/scripts/write", EXEC_WRITE, scripts::write)
+            .about("Write a script; the next call runs the new code"),
+        exec!(GET "/api/v1/exec/scripts/read", EXEC_READ, scripts::read).about("Read a script"),
+        exec!(GET "/api/v1/exec/scripts/list", EXEC_READ, listing::list)
+            .about("List scripts, with what answers for each and why that may not be its newest text"),
+        exec!(DELETE "/api/v1/exec/scripts/delete", EXEC_WRITE, scripts::delete)
+            .about("Delete a script; its versions stay"),
+        exec!(POST "/api/v1/exec/scripts/move", EXEC_WRITE, scripts::rename).about("Move a script"),
+        exec!(POST "/api/v1/exec/scripts/tree", EXEC_READ, tree::read).about("The folder as a tree"),
+        exec!(GET "/api/v1/exec/scripts/versions", EXEC_READ, versions::list)
+            .about("List the versions of a script, read one, or compare two"),
+        exec!(POST "/api/v1/exec/scripts/rollback", EXEC_WRITE, versions::roll_back)
+            .about("Write an earlier version back"),
+        exec!(GET "/api/v1/exec/scripts/component", EXEC_READ, component::read)
+            .about("The WebAssembly component that a script became")
+            .media("application/wasm"),
+        exec!(POST "/api/v1/exec/validate/script", EXEC_READ, validate::script).about("Check a script"),
+        exec!(POST "/api/v1/exec/validate/syntax", EXEC_READ, validate::syntax).about("Check JavaScript syntax"),
+        exec!(POST "/api/v1/exec/validate/typescript", EXEC_READ, validate::typescript)
+            .about("Compile TypeScript to JavaScript"),
+        exec!(POST "/api/v1/exec/validate/magic-comments", EXEC_READ, validate::magic_comments)
+            .about("Read the directives of a text"),
+        exec!(POST "/api/v1/exec/validate/return-type", EXEC_READ, validate::return_type)
+            .about("Check a value against a type"),
+        exec!(GET "/api/v1/exec/magic-comments/schema", EXEC_READ, magic_comments::document)
+            .about("All directives that there are"),
+        exec!(GET "/api/v1/exec/magic-comments/read", EXEC_READ, magic_comments::read)
+            .about("The directives of a script"),
+        exec!(PUT "/api/v1/exec/magic-comments/update", EXEC_WRITE, magic_comments::update)
+            .about("Change directives of a script"),
+        exec!(POST "/api/v1/exec/magic-comments/bulk-update", EXEC_WRITE, magic_comments::bulk_update)
+            .about("Change directives of all scripts in a folder"),
+        exec!(POST "/api/v1/exec/route/resolve", EXEC_READ, route::resolve).about("What answers at a path"),
+        exec!(POST "/api/v1/exec/route/discover", EXEC_READ, route::discover).about("All routes"),
+        exec!(POST "/api/v1/exec/route/test", EXEC_READ, route::test).about("What answers at several paths"),
+        exec!(POST "/api/v1/exec/shared-state/get", EXEC_READ, shared_state::get).about("Read `shared`"),
+        exec!(POST "/api/v1/exec/shared-state/set", EXEC_WRITE, shared_state::set).about("Change `shared`"),
+        exec!(POST "/api/v1/exec/shared-state/clear", EXEC_WRITE, shared_state::clear).about("Clear `shared`"),
+        exec!(POST "/api/v1/exec/cache/clear", EXEC_WRITE, cache::clear)
+            .about("Drop loaded handlers and kept instances, and `shared` if asked to"),
+        control!(GET "/api/v1/auth/tokens", AUTH, auth::list).about("List tokens"),
+        control!(POST "/api/v1/auth/tokens", AUTH, auth::create)
+            .about("Make a token; its secret is shown this once")
+            .status(StatusCode::CREATED),
+        control!(GET "/api/v1/auth/tokens/{id}", AUTH, auth::get).about("Read a token"),
+        control!(PATCH "/api/v1/auth/tokens/{id}", AUTH, auth::update).about("Change a token"),
+        control!(DELETE "/api/v1/auth/tokens/{id}", AUTH, auth::revoke)
+            .about("Revoke a token; it is refused from the next request on"),
+        control!(POST "/api/v1/auth/tokens/{id}/rotate", AUTH, auth::rotate)
+            .about("Give a token a new secret; the old one is refused from the next request on"),
+    ]
+}

@@ -1,0 +1,143 @@
+//! `@mode worker`: one instance that is kept, calls that take turns.
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::harness::Server;
+
+const COUNTER: &str = "// @mode worker\nglobalThis.n = (globalThis.n ?? 0) + 1;";
+
+#[tokio::test]
+async fn its_state_is_kept() {
+    let server = Server::with_scripts(&[
+        (
+            "global.ts",
+            &format!("{COUNTER}\nlet local = 0; local++;\nreturn [globalThis.n, local];"),
+        ),
+        (
+            "module.ts",
+            "// @mode worker\nlet n = 0;\nexport default () => ++n;",
+        ),
+        ("fresh.ts", "let n = 0;\nexport default () => ++n;"),
+    ])
+    .start()
+    .await;
+    for n in 1..=3 {
+        // The body of a function script runs from its start each time, as ever.
+        server.get("/global").await.expect_json(200, json!([n, 1]));
+        server.get("/module").await.expect_json(200, json!(n));
+        server.get("/fresh").await.expect_json(200, json!(1));
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_a_request_stays_for_the_next() {
+    let source = r#"
+        // @mode worker
+        return { id: metadata.executionId, path: metadata.query.q ?? null, type: res.getHeader("x-was") ?? null,
+                 body: req.body ?? null, was: (res.setHeader("x-was", "1"), 1) };
+    "#;
+    let server = Server::with_script("w.ts", source.trim_start())
+        .start()
+        .await;
+    let body = r#"{"b":1}"#;
+    let first = server
+        .post("/w?q=1", body)
+        .header("content-type", "application/json")
+        .await
+        .expect(200);
+    let second = server.get("/w").await.expect(200);
+    assert_eq!(first.json()["body"], json!({ "b": 1 }));
+    let (first, second) = (first.json(), second.json());
+    assert_ne!(first["id"], second["id"]);
+    assert_eq!(
+        (&second["path"], &second["type"], &second["body"]),
+        (&json!(null), &json!(null), &json!(null))
+    );
+}
+
+#[tokio::test]
+async fn its_calls_take_turns() {
+    let source = r#"
+        // @mode worker
+        globalThis.inside = (globalThis.inside ?? 0) + 1;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        return globalThis.inside--;
+    "#;
+    let server = Server::with_script("w.ts", source.trim_start())
+        .start()
+        .await;
+    let replies =
+        join_all((0..8).map(|_| async { server.get("/w").await.expect(200).json() })).await;
+    assert_eq!(replies, vec![json!(1); 8]);
+}
+
+#[tokio::test]
+async fn a_trap_starts_it_anew_and_a_thrown_error_does_not() {
+    let source = format!(
+        "{COUNTER}\nif (metadata.query.do === 'throw') throw new Error('x');\nif (metadata.query.do === 'loop') for (;;) ;\n\
+         if (metadata.query.do === 'eat') {{ const a = []; for (;;) a.push(new Uint8Array(1 << 20)); }}\nreturn globalThis.n;"
+    );
+    let server = Server::with_script("w.ts", &source)
+        .set("limits.fuel_units", 200_000_000u64)
+        .start()
+        .await;
+    server.get("/w").await.expect_json(200, json!(1));
+    server
+        .get("/w?do=throw")
+        .await
+        .expect_error(500, "SCRIPT_ERROR");
+    server.get("/w").await.expect_json(200, json!(3));
+    server
+        .get("/w?do=loop")
+        .await
+        .expect_error(500, "LIMIT_FUEL");
+    server.get("/w").await.expect_json(200, json!(1));
+    server
+        .get("/w?do=eat")
+        .await
+        .expect_error(500, "LIMIT_MEMORY");
+    server.get("/w").await.expect_json(200, json!(1));
+}
+
+#[tokio::test]
+async fn limits_count_for_each_call_not_for_its_life() {
+    let source = "// @mode worker\n// @fuel 400m\nlet x = 0; for (let i = 0; i < 300_000; i++) x += i; return (globalThis.n = (globalThis.n ?? 0) + 1);";
+    let server = Server::with_script("w.ts", source).start().await;
+    for n in 1..=20 {
+        server.get("/w").await.expect_json(200, json!(n));
+    }
+}
+
+#[tokio::test]
+async fn requests_without_a_body_in_the_answer_keep_it_too() {
+    let empty =
+        format!("{COUNTER}\nif (metadata.query.empty) return undefined; return globalThis.n;");
+    let server = Server::with_script("w.ts", &empty).start().await;
+    server.request(http::Method::HEAD, "/w").await.expect(200);
+    server.get("/w?empty=1").await.expect(204);
+    server.get("/w").await.expect_json(200, json!(3));
+}
+
+#[tokio::test]
+async fn a_new_version_is_a_new_worker() {
+    let server = Server::with_script("w.ts", &format!("{COUNTER}\nreturn ['old', globalThis.n];"))
+        .start()
+        .await;
+    server.get("/w").await.expect_json(200, json!(["old", 1]));
+    server.get("/w").await.expect_json(200, json!(["old", 2]));
+    server.save("w.ts", &format!("{COUNTER}\nreturn ['new', globalThis.n];"));
+    let first = server.until("/w", |reply| reply.json()[0] == "new").await;
+    first.expect_json(200, json!(["new", 1]));
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_does_not_block_the_next() {
+    let source = "// @mode worker\nif (metadata.query.wait) await new Promise((r) => setTimeout(r, 600_000)); return 'free';";
+    let server = Server::with_script("w.ts", source).start().await;
+    server.get("/w").await.expect_text(200, "free");
+    let waiting = server.get("/w?wait=1").send();
+    let gone = tokio::time::timeout(std::time::Duration::from_millis(300), waiting).await;
+    assert!(gone.is_err(), "it was to wait: {gone:?}");
+    server.get("/w").await.expect_text(200, "free");
+}
