@@ -17,6 +17,7 @@
 //! - `shapes`: how a script may be written.
 //! - `shutdown`: how a server ends, and what the next one finds.
 //! - `values`: what goes into a handler, and what its result means.
+//! - `web`: the Web APIs inside the engine.
 //! - `worker`: one instance that is kept.
 
 #[path = "all/harness.rs"]
@@ -54,5 +55,7 @@ mod shapes;
 mod shutdown;
 #[path = "all/values.rs"]
 mod values;
+#[path = "all/web.rs"]
+mod web;
 #[path = "all/worker.rs"]
 mod worker;

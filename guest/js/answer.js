@@ -8,52 +8,56 @@ import { describe } from "footpath:errors.js";
 import { script, importHandler } from "footpath:load.js";
 import { current, nextExchange, checkStatus, toJson } from "footpath:answer/node.js";
 
+let calls = 0;
+
 /** The driver calls it once for each request. */
 export function answer() {
-  startCall();
-  nextExchange();
-  if (script.deferred && script.handler === null) importHandler().then(run, fail);
+  // The first call finds everything as it was published.
+  if (calls++ > 0) {
+    startCall();
+    nextExchange();
+  }
+  if (script.handler === null) importHandler().then(run, fail);
   else run();
 }
 
 function run() {
-  let result;
   try {
-    if (script.style === "web") result = use("answer/web.js").callHandler();
-    else {
-      const { req, res, metadata } = current;
-      const method = native.method();
-      if (method !== "GET" && method !== "HEAD" && !script.spec.rawBody) use("answer/body.js").read(current);
-      result = script.handler(req, res, metadata, script.granted.has("shared") ? globalThis.shared : undefined);
+    const result = script.style === "web" ? use("answer/web.js").callHandler() : callNodeHandler();
+    if (typeof result === "object" && result !== null && typeof result.then === "function") {
+      Promise.resolve(result).then(finishAsync, fail);
+    } else {
+      finish(result, false);
     }
   } catch (error) {
     fail(error);
-    return;
   }
-  if (result instanceof Promise) result.then(finishAsync, fail);
-  else if (typeof result?.then === "function") Promise.resolve(result).then(finishAsync, fail);
-  else finish(result, false);
+}
+
+function callNodeHandler() {
+  const method = native.method();
+  if (method !== "GET" && method !== "HEAD" && !script.spec.rawBody) use("answer/body.js").read(current);
+  return script.handler(current.req, current.res, current.metadata, script.shared ? globalThis.shared : undefined);
 }
 
 function finishAsync(result) {
-  finish(result, true);
+  try {
+    finish(result, true);
+  } catch (error) {
+    fail(error);
+  }
 }
 
 // The handler has returned.
 function finish(result, awaited) {
-  try {
-    if (current.state.ended || result === undefined) {
-      if (!current.state.ended && !endWithout(awaited)) return;
-    } else if (isPlain(result) && !current.state.started) {
-      answerJson(result);
-    } else {
-      use("answer/result.js").send(result, done, fail);
-      return;
-    }
+  const { state } = current;
+  if (state.ended) done();
+  else if (result === undefined) {
+    if (endWithout(awaited)) done();
+  } else if (!state.started && isPlain(result)) {
+    answerJson(result);
     done();
-  } catch (error) {
-    fail(error);
-  }
+  } else use("answer/result.js").send(result, done, fail);
 }
 
 // A handler that was not async may still end its response from a callback.
@@ -68,33 +72,47 @@ function endWithout(awaited) {
   return true;
 }
 
-const plainPrototypes = new Set([Object.prototype, Array.prototype, null]);
+const { getPrototypeOf } = Object;
+const objectPrototype = Object.prototype;
+const arrayPrototype = Array.prototype;
 
 function isPlain(value) {
   if (typeof value === "object") {
-    return value === null || plainPrototypes.has(Object.getPrototypeOf(value)) &&
-      value[Symbol.asyncIterator] === undefined && value.textStream === undefined;
+    if (value === null) return true;
+    const prototype = getPrototypeOf(value);
+    if (prototype === arrayPrototype) return true;
+    return (prototype === objectPrototype || prototype === null) && value[Symbol.asyncIterator] === undefined && value.textStream === undefined;
   }
   return typeof value === "number" || typeof value === "boolean";
 }
 
 function answerJson(value) {
   const text = toJson(value);
-  saveShared();
-  native.respond(checkStatus(current.res.statusCode), current.flatHeaders("application/json"), text);
-  current.state.started = current.state.ended = true;
+  if (script.shared) saveShared();
+  const { res, state } = current;
+  native.respond(res.statusCode === 200 ? 200 : checkStatus(res.statusCode), current.flatHeaders("application/json"), text);
+  state.started = state.ended = true;
 }
 
 // Everything is sent; what was promised with waitUntil may still run.
 function done() {
   current.state.done = true;
+  if (script.shared) saveLate();
+  if (current.background.length === 0) native.finished();
+  else awaitBackground();
+}
+
+// The answer is out, so nobody can be told but the log.
+function saveLate() {
   try {
     saveShared();
   } catch (error) {
     logError("shared was not saved", error);
   }
-  if (current.background.length === 0) native.finished();
-  else Promise.allSettled(current.background).then((outcomes) => {
+}
+
+function awaitBackground() {
+  Promise.allSettled(current.background).then((outcomes) => {
     for (const one of outcomes) if (one.status === "rejected") logError("a promise of waitUntil was rejected", one.reason);
     current.background.length = 0;
     done();

@@ -6,16 +6,13 @@ import { use, isUsed } from "footpath:lazy.js";
 
 /** Functions that empty state when a call starts. */
 const resets = [];
-let calls = 0;
-
 /** Registers state that one call must not leave to the next. */
 export function perCall(reset) {
   resets.push(reset);
 }
 
-/** Starts a call; the first one finds everything as it was published. */
+/** Starts another call in this instance. */
 export function startCall() {
-  if (calls++ === 0) return;
   context = undefined;
   for (const reset of resets) reset();
 }

@@ -5,8 +5,8 @@ import { native } from "footpath:native.js";
 import { use, warm } from "footpath:lazy.js";
 import { describe } from "footpath:errors.js";
 
-/** The published script: its LoadSpec without the sources, and its handler. */
-export const script = { spec: null, style: null, handler: null, deferred: false, granted: null };
+/** The published script: its LoadSpec without the sources, its handler, whether it has `shared`. */
+export const script = { spec: null, style: null, handler: null, deferred: false, shared: false };
 
 const CAPABILITIES = ["fetch", "kv", "shared"];
 
@@ -33,8 +33,9 @@ export function load(spec) {
 
 // A capability that the component does not import has no global either.
 function grant(globals) {
-  script.granted = new Set(globals);
-  for (const name of CAPABILITIES) if (!script.granted.has(name)) delete globalThis[name];
+  for (const name of CAPABILITIES) if (!globals.includes(name)) delete globalThis[name];
+  script.shared = globals.includes("shared");
+  if (script.shared) use("answer/shared.js");
 }
 
 // Evaluates what the script will need, while it costs no request anything.

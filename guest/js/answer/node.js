@@ -106,6 +106,9 @@ function headersSent() {
   return Object.assign(new Error("the headers are already sent"), { code: "ERR_HTTP_HEADERS_SENT" });
 }
 
+/** Never changed: most answers are JSON without other headers. */
+const JSON_HEADERS = ["content-type", "application/json"];
+
 /** The response half of Node's http, with the helpers of Express. */
 class ServerResponse {
   #exchange;
@@ -129,26 +132,27 @@ class ServerResponse {
 
   #change() {
     if (this.headersSent) throw headersSent();
-    return this.#headers ??= new Map();
+    return this.#headers ??= Object.create(null);
   }
 
   // [name, value, …] for the host. `type` is for a body that has none said; the
   // length of a whole body is the host's to say.
   #flat(type, whole) {
-    if (this.#headers === null) return type === null ? [] : ["content-type", type];
+    if (this.#headers === null) return type === null ? [] : type === "application/json" ? JSON_HEADERS : ["content-type", type];
     const flat = [];
-    for (const [name, value] of this.#headers) {
+    for (const name in this.#headers) {
+      const value = this.#headers[name];
       if (HOP_BY_HOP.has(name) || (whole && name === "content-length")) continue;
       if (Array.isArray(value)) for (const one of value) flat.push(name, one);
       else flat.push(name, value);
     }
-    if (type !== null && !this.#headers.has("content-type")) flat.push("content-type", type);
+    if (type !== null && this.#headers["content-type"] === undefined) flat.push("content-type", type);
     return flat;
   }
 
   setHeader(name, value) {
     const lower = native.headerName(name);
-    this.#change().set(lower, Array.isArray(value) ? value.map((one) => checkValue(name, one)) : checkValue(name, value));
+    this.#change()[lower] = Array.isArray(value) ? value.map((one) => checkValue(name, one)) : checkValue(name, value);
     return this;
   }
 
@@ -157,11 +161,11 @@ class ServerResponse {
     return this.setHeader(name, before === undefined ? value : [].concat(before, value));
   }
 
-  getHeader(name) { return this.#headers?.get(String(name).toLowerCase()); }
-  getHeaders() { return Object.fromEntries(this.#headers ?? []); }
-  getHeaderNames() { return [...this.#headers?.keys() ?? []]; }
-  hasHeader(name) { return this.#headers?.has(String(name).toLowerCase()) ?? false; }
-  removeHeader(name) { this.#change().delete(String(name).toLowerCase()); }
+  getHeader(name) { return this.#headers?.[String(name).toLowerCase()]; }
+  getHeaders() { return { ...this.#headers }; }
+  getHeaderNames() { return Object.keys(this.#headers ?? {}); }
+  hasHeader(name) { return this.getHeader(name) !== undefined; }
+  removeHeader(name) { delete this.#change()[String(name).toLowerCase()]; }
 
   writeHead(status, message, headers) {
     if (this.headersSent) throw headersSent();
@@ -351,10 +355,6 @@ function makeExchange() {
 
 /** The exchange of the call in progress. */
 export let current = makeExchange();
-let fresh = true;
 
 /** Starts the next one; the first is there already. */
-export function nextExchange() {
-  if (!fresh) current = makeExchange();
-  fresh = false;
-}
+export function nextExchange() { current = makeExchange(); }

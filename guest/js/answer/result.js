@@ -29,6 +29,9 @@ export function send(value, done, fail) {
     current.res.end();
     return;
   }
+  if (isUsed("web/http.js") && value instanceof use("web/http.js").Response) {
+    return sendResponse(use("web/http.js").internals(value), done, fail);
+  }
   switch (typeof value) {
     case "string": return whole(TEXT, value, done);
     case "bigint":
@@ -58,11 +61,8 @@ function whole(type, body, done) {
   done();
 }
 
-// `{ status, headers, body }` of a Response or of what one can be made from.
+// `{ status, headers, body }` of what a Response can be made from.
 function asResponse(value) {
-  if (isUsed("web/http.js") && value instanceof use("web/http.js").Response) {
-    return use("web/http.js").internals(value);
-  }
   const made = (isUsed("web/blob.js") && (value instanceof use("web/blob.js").Blob || value instanceof use("web/blob.js").FormData)) ||
     (isUsed("web/url.js") && value instanceof use("web/url.js").URLSearchParams);
   if (!made) return null;
@@ -76,9 +76,10 @@ function sendResponse({ status, headers, body }, done, fail) {
   const bytes = body === null ? null : body.whole();
   const flat = [];
   for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i];
     // The length of a body that is all there is counted again.
-    if (HOP_BY_HOP.has(headers[i]) || (bytes !== undefined && headers[i] === "content-length")) continue;
-    flat.push(headers[i], headers[i + 1]);
+    if (name !== "content-type" && (HOP_BY_HOP.has(name) || (bytes !== undefined && name === "content-length"))) continue;
+    flat.push(name, headers[i + 1]);
   }
   // Headers of `res` that the Response does not have.
   const own = current.flatHeaders(null, bytes !== undefined);

@@ -8,8 +8,10 @@ import { current } from "footpath:answer/node.js";
 const { incomingRequest } = use("web/http.js");
 const { process } = use("node/process.js");
 
-/** Calls the handler with the request that is being answered. */
-export function callHandler() {
+// Made when the script is published, for the first call of an instance.
+let prepared = prepare();
+
+function prepare() {
   const { background, metadata } = current;
   const ctx = {
     /** What must end before the call is over, though the answer need not wait for it. */
@@ -17,6 +19,13 @@ export function callHandler() {
     passThroughOnException() {},
     metadata,
   };
-  if (script.granted.has("shared")) ctx.shared = globalThis.shared;
-  return script.handler(incomingRequest(), process.env, ctx);
+  if (script.shared) ctx.shared = globalThis.shared;
+  return { request: incomingRequest(), ctx };
+}
+
+/** Calls the handler with the request that is being answered. */
+export function callHandler() {
+  const { request, ctx } = prepared ?? prepare();
+  prepared = null;
+  return script.handler(request, process.env, ctx);
 }

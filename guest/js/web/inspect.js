@@ -12,10 +12,17 @@ const LINE_CHARACTERS_MAX = 72;
 /** A custom `[Symbol.for("nodejs.util.inspect.custom")](depth, options, inspect)` is honoured. */
 const CUSTOM = Symbol.for("nodejs.util.inspect.custom");
 
-export function inspect(value, options = {}) {
+export function inspect(value, options = undefined) {
+  if (options === undefined && usual.level === 0) return show(value, usual);
   const depth = options?.depth === null ? Infinity : options?.depth ?? DEPTH;
   return show(value, { depth, level: 0, seen: [], indent: 0, hidden: options?.showHidden === true });
 }
+
+// The context: `depth` and `hidden` are the options; `level` counts objects from
+// the outermost, `seen` holds them, `indent` is where the lines of one begin. While
+// an object's contents are shown, all three are those of the contents.
+
+const usual = { depth: DEPTH, level: 0, seen: [], indent: 0, hidden: false };
 
 /** What console.log prints: a format string with its arguments, or values side by side. */
 export function format(values) {
@@ -30,7 +37,12 @@ export function format(values) {
     });
     if (at < values.length) text += " ";
   }
-  return text + values.slice(at).map((value) => (typeof value === "string" ? value : inspect(value))).join(" ");
+  for (let first = true; at < values.length; at++, first = false) {
+    const value = values[at];
+    if (!first) text += " ";
+    text += typeof value === "string" ? value : inspect(value);
+  }
+  return text;
 }
 
 function convert(kind, value) {
@@ -96,32 +108,38 @@ function show(value, context) {
     const shown = value[CUSTOM](context.depth - context.level, {}, inspect);
     if (shown !== value) return typeof shown === "string" ? shown : show(shown, context);
   }
-  const deeper = { ...context, level: context.level + 1, seen: [...context.seen, value], indent: context.indent + 2 };
+  context.seen.push(value);
+  context.level++;
+  context.indent += 2;
   try {
-    return showObject(value, context, deeper);
+    return showObject(value, context);
   } catch (error) {
     // A proxy or a getter may throw; showing a value must not.
     return `[cannot be shown: ${error?.message}]`;
+  } finally {
+    context.seen.pop();
+    context.level--;
+    context.indent -= 2;
   }
 }
 
-function showObject(value, context, deeper) {
+function showObject(value, context) {
   // Most of what is shown is plain, and has no say in how.
   const isPlain = Object.getPrototypeOf(value) === Object.prototype && value[Symbol.toStringTag] === undefined;
-  if (!isPlain && value instanceof Error) return showError(value, context, deeper);
+  if (!isPlain && value instanceof Error) return showError(value, context);
   const shape = isPlain ? PLAIN : shapeOf(value);
   const keys = shape.keys ?? ownKeys(value, context.hidden);
   if (shape.whole !== undefined && keys.length === 0) return shape.whole;
-  if (context.level > context.depth) {
+  if (context.level - 1 > context.depth) {
     const name = (prefix(value, "Object").trim() || (Array.isArray(value) ? "Array" : "Object")).replace(/^\[(Object: null prototype)\].*/, "$1");
     return `[${name}]`;
   }
-  const items = shape.items ? shape.items(deeper) : [];
-  for (const key of keys) items.push(property(value, key, deeper));
+  const items = shape.items ? shape.items(context) : [];
+  for (const key of keys) items.push(property(value, key, context));
   const [open, close] = shape.brackets ?? ["{", "}"];
   const head = (shape.whole !== undefined ? shape.whole + " " : shape.head ?? prefix(value, "Object"));
-  const text = join(head, open, items, close, context);
-  return text.includes("[Circular *1]") && context.level === 0 ? `<ref *1> ${text}` : text;
+  const text = join(head, open, items, close, context.indent - 2);
+  return context.level === 1 && text.includes("[Circular *1]") ? `<ref *1> ${text}` : text;
 }
 
 const PLAIN = { head: "" };
@@ -232,7 +250,7 @@ function hex(buffer) {
 
 function property(value, key, context) {
   const descriptor = Object.getOwnPropertyDescriptor(value, key);
-  const name = typeof key === "symbol" ? `[${key.toString()}]` : /^[A-Za-z_$][\w$]*$/.test(key) ? key : quote(key);
+  const name = typeof key === "symbol" ? `[${key.toString()}]` : native.isIdentifier(key) ? key : quote(key);
   const shownName = descriptor?.enumerable === false ? `[${name}]` : name;
   if (descriptor && "value" in descriptor) return `${shownName}: ${show(descriptor.value, context)}`;
   // The engine's own lazy properties are as good as values.
@@ -240,16 +258,16 @@ function property(value, key, context) {
   return `${shownName}: ${descriptor?.get ? (descriptor.set ? "[Getter/Setter]" : "[Getter]") : "[Setter]"}`;
 }
 
-function showError(error, context, deeper) {
+function showError(error, context) {
   const title = errorTitle(error);
   const stack = stackOf(error).trimEnd();
-  const pad = " ".repeat(context.indent);
+  const pad = " ".repeat(context.indent - 2);
   let text = stack === "" ? title : `${title}\n${stack}`.replaceAll("\n", "\n" + pad);
-  if (stack === "" && context.level > 0) text = `[${title}]`;
+  if (stack === "" && context.level > 1) text = `[${title}]`;
   const keys = ownKeys(error).filter((key) => key !== "cause" && key !== "stack" && key !== "message" && key !== "name");
-  const items = keys.map((key) => property(error, key, deeper));
-  if (error.cause !== undefined) items.push(`[cause]: ${show(error.cause, deeper)}`);
-  if (error instanceof AggregateError) items.push(`[errors]: ${show(error.errors, deeper)}`);
+  const items = keys.map((key) => property(error, key, context));
+  if (error.cause !== undefined) items.push(`[cause]: ${show(error.cause, context)}`);
+  if (error instanceof AggregateError) items.push(`[errors]: ${show(error.errors, context)}`);
   if (items.length === 0) return text;
   return `${text} {\n${pad}  ${items.join(`,\n${pad}  `)}\n${pad}}`;
 }
@@ -262,13 +280,11 @@ function errorTitle(error) {
   return message === "" ? shown : `${shown}: ${message}`;
 }
 
-function join(head, open, items, close, context) {
+function join(head, open, items, close, indent) {
   if (items.length === 0) return `${head}${open}${close}`;
-  const total = items.reduce((sum, item) => sum + item.length + 2, head.length + open.length);
-  if (total + context.indent <= LINE_CHARACTERS_MAX && !items.some((item) => item.includes("\n"))) {
-    return `${head}${open} ${items.join(", ")} ${close}`;
-  }
-  const pad = " ".repeat(context.indent);
+  const line = `${head}${open} ${items.join(", ")} ${close}`;
+  if (line.length + indent <= LINE_CHARACTERS_MAX && !line.includes("\n")) return line;
+  const pad = " ".repeat(indent);
   if (items.length > 6 && open === "[" && items.every((item) => item.length <= 6)) return grid(head, items, pad);
   return `${head}${open}\n${pad}  ${items.join(`,\n${pad}  `)}\n${pad}${close}`;
 }

@@ -12,7 +12,8 @@ pub fn add(native: &Object<'_>) -> Result<()> {
     native.set("utf8Decode", Func::from(utf8_decode))?;
     native.set("utf8Tail", Func::from(utf8_tail))?;
     native.set("utf16Decode", Func::from(utf16_decode))?;
-    native.set("latin1Decode", Func::from(latin1_decode))
+    native.set("latin1Decode", Func::from(latin1_decode))?;
+    native.set("isIdentifier", Func::from(is_identifier))
 }
 
 /// A string argument as UTF-8.
@@ -141,6 +142,12 @@ fn latin1_decode<'js>(ctx: Ctx<'js>, data: TypedArray<'js, u8>, web: bool) -> Re
         })
         .collect();
     rquickjs::String::from_str(ctx, &text)
+}
+
+/// Whether a property's name can stand without quotes; ASCII only.
+fn is_identifier(name: Text) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$';
+    !name.0.is_empty() && name.0.bytes().all(fits) && !name.0.as_bytes()[0].is_ascii_digit()
 }
 
 /// Name, value, name, value …

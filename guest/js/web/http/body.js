@@ -81,6 +81,10 @@ export class Body {
 
   /** Marks it as used; a TypeError when it was used before or somebody reads it. */
   take() {
+    if (this.#stream === null && !this.#used && typeof this.#source === "string") {
+      this.#used = true;
+      return;
+    }
     if (this.used) throw new TypeError("the body was already used");
     if (this.locked) throw new TypeError("the body's stream is locked to a reader");
     this.#used = true;
@@ -207,9 +211,12 @@ function iterableStream(iterable) {
   }, { highWaterMark: 0 });
 }
 
+/** The type of a body of text. */
+export const TEXT_TYPE = "text/plain;charset=UTF-8";
+
 /** "Extract a body": `{ body, type }`; the type is null when the value has none. */
 export function extract(value) {
-  if (typeof value === "string") return { body: new Body(value), type: "text/plain;charset=UTF-8" };
+  if (typeof value === "string") return { body: new Body(value), type: TEXT_TYPE };
   if (value instanceof ArrayBuffer) return { body: new Body(new Uint8Array(value).slice()), type: null };
   if (ArrayBuffer.isView(value)) {
     return { body: new Body(new Uint8Array(value.buffer, value.byteOffset, value.byteLength).slice()), type: null };
@@ -232,7 +239,7 @@ export function extract(value) {
     }
     if (typeof value[Symbol.asyncIterator] === "function") return { body: new Body(iterableStream(value)), type: null };
   }
-  return { body: new Body(String(value)), type: "text/plain;charset=UTF-8" };
+  return { body: new Body(String(value)), type: TEXT_TYPE };
 }
 
 /** The methods that Request and Response share; `bodyOf` gives the body or null. */

@@ -28,11 +28,7 @@ export class Request {
   constructor(input, init = {}) {
     if (input === INCOMING) {
       this.#incoming = true;
-      this.#method = native.method();
-      if (this.#method !== "GET" && this.#method !== "HEAD") {
-        const body = native.requestBody();
-        if (body !== null) this.#body = new Body(new Incoming(body));
-      }
+      this.#method = null;
       return;
     }
     if (arguments.length < 1) throw new TypeError("Request: a URL or a Request is required");
@@ -49,7 +45,7 @@ export class Request {
   }
 
   #copy(from) {
-    this.#method = from.#method;
+    this.#method = from.method;
     this.#url = from.url;
     this.#own = from.#own;
     this.#headers = new Headers(from.headers);
@@ -90,13 +86,25 @@ export class Request {
       const { body, type } = extract(value);
       this.#body = body;
       if (type !== null && !this.#headers.has("content-type")) this.#headers.append("content-type", type);
-    } else if (from?.#body) {
+    } else if (from?.#someBody()) {
       if (bodyless) throw new TypeError(`Request: ${this.#method} cannot have a body`);
       this.#body = moved(from.#body);
     }
   }
 
-  get method() { return this.#method; }
+  // The body of the request that is being answered is taken when it is asked for.
+  #someBody() {
+    if (this.#incoming) {
+      this.#incoming = false;
+      if (this.method !== "GET" && this.method !== "HEAD") {
+        const body = native.requestBody();
+        if (body !== null) this.#body = new Body(new Incoming(body));
+      }
+    }
+    return this.#body;
+  }
+
+  get method() { return this.#method ??= native.method(); }
   get url() { return this.#url ??= requestOrigin() + native.target(); }
   get headers() { return this.#headers ??= headersOver(native.headers(), true); }
   get redirect() { return this.#redirect; }
@@ -114,7 +122,7 @@ export class Request {
   get duplex() { return "half"; }
 
   clone() {
-    const body = this.#body?.clone() ?? null;
+    const body = this.#someBody()?.clone() ?? null;
     const copy = new Request(this.url);
     copy.#copy(this);
     copy.#body = body;
@@ -123,16 +131,16 @@ export class Request {
 
   static {
     internalsOf = (request) => ({
-      own: request.#own, headers: flatHeaders(request.headers), body: request.#body, signal: request.#signal,
+      own: request.#own, headers: flatHeaders(request.headers), body: request.#someBody(), signal: request.#signal,
     });
-    defineBody(Request.prototype, (request) => request.#body);
+    defineBody(Request.prototype, (request) => request.#someBody());
   }
 }
 
 /** `{ own, headers, body, signal }`: `own` is true for the own deployment. */
 export function requestInternals(request) { return internalsOf(request); }
 
-/** The request that is being answered; its URL and headers are read when asked for. */
+/** The request that is being answered; what it has is read when asked for. */
 export function incomingRequest() { return new Request(INCOMING); }
 
 // A request made from another takes its body, and the other's is used up.

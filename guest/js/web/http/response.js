@@ -1,7 +1,7 @@
 // Response (Fetch Standard section 5.5).
 
 import { Headers, headersOver, flatHeaders } from "footpath:web/http/headers.js";
-import { Body, defineBody, extract } from "footpath:web/http/body.js";
+import { Body, TEXT_TYPE, defineBody, extract } from "footpath:web/http/body.js";
 import { use } from "footpath:lazy.js";
 
 const NULL_BODY = new Set([101, 103, 204, 205, 304]);
@@ -23,10 +23,15 @@ export class Response {
   constructor(body = null, init = undefined) {
     if (init !== undefined && init !== null) this.#start(init);
     if (body === null || body === undefined) return;
-    if (NULL_BODY.has(this.#status)) throw new TypeError(`a response with status ${this.#status} cannot have a body`);
-    const extracted = extract(body);
-    this.#body = extracted.body;
-    this.#addType(extracted.type);
+    if (this.#status !== 200 && NULL_BODY.has(this.#status)) throw new TypeError(`a response with status ${this.#status} cannot have a body`);
+    if (typeof body === "string") {
+      this.#body = new Body(body);
+      this.#addType(TEXT_TYPE);
+    } else {
+      const extracted = extract(body);
+      this.#body = extracted.body;
+      this.#addType(extracted.type);
+    }
   }
 
   #start(init) {
@@ -76,11 +81,11 @@ export class Response {
     return response;
   }
 
-  static json(data, init = {}) {
+  static json(data, init = undefined) {
     const text = JSON.stringify(data);
     if (text === undefined) throw new TypeError("Response.json: the value is not JSON");
     const response = new Response(null, init);
-    if (NULL_BODY.has(response.#status)) throw new TypeError(`a response with status ${response.#status} cannot have a body`);
+    if (init && NULL_BODY.has(response.#status)) throw new TypeError(`a response with status ${response.#status} cannot have a body`);
     response.#body = new Body(text);
     response.#addType("application/json");
     return response;
