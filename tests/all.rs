@@ -8,6 +8,7 @@
 //! - `directives`: what the `// @name value` lines do.
 //! - `engine`: the sandbox and the linker of handlers, without a server.
 //! - `errors`: what the caller and the log learn of a failure.
+//! - `examples`: what stands in `scripts/`, and what `init` makes.
 //! - `imports`: files that import files.
 //! - `limits`: hostile handlers.
 //! - `neighbours`: routes that call routes, and the world outside.
@@ -16,6 +17,7 @@
 //! - `routes`: from a URL to a script.
 //! - `shapes`: how a script may be written.
 //! - `shutdown`: how a server ends, and what the next one finds.
+//! - `tidy`: the house rules that a compiler does not know.
 //! - `values`: what goes into a handler, and what its result means.
 //! - `web`: the Web APIs inside the engine.
 //! - `worker`: one instance that is kept.
@@ -37,6 +39,8 @@ mod directives;
 mod engine;
 #[path = "all/errors.rs"]
 mod errors;
+#[path = "all/examples.rs"]
+mod examples;
 #[path = "all/imports.rs"]
 mod imports;
 #[path = "all/limits.rs"]
@@ -53,6 +57,8 @@ mod routes;
 mod shapes;
 #[path = "all/shutdown.rs"]
 mod shutdown;
+#[path = "all/tidy.rs"]
+mod tidy;
 #[path = "all/values.rs"]
 mod values;
 #[path = "all/web.rs"]

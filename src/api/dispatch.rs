@@ -17,7 +17,6 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use tokio::sync::OwnedSemaphorePermit;
-use wasmtime_wasi_http::{Error as WasiError, WasiBody};
 
 use super::access::{Arrival, Entry, host, text};
 use super::error::ApiError;
@@ -40,7 +39,7 @@ use crate::sandbox::Sandbox;
 use crate::sandbox::call::{Answer, Call, Report, Reported};
 use crate::sandbox::failure::{Failure, Limit};
 use crate::sandbox::limits::CallLimits;
-use crate::sandbox::services::{CallContext, Later, OutboundResult};
+use crate::sandbox::services::{CallContext, Later, OutboundResult, WasiBody, WasiError};
 use incoming::{limit_body, parameter, preflight, take_turn, too_large, without_token};
 use outgoing::{add, answer_preflight, note};
 

@@ -11,8 +11,12 @@ use clap::Args;
 const TYPES: &str = include_str!("../../guest/footpath.d.ts");
 
 const HELLO: &str = r#"// @description Says hello, to whoever asks.
-const { name = "world" } = metadata.query;
-return { hello: name };
+// A file may also be nothing but statements, with a return at its top level. It runs
+// the same, but an editor underlines the return, so this one is a function.
+export default function (req: Footpath.Req, res: Footpath.Res, metadata: Footpath.Metadata) {
+  const { name = "world" } = metadata.query;
+  return { hello: name };
+}
 "#;
 
 const COUNTER: &str = r#"// @description Counts its calls; the number survives a restart.

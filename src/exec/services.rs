@@ -6,7 +6,6 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use chrono::Utc;
 use http_body_util::BodyExt;
-use wasmtime_wasi_http::WasiBody;
 
 use super::log::line::ExecutionLine;
 use super::log::message::keeps_level;
@@ -20,7 +19,7 @@ use crate::model::exec_id::ExecId;
 use crate::model::script::ScriptPath;
 use crate::sandbox::services::{
     CallContext, KvError, KvPage, Later, LogLevel, OWN_AUTHORITY, OutboundError, OutboundResult,
-    Services,
+    Services, WasiBody,
 };
 use crate::store::kv::{self, CompareAndSet, Kv};
 
