@@ -340,10 +340,20 @@ impl Run {
                 let max = FIELDS_BYTES_MAX as u64;
                 limit(Limit::Headers, max, max)
             }
-            _ => Some(Failure::Trapped(format!("{error:#}"))),
+            _ => match format!("{error:#}") {
+                text if text.contains(HOSTCALL_EXHAUSTED) => {
+                    let max = HOSTCALL_BYTES_MAX as u64;
+                    limit(Limit::HostCall, max, max)
+                }
+                text => Some(Failure::Trapped(text)),
+            },
         }
     }
 }
+
+/// What Wasmtime says when a call into the host hands over too much; the error has
+/// no type of its own.
+const HOSTCALL_EXHAUSTED: &str = "fuel allocated for hostcalls has been exhausted";
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)

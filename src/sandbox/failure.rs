@@ -13,6 +13,8 @@ pub enum Limit {
     RequestBody,
     ResponseBody,
     Headers,
+    /// What one call to the host hands over, such as a value for `kv`.
+    HostCall,
     Instances,
     Depth,
 }
@@ -28,6 +30,7 @@ impl Limit {
             Self::RequestBody => "REQUEST_BODY",
             Self::ResponseBody => "RESPONSE_BODY",
             Self::Headers => "HEADERS",
+            Self::HostCall => "HOST_CALL",
             Self::Instances => "INSTANCES",
             Self::Depth => "DEPTH",
         }
