@@ -48,9 +48,6 @@ pub const EXECUTION_ID: HeaderName = HeaderName::from_static("x-execution-id");
 /// What the call cost, when that is known as the answer starts.
 pub const FUEL_USED: HeaderName = HeaderName::from_static("x-fuel-used");
 
-/// `@timeout unlimited` means this much.
-const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
-
 /// An answer, and what is still to come of it.
 type Answered = (Response, Option<Tail>);
 
@@ -347,8 +344,8 @@ impl Dispatcher {
         CallLimits {
             timeout: match directives.timeout {
                 Timeout::Default => Duration::from_millis(limits.wall_clock_ms),
-                Timeout::After(timeout) => timeout.min(TIMEOUT_MAX),
-                Timeout::Unlimited => TIMEOUT_MAX,
+                Timeout::After(timeout) => timeout,
+                Timeout::Unlimited => self.exec.publisher.caps.timeout,
             },
             fuel: directives.fuel.unwrap_or(limits.fuel_units),
             memory_bytes: directives.memory_bytes.unwrap_or(limits.memory_bytes) as usize,

@@ -9,8 +9,8 @@ use clap::Args;
 use crate::app;
 use crate::config::{Config, Sources};
 use crate::egress::Policy;
-use crate::exec::directives;
 use crate::exec::routes::table::RouteTable;
+use crate::exec::stray::strays;
 use crate::model::script::ScriptPath;
 
 /// Check configuration and scripts without starting.
@@ -49,6 +49,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let (sandbox, engine) = app::sandbox(&config)?;
     let publisher = app::publisher(&config, sandbox, engine)?;
     let (mut scripts, mut problems) = (0, 0);
+    for stray in strays(&publisher.folder) {
+        problems += 1;
+        println!("{}: {}\n", stray.name, stray.reason);
+    }
     for exec_id in publisher.folder.deployments() {
         let files: Vec<String> = publisher.folder.files(&exec_id).into_keys().collect();
         let table = RouteTable::build(files.into_iter().map(|file| (file, ())));
@@ -71,7 +75,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
                     continue;
                 }
             };
-            let parsed = directives::parse(&source);
+            let parsed = publisher.caps.parse(&source);
             for warning in &parsed.warnings {
                 println!(
                     "{path}: warning: {} {}: {}\n",

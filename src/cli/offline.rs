@@ -7,7 +7,6 @@ use anyhow::{Context, bail};
 
 use crate::app;
 use crate::config::Config;
-use crate::exec::directives;
 use crate::exec::publish::Publisher;
 use crate::model::directives::Directives;
 use crate::model::exec_id::{DEFAULT_EXEC_ID, ExecId};
@@ -36,7 +35,7 @@ pub fn open(file: &Path) -> anyhow::Result<Offline> {
     let publisher = app::publisher(&config, sandbox, engine)?;
     let path = ScriptPath::parse(&relative)?;
     let source = publisher.folder.read(&path)?;
-    let directives = directives::parse(&source).directives;
+    let directives = publisher.caps.parse(&source).directives;
     Ok(Offline {
         publisher,
         path,

@@ -177,3 +177,32 @@ async fn a_missing_import_that_appears_brings_its_user_up() {
         .until("/user", |reply| reply.text() == r#"{"value":"there"}"#)
         .await;
 }
+
+#[tokio::test]
+async fn a_script_with_all_it_imports_has_a_size() {
+    let server = Server::with_scripts(&[
+        ("_text.json", &format!("\"{}\"", "x".repeat(900))),
+        ("alone.ts", &format!("return {};", "1 + ".repeat(150) + "1")),
+        (
+            "both.ts",
+            &format!(
+                "import text from './_text.json'; return text.length + {};",
+                "1 + ".repeat(150) + "1"
+            ),
+        ),
+    ])
+    .set("limits.bundle_bytes", 1200)
+    .dev()
+    .start()
+    .await;
+    server.get("/alone").await.expect_text(200, "151");
+    let reply = server
+        .get("/both")
+        .await
+        .expect_error(503, "SCRIPT_NOT_PUBLISHED");
+    assert!(
+        reply.text().contains("more than 1200 bytes")
+            && reply.text().contains("limits.bundle_bytes"),
+        "{reply:?}"
+    );
+}

@@ -2,6 +2,7 @@
 
 use futures_util::future::join_all;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::limits::{WALL_CLOCK_MS, guarded, limited, still_good};
@@ -108,6 +109,38 @@ async fn a_slow_upstream_does_not_outlive_the_wall_clock() {
         .get("/patient")
         .await
         .expect_json(200, json!({ "name": "TimeoutError" }));
+    still_good(&server).await;
+    silent.abort();
+}
+
+#[tokio::test]
+async fn an_upstream_that_falls_silent_is_given_up() {
+    // Sends a head and the start of a body, and then nothing.
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = upstream.local_addr().unwrap();
+    let silent = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((mut stream, _)) = upstream.accept().await {
+            let _ = stream.read(&mut [0; 1024]).await.unwrap();
+            let start = b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nthe start";
+            stream.write_all(start).await.unwrap();
+            held.push(stream);
+        }
+    });
+    let source = format!(
+        "const answer = await fetch('http://{address}/');\n\
+         try {{ return await answer.text() }} catch (error) {{ return {{ said: String(error) + String(error.cause) }} }}"
+    );
+    let server = guarded()
+        .set("limits.wall_clock_ms", 60_000)
+        .set("egress.allow", "127.0.0.1")
+        .set("egress.between_bytes_ms", 100)
+        .script("get.ts", &source)
+        .start()
+        .await;
+    let answer = server.get("/get").await.expect(200).json();
+    let said = answer["said"].as_str().expect("an error");
+    assert!(said.contains("no answer within 100 ms"), "{said}");
     still_good(&server).await;
     silent.abort();
 }
