@@ -63,6 +63,11 @@ pub fn run_jobs() {
     drain_jobs(runtime());
 }
 
+/// Frees cycles that nothing reaches, which the image would carry otherwise.
+pub fn collect_garbage() {
+    runtime().context().runtime().run_gc();
+}
+
 fn runtime() -> &'static Runtime {
     RUNTIME.0.get().expect("engine_init has run: the image holds the runtime")
 }
