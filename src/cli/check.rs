@@ -14,11 +14,16 @@ use crate::exec::stray::strays;
 use crate::model::script::ScriptPath;
 
 /// Check configuration and scripts without starting.
+///
+/// Compiles every script as `serve` would, and says what does not compile, which
+/// files want the same route, which directives have no effect, and what lies in no
+/// deployment. Exits with 1 when something would not answer. A server may be
+/// running meanwhile.
 #[derive(Args)]
 pub struct Arguments {
     /// The folder of scripts; `scripts` by default.
     scripts: Option<PathBuf>,
-    /// Configuration file (TOML).
+    /// Configuration file (TOML); also FOOTPATH_CONFIG.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print all settings with their explanations and values, as TOML.
@@ -88,9 +93,19 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             }
         }
     }
-    println!("{scripts} scripts, {problems} problems");
+    let counted = format!(
+        "{}, {}",
+        count(scripts, "script"),
+        count(problems, "problem")
+    );
     if problems > 0 {
-        bail!("the scripts have {problems} problems");
+        bail!(counted);
     }
+    println!("{counted}");
     Ok(())
+}
+
+fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }

@@ -44,6 +44,9 @@ const TSCONFIG: &str = r#"{
 "#;
 
 /// Make a folder with two example scripts, tsconfig.json and footpath.d.ts.
+///
+/// The last two tell an editor, or `tsc`, what a handler sees: req, res, metadata,
+/// kv, fetch and the rest. Nothing that is there already is overwritten.
 #[derive(Args)]
 pub struct Arguments {
     /// The folder; made if it is missing.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 
+use super::offline::data_folder;
 use crate::exec::log::file_name::LogKind;
 use crate::exec::log::tail::{self, LineFilter, Tail};
 use crate::sandbox::services::LogLevel;
@@ -50,9 +51,9 @@ pub struct Arguments {
     /// The lines as they are in the files, one JSON object each.
     #[arg(long)]
     json: bool,
-    /// The server's data folder.
-    #[arg(long, value_name = "DIR", default_value = "data")]
-    data: PathBuf,
+    /// The server's data folder, if the configuration does not name it.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -94,7 +95,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         level: arguments.level.map(Into::into),
         request_id: arguments.request,
     };
-    let dir = arguments.data.join("logs");
+    let dir = data_folder(arguments.data)?.join("logs");
     if !dir.is_dir() {
         bail!(
             "{} does not exist: give the server's data folder with --data",
