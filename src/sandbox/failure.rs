@@ -15,6 +15,8 @@ pub enum Limit {
     Headers,
     /// What one call to the host hands over, such as a value for `kv`.
     HostCall,
+    /// What the host holds for the handler: requests, bodies, timers.
+    Handles,
     Instances,
     Depth,
 }
@@ -31,6 +33,7 @@ impl Limit {
             Self::ResponseBody => "RESPONSE_BODY",
             Self::Headers => "HEADERS",
             Self::HostCall => "HOST_CALL",
+            Self::Handles => "HANDLES",
             Self::Instances => "INSTANCES",
             Self::Depth => "DEPTH",
         }

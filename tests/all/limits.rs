@@ -439,3 +439,12 @@ async fn what_is_handed_to_the_host_has_a_size() {
     }
     memory_returns(&server, before).await;
 }
+
+#[tokio::test]
+async fn what_the_host_holds_for_a_handler_has_a_number() {
+    let setup = guarded()
+        .set("limits.wall_clock_ms", FAR_MS)
+        .set("limits.fuel_units", FAR_FUEL_UNITS);
+    let calls = ("calls", "for (;;) fetch('/good').catch(() => {})");
+    all_hit(setup, &[calls], 500, "HANDLES", 4096).await;
+}

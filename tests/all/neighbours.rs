@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::limits::{WALL_CLOCK_MS, guarded, limited, still_good};
+use crate::limits::{WALL_CLOCK_MS, guarded, limited, memory_returns, still_good};
 
 #[tokio::test]
 async fn a_route_that_calls_itself_comes_to_an_end() {
@@ -18,6 +18,8 @@ async fn a_route_that_calls_itself_comes_to_an_end() {
         .script("self.ts", recursive)
         .script("down.ts", counted);
     let server = setup.start().await;
+    still_good(&server).await;
+    let before = server.resident_bytes();
     limited(server.get("/self").await, 508, "DEPTH", 4);
     server
         .get("/down?n=4")
@@ -25,6 +27,7 @@ async fn a_route_that_calls_itself_comes_to_an_end() {
         .expect_json(200, json!({ "bottom": true }));
     limited(server.get("/down?n=5").await, 508, "DEPTH", 4);
     still_good(&server).await;
+    memory_returns(&server, before).await;
 }
 
 #[tokio::test]
@@ -143,4 +146,37 @@ async fn an_upstream_that_falls_silent_is_given_up() {
     assert!(said.contains("no answer within 100 ms"), "{said}");
     still_good(&server).await;
     silent.abort();
+}
+
+#[tokio::test]
+async fn fifty_calls_are_under_way_at_once() {
+    const CALLS: usize = 50;
+    // It answers none of them before the last one has come.
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = upstream.local_addr().unwrap();
+    let serving = tokio::spawn(async move {
+        let mut waiting = Vec::new();
+        while waiting.len() < CALLS {
+            let (mut stream, _) = upstream.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 1024]).await.unwrap();
+            waiting.push(stream);
+        }
+        for mut stream in waiting {
+            let answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok";
+            stream.write_all(answer).await.unwrap();
+        }
+    });
+    let source = format!(
+        "const all = await Promise.all(Array.from({{ length: {CALLS} }}, () => fetch('http://{address}/').then((one) => one.text()))); \
+         return all.filter((one) => one === 'ok').length"
+    );
+    let server = guarded()
+        .set("limits.outbound_concurrent", CALLS)
+        .set("limits.wall_clock_ms", 30_000)
+        .set("egress.allow", "127.0.0.1")
+        .script("all.ts", &source)
+        .start()
+        .await;
+    server.get("/all").await.expect_json(200, json!(CALLS));
+    serving.await.unwrap();
 }
