@@ -109,7 +109,7 @@ const WAITERS: &[(&str, &str)] = &[
         "interval",
         "setInterval(() => {}, 10); await new Promise(() => {})",
     ),
-    ("neighbour", "await fetch('/sleep')"),
+    ("neighbour", "await fetch('/patient')"),
 ];
 
 /// Handlers that never have enough memory.
@@ -159,7 +159,10 @@ async fn endless_computing_hits_the_fuel_limit() {
 
 #[tokio::test]
 async fn endless_waiting_hits_the_wall_clock() {
-    all_hit(guarded(), WAITERS, 504, "TIMEOUT", WALL_CLOCK_MS).await;
+    // The neighbour's own time must not be over first.
+    let patient = "// @timeout 60s\nawait new Promise((r) => setTimeout(r, 600_000))";
+    let setup = guarded().script("patient.ts", patient);
+    all_hit(setup, WAITERS, 504, "TIMEOUT", WALL_CLOCK_MS).await;
 }
 
 #[tokio::test]
