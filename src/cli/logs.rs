@@ -104,7 +104,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     }
     let mut tail = Tail::open(&dir, kind, filter.clone(), arguments.lines)?;
     loop {
-        for line in tail.next()? {
+        for line in tail.take_new()? {
             let line = if arguments.json {
                 line
             } else {

@@ -125,7 +125,7 @@ impl Tail {
     }
 
     /// The wanted lines that were written since the last time.
-    pub fn next(&mut self) -> Result<Vec<String>, LogError> {
+    pub fn take_new(&mut self) -> Result<Vec<String>, LogError> {
         let mut lines: Vec<String> = std::mem::take(&mut self.first).into();
         loop {
             let more = self.read()?;
