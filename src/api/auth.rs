@@ -252,7 +252,7 @@ fn permissions<B>(call: &Call<Nothing, B>) -> Result<Permissions, ApiError> {
     Ok(token.permissions.clone())
 }
 
-fn end(value: &Value, now: DateTime<Utc>) -> Result<DateTime<Utc>, ApiError> {
+pub fn end(value: &Value, now: DateTime<Utc>) -> Result<DateTime<Utc>, ApiError> {
     let midnight = |days| {
         let day = now.date_naive().checked_add_days(Days::new(days))?;
         Some(day.and_time(NaiveTime::MIN).and_utc())
