@@ -92,7 +92,9 @@ pub fn router(api: Api) -> Router {
         router = router.route(path, operations(at_path));
     }
     for prefix in routes::RESERVED {
-        router = router.route(prefix, any(unknown));
+        if !endpoints.iter().any(|endpoint| endpoint.path == prefix) {
+            router = router.route(prefix, any(unknown));
+        }
         router = router.route(&format!("{prefix}/{{*rest}}"), any(unknown));
     }
     router.fallback(script).with_state(api)

@@ -99,6 +99,11 @@ impl Setup {
         self.home.path().join("data")
     }
 
+    /// With an HTTPS listener too.
+    pub fn https(self) -> Self {
+        self.argument("--https").argument("127.0.0.1:0")
+    }
+
     pub async fn start(self) -> Server {
         let process = self.spawn().expect("the server starts");
         Server {
@@ -168,6 +173,11 @@ impl Server {
 
     pub fn address(&self) -> SocketAddr {
         self.process.address
+    }
+
+    /// Of the HTTPS listener, for a server that was set up with [`Setup::https`].
+    pub fn https_address(&self) -> SocketAddr {
+        self.process.https_address.expect("an HTTPS listener")
     }
 
     pub fn pid(&self) -> u32 {
