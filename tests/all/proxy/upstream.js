@@ -21,7 +21,7 @@ const server = http.createServer((request, response) => {
   });
 });
 server.on("upgrade", (request, socket, head) => {
-  if (request.url.endsWith("/refuses")) return socket.end("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
+  if (request.url.endsWith("/refuses")) return socket.end("HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
   socket.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: " + request.headers.upgrade + "\r\n\r\n");
   if (head.length) socket.write(head);
   socket.pipe(socket);
