@@ -18,6 +18,8 @@ use tokio_rustls::client::TlsStream;
 
 use crate::harness::{Sending, Server};
 
+#[path = "proxy/abuse.rs"]
+mod abuse;
 #[path = "proxy/aliases.rs"]
 mod aliases;
 #[path = "proxy/bundles.rs"]

@@ -497,3 +497,58 @@ async fn groups_let_requests_in_and_their_secrets_stay_here() {
     off.header("if-match", "file:v5").await.expect(200);
     at(&server, "app.example", "/?key=s3cret").await.expect(403);
 }
+
+#[tokio::test]
+async fn an_upstream_with_tls_is_believed_only_by_its_certificate() {
+    let upstream = Server::with_script("where.ts", "return { host: req.headers.host }")
+        .https()
+        .start()
+        .await;
+    let https = upstream.https_address();
+    let shown = super::shown(&super::handshake(https, "localhost").await.unwrap());
+    let root = upstream.data().join("root.pem");
+    let pem = footpath::proxy::bundle::check::to_pem(&[shown.into()]);
+    std::fs::write(&root, pem).unwrap();
+    for (trusts, status) in [(true, 200), (false, 502)] {
+        let mut setup = Server::empty().set("proxy.allow", https);
+        if trusts {
+            setup = setup.set("proxy.upstream_ca", root.display());
+        }
+        let server = setup.start().await;
+        let url = format!("https://{https}");
+        created(&server, json!({ "host": "a.example", "upstream": url })).await;
+        created(
+            &server,
+            json!({ "host": "b.example", "upstream": url, "preserve_host": true }),
+        )
+        .await;
+        let reply = at(&server, "a.example", "/where").await;
+        if !trusts {
+            reply.expect_error(status, "UPSTREAM_TLS");
+            continue;
+        }
+        reply.expect_json(status, json!({ "host": https.to_string() }));
+        let kept = at(&server, "b.example", "/where").await;
+        kept.expect_json(status, json!({ "host": "b.example" }));
+    }
+}
+
+#[tokio::test]
+async fn the_log_can_be_followed() {
+    let server = Server::empty().start().await;
+    server.get("/first").await.expect(404);
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    let ask = format!(
+        "GET /_logs/stream HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\nlast-event-id: 0\r\n\r\n",
+        crate::harness::ROOT_TOKEN
+    );
+    stream.write_all(ask.as_bytes()).await.unwrap();
+    let said = read_until(&mut stream, "/first").await;
+    assert!(
+        said.contains("text/event-stream") && said.contains("id: 1\ndata: {"),
+        "{said}"
+    );
+    server.get("/second?token=s3cret").await.expect(404);
+    let said = read_until(&mut stream, "/second").await;
+    assert!(!said.contains("s3cret"), "{said}");
+}
