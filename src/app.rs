@@ -1,7 +1,7 @@
 //! The composition root: the only file that names every part. `App::build` reads
 //! as the order of dependencies, `run` as the life of the server.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +12,13 @@ use tokio::net::TcpListener;
 
 use crate::api::access::Access;
 use crate::api::dispatch::Dispatcher;
-use crate::api::{self, Api};
+use crate::api::front::{Front, FrontParts, Gate};
+use crate::api::{self, Api, listener};
 use crate::auth::Tokens;
 use crate::compile::engine::{BUILT_IN, Engine};
 use crate::compile::link::Linker;
 use crate::config::{Config, Secret};
+use crate::egress::upstream::Upstreams;
 use crate::egress::{Egress, Policy, Timeouts};
 use crate::exec::Exec;
 use crate::exec::directives::caps::Caps;
@@ -31,9 +33,16 @@ use crate::exec::script::Script;
 use crate::exec::services::{Neighbours, Outside};
 use crate::exec::stray::strays;
 use crate::exec::watcher::FolderWatcher;
+use crate::proxy::aliases::Aliases;
+use crate::proxy::bundle::{Bundles, check};
+use crate::proxy::challenges::{ChallengeCerts, HttpChallenges};
+use crate::proxy::forward::{Forwarder, Patience};
+use crate::proxy::log::AccessLog;
+use crate::proxy::tls::TlsAcceptor;
 use crate::sandbox::{EngineModules, Sandbox, SandboxConfig};
 use crate::shutdown::{Drained, Shutdown};
 use crate::store::Store;
+use crate::store::sealed::MasterKey;
 
 /// How long it may take until it is stored that a token was used.
 const LAST_USED_INTERVAL: Duration = Duration::from_secs(60);
@@ -42,6 +51,9 @@ const LAST_USED_INTERVAL: Duration = Duration::from_secs(60);
 pub struct App {
     listener: TcpListener,
     pub address: SocketAddr,
+    https: Option<(TcpListener, TlsAcceptor)>,
+    pub https_address: Option<SocketAddr>,
+    front: FrontParts,
     /// The root token that the first start made; nobody can be told again.
     pub first_token: Option<String>,
     api: Api,
@@ -110,21 +122,33 @@ fn cache_dir(config: &Config) -> PathBuf {
 
 impl App {
     /// Opens the store, the sandbox and the folder, and binds the listener.
-    pub async fn build(config: &Config) -> anyhow::Result<Self> {
+    /// What lives on beyond a request ends with `stop`.
+    pub async fn build(config: &Config, stop: Shutdown) -> anyhow::Result<Self> {
         let store = Store::open(&config.server.data)?;
         let (sandbox, engine) = sandbox(config)?;
         std::fs::create_dir_all(&config.server.scripts)
             .with_context(|| format!("cannot create {}", config.server.scripts.display()))?;
-        let listener = TcpListener::bind(config.server.http)
-            .await
-            .with_context(|| {
-                format!(
-                    "cannot listen on {}: choose another address with --http",
-                    config.server.http
-                )
-            })?;
+        let listener = bind(config.server.http, "--http").await?;
         let address = listener.local_addr()?;
-        let policy = Policy::new(&config.egress.allow, vec![address])?;
+        let https = match config.server.https {
+            Some(address) => Some(bind(address, "--https").await?),
+            None => None,
+        };
+        let https_address = https.as_ref().map(TcpListener::local_addr).transpose()?;
+        let own_listeners: Vec<SocketAddr> = [address].into_iter().chain(https_address).collect();
+        let policy = Policy::new(&config.egress.allow, own_listeners.clone())?;
+        let master_key = config.server.master_key.as_ref().map(Secret::expose);
+        let master_key = MasterKey::open(&config.server.data, master_key)?;
+        let default_domain = config.proxy.default_domain.as_deref();
+        let bundles = Bundles::open(store.clone(), master_key, default_domain, Utc::now()).await?;
+        // What `acme` puts here, the listeners answer.
+        let (challenge_certs, http_challenges) =
+            (ChallengeCerts::default(), HttpChallenges::default());
+        let tls = TlsAcceptor::new(
+            bundles.clone(),
+            challenge_certs,
+            config.proxy.refuse_unknown,
+        )?;
         let log_config = LogConfig {
             dir: config.server.data.join("logs"),
             file_bytes_max: config.log.rotate_bytes,
@@ -164,6 +188,15 @@ impl App {
         let neighbours: Arc<dyn Neighbours> = dispatcher.clone();
         let _ = exec.outside.neighbours.set(Arc::downgrade(&neighbours));
         let drain = Duration::from_millis(config.server.drain_ms);
+        let upstreams = upstreams(config, own_listeners)?;
+        let aliases = Aliases::open(
+            store.clone(),
+            upstreams.clone(),
+            &config.proxy.aliases,
+            Utc::now(),
+        )?;
+        let forwarder = forwarder(config, upstreams, stop.clone())?;
+        let access_log = AccessLog::new(config.proxy.log_entries as usize);
         // Last, since a token that was made must be shown: nothing may fail any more.
         let root = config.auth.token.as_ref().map(Secret::expose);
         let (tokens, first_token) = Tokens::open(store.clone(), root, Utc::now()).await?;
@@ -171,15 +204,33 @@ impl App {
             dispatcher,
             tokens: Arc::new(tokens),
             logs: Arc::new(LogReader::new(&log_config, log)),
-            stop: Shutdown::new(),
+            bundles,
+            aliases: aliases.clone(),
+            access_log: access_log.clone(),
+            proxy_domain: config.proxy.domain.clone(),
+            stop,
             started: Utc::now(),
             body_bytes_max: config.limits.bundle_bytes,
             body_read_timeout: Duration::from_millis(config.limits.body_read_ms),
         };
         let first_token = first_token.map(|token| token.secret);
+        let front = FrontParts {
+            challenges: http_challenges,
+            gate: Gate {
+                aliases,
+                forwarder,
+                log: access_log,
+                dispatcher: api.dispatcher.clone(),
+            },
+            redirect_port: redirect_port(config, https_address),
+            hsts_seconds: config.proxy.hsts_seconds,
+        };
         Ok(Self {
             listener,
             address,
+            https: https.map(|listener| (listener, tls)),
+            https_address,
+            front,
             first_token,
             api,
             exec,
@@ -195,7 +246,9 @@ impl App {
     pub async fn run(self, stop: Shutdown) {
         let Self {
             listener,
-            mut api,
+            https,
+            front,
+            api,
             exec,
             mut watcher,
             waiting,
@@ -204,7 +257,6 @@ impl App {
             store,
             ..
         } = self;
-        api.stop = stop.clone();
         stop.spawn(until(stop.clone(), publish_waiting(exec.clone(), waiting)));
         stop.spawn(until(stop.clone(), async move {
             while let Some(changes) = watcher.next().await {
@@ -214,11 +266,12 @@ impl App {
         stop.spawn(keep_export(store));
         let tokens = api.tokens.clone();
         stop.spawn(until(stop.clone(), save_last_used(tokens.clone())));
-        stop.spawn(api::listener::serve(
-            listener,
-            api::router(api),
-            stop.clone(),
-        ));
+        let front = Front::new(api::router(api), front);
+        if let Some((listener, tls)) = https {
+            let serving = listener::serve(listener, Some(tls), front.clone(), stop.clone());
+            stop.spawn(serving);
+        }
+        stop.spawn(listener::serve(listener, None, front, stop.clone()));
         stop.requested().await;
         if let Drained::Left(tasks) = stop.drain(drain).await {
             tracing::warn!(
@@ -233,6 +286,54 @@ impl App {
         // After all that may still log.
         let _ = tokio::task::spawn_blocking(|| log_thread.stop()).await;
     }
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| format!("cannot listen on {address}: choose another address with {flag}"))
+}
+
+/// The way to upstreams; they are reached as `proxy.allow` says.
+fn upstreams(config: &Config, own_listeners: Vec<SocketAddr>) -> anyhow::Result<Upstreams> {
+    let policy = Policy::of("proxy.allow", &config.proxy.allow, own_listeners)?;
+    let mut roots = Vec::new();
+    if let Some(path) = &config.proxy.upstream_ca {
+        let pem = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read proxy.upstream_ca {}", path.display()))?;
+        roots = check::chain(&pem)?;
+    }
+    Ok(Upstreams::new(policy, roots)?)
+}
+
+fn forwarder(config: &Config, upstreams: Upstreams, stop: Shutdown) -> anyhow::Result<Forwarder> {
+    let proxy = &config.proxy;
+    let trusted = proxy.trusted.iter().map(|text| {
+        let block = text.parse().or_else(|_| text.parse().map(IpAddr::into));
+        block.with_context(|| format!("proxy.trusted: {text:?} is no address and no CIDR block"))
+    });
+    let patience = Patience {
+        connect: Duration::from_millis(proxy.connect_ms),
+        first_byte: Duration::from_millis(proxy.first_byte_ms),
+        idle: Duration::from_millis(proxy.idle_ms),
+    };
+    let trusted = trusted.collect::<anyhow::Result<_>>()?;
+    let requests_max = proxy.requests_max as usize;
+    Ok(Forwarder::new(
+        upstreams,
+        patience,
+        requests_max,
+        trusted,
+        stop,
+    ))
+}
+
+/// Where plain HTTP is sent, if it is.
+fn redirect_port(config: &Config, https: Option<SocketAddr>) -> Option<u16> {
+    let configured = u16::try_from(config.proxy.https_port)
+        .ok()
+        .filter(|port| *port > 0);
+    let port = configured.or(https.map(|address| address.port()))?;
+    config.proxy.redirect_to_https.then_some(port)
 }
 
 /// Work that ends unfinished when the server stops: a start does it again.

@@ -23,7 +23,7 @@ pub struct Envelope<T> {
     pub data: T,
 }
 
-fn wrapped<T>(status: StatusCode, message: &str, data: T) -> Answer<Envelope<T>> {
+pub fn wrapped<T>(status: StatusCode, message: &str, data: T) -> Answer<Envelope<T>> {
     let body = Envelope {
         status_code: status.as_u16(),
         message: message.to_owned(),
@@ -252,7 +252,7 @@ fn permissions<B>(call: &Call<Nothing, B>) -> Result<Permissions, ApiError> {
     Ok(token.permissions.clone())
 }
 
-fn end(value: &Value, now: DateTime<Utc>) -> Result<DateTime<Utc>, ApiError> {
+pub fn end(value: &Value, now: DateTime<Utc>) -> Result<DateTime<Utc>, ApiError> {
     let midnight = |days| {
         let day = now.date_naive().checked_add_days(Days::new(days))?;
         Some(day.and_time(NaiveTime::MIN).and_utc())

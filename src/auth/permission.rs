@@ -12,13 +12,14 @@ use super::AuthError;
 pub const ROOT: &str = "*";
 
 /// All permissions there are. A route of the API asks for one of these.
-pub const KNOWN: [&str; 9] = [
+pub const KNOWN: [&str; 10] = [
     ROOT,
     "auth",
     "cron",
     "exec",
     "exec:read",
     "exec:write",
+    "logs",
     "proxy",
     "proxy:alias",
     "proxy:cert",

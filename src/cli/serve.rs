@@ -35,6 +35,9 @@ pub struct Arguments {
     /// Address of the HTTP listener, 127.0.0.1:8080 by default; port 0 takes a free one.
     #[arg(long, value_name = "ADDR")]
     http: Option<String>,
+    /// Address of the HTTPS listener; without it there is none.
+    #[arg(long, value_name = "ADDR")]
+    https: Option<String>,
     /// Configuration file (TOML); also FOOTPATH_CONFIG.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -56,15 +59,18 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let app = App::build(&config).await?;
+        let stop = Shutdown::new();
+        let app = App::build(&config, stop.clone()).await?;
         if let Some(token) = &app.first_token {
             eprintln!("{}", first_token(token, app.address));
         }
-        let stop = Shutdown::new();
         stop.listen_for_signals()?;
         // These lines are a contract: scripts wait for them. Nothing else goes
         // to standard output.
         println!("listening on http://{}", app.address);
+        if let Some(address) = app.https_address {
+            println!("listening on https://{address}");
+        }
         std::io::stdout().flush()?;
         app.run(stop).await;
         anyhow::Ok(())
@@ -96,6 +102,7 @@ fn configuration(arguments: &Arguments) -> anyhow::Result<Config> {
     flag("server.scripts", path(&arguments.scripts));
     flag("server.data", path(&arguments.data));
     flag("server.http", arguments.http.clone());
+    flag("server.https", arguments.https.clone());
     flag("server.dev", arguments.dev.then(|| "true".to_owned()));
     let file = Config::file(arguments.config.clone(), &variables);
     Ok(Config::load(

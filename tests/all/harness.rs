@@ -100,6 +100,11 @@ impl Setup {
         self.home.path().join("data")
     }
 
+    /// With an HTTPS listener too.
+    pub fn https(self) -> Self {
+        self.argument("--https").argument("127.0.0.1:0")
+    }
+
     pub async fn start(self) -> Server {
         let process = self.spawn().expect("the server starts");
         Server {
@@ -169,6 +174,11 @@ impl Server {
 
     pub fn address(&self) -> SocketAddr {
         self.process.address
+    }
+
+    /// Of the HTTPS listener, for a server that was set up with [`Setup::https`].
+    pub fn https_address(&self) -> SocketAddr {
+        self.process.https_address.expect("an HTTPS listener")
     }
 
     pub fn pid(&self) -> u32 {
@@ -310,6 +320,15 @@ impl Server {
         self.process.kill();
         self.process = self.setup.spawn().expect("the server starts again");
         self.client = exchange::client();
+    }
+
+    /// As [`Server::restart`], with another setting.
+    pub async fn restart_with(&mut self, key: &str, value: impl ToString) {
+        let name = format!("FOOTPATH_{}", key.replace('.', "_").to_uppercase());
+        let variables = &mut self.setup.variables;
+        variables.retain(|(known, _)| *known != name);
+        variables.push((name, value.to_string()));
+        self.restart().await;
     }
 
     /// Starts a second process on the same scripts and data, which must refuse.
