@@ -1,3 +1,5 @@
+//! Bundles as people send them, good and bad.
+
 use chrono::Utc;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use tempfile::TempDir;

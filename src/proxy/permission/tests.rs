@@ -1,3 +1,5 @@
+//! Who may pass which group.
+
 use super::*;
 
 fn headers(list: &[(&'static str, &str)]) -> HeaderMap {
