@@ -288,6 +288,8 @@ impl Publisher {
             portable,
             deferred: false,
             raw_body: directives.raw_body,
+            strict: false,
+            isolate: None,
             modules: bundle
                 .modules
                 .iter()
