@@ -36,6 +36,7 @@ use crate::auth::Tokens;
 use crate::exec::log::line::Trigger;
 use crate::exec::log::reader::LogReader;
 use crate::exec::routes::host::deployment_for_host;
+use crate::sandbox::services::Making;
 use crate::shutdown::Shutdown;
 use access::{Arrival, Entry};
 use dispatch::{Dispatcher, EXECUTION_ID, Origin};
@@ -233,6 +234,7 @@ async fn script(
         depth: 0,
         exec_id: None,
         execution_id: Uuid::new_v4().to_string(),
+        making: Making::default(),
     };
     api.dispatcher.dispatch(request, origin).await
 }

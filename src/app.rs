@@ -7,13 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
 
 use crate::api::access::Access;
 use crate::api::dispatch::Dispatcher;
 use crate::api::{self, Api};
 use crate::auth::Tokens;
+use crate::author::admission::Admission;
+use crate::author::backoff::{Backoff, Delays};
+use crate::author::budget::{Budget, Caps};
+use crate::author::client::{ClientConfig, ModelClient};
+use crate::author::flights::Flights;
+use crate::author::prices::Prices;
+use crate::author::{self, Author, MODEL_DEFAULT};
 use crate::compile::engine::{BUILT_IN, Engine};
 use crate::compile::link::Linker;
 use crate::config::{Config, Secret};
@@ -26,14 +34,18 @@ use crate::exec::log::writer::{self, LogThread};
 use crate::exec::monitor::Monitor;
 use crate::exec::publish::Publisher;
 use crate::exec::script::Script;
-use crate::exec::services::{Neighbours, Outside};
+use crate::exec::services::{IsolateCaps, Neighbours, Outside};
 use crate::exec::watcher::FolderWatcher;
+use crate::sandbox::services::ai::Models;
 use crate::sandbox::{EngineModules, Sandbox, SandboxConfig};
 use crate::shutdown::{Drained, Shutdown};
 use crate::store::Store;
 
 /// The largest `@memory`, as a multiple of the default.
 const MEMORY_FACTOR_MAX: u64 = 4;
+
+/// How long a stopping server waits for what models used to be booked.
+const BOOKING_TIME: Duration = Duration::from_secs(2);
 
 /// How long it may take until it is stored that a token was used.
 const LAST_USED_INTERVAL: Duration = Duration::from_secs(60);
@@ -46,6 +58,7 @@ pub struct App {
     pub first_token: Option<String>,
     api: Api,
     exec: Arc<Exec>,
+    author: Arc<Author>,
     watcher: FolderWatcher,
     waiting: Vec<Arc<Script>>,
     log_thread: LogThread,
@@ -118,7 +131,17 @@ impl App {
         };
         let (log, log_thread) = writer::start(&log_config)?;
         let monitor = Monitor::new(Utc::now());
+        let author = Arc::new(author(config, &store)?);
+        let models: Arc<dyn Models> = author.clone();
         let outside = Outside {
+            models,
+            isolate: IsolateCaps {
+                timeout: Duration::from_millis(config.author.isolate_ms),
+                fuel: config.author.isolate_fuel_units,
+                memory_bytes: config.author.isolate_memory_bytes as usize,
+                response_bytes: config.limits.response_body_bytes,
+            },
+            approval: config.author.approval,
             egress: Egress::new(policy, Vec::new())?,
             timeouts: Timeouts {
                 connect: Duration::from_millis(config.egress.connect_ms),
@@ -138,6 +161,7 @@ impl App {
         report_conflicts(&exec);
         let dispatcher = Arc::new(Dispatcher {
             exec: exec.clone(),
+            author: author.clone(),
             access: Arc::new(Access {
                 log: log.clone(),
                 monitor,
@@ -168,6 +192,7 @@ impl App {
             first_token,
             api,
             exec,
+            author,
             watcher,
             waiting,
             log_thread,
@@ -181,6 +206,7 @@ impl App {
             listener,
             mut api,
             exec,
+            author,
             mut watcher,
             waiting,
             log_thread,
@@ -209,12 +235,70 @@ impl App {
                 drain.as_secs()
             );
         }
+        // Requests to models end with the calls that made them, and book what they used.
+        author.tasks.close();
+        let _ = tokio::time::timeout(BOOKING_TIME, author.tasks.wait()).await;
         if let Err(error) = tokens.save_last_used().await {
             tracing::warn!(%error, "when tokens were last used is not stored");
         }
         // After all that may still log.
         let _ = tokio::task::spawn_blocking(|| log_thread.stop()).await;
     }
+}
+
+/// What makes routes, with its client for models if one is configured.
+fn author(config: &Config, store: &Store) -> anyhow::Result<Author> {
+    let (ai, own) = (&config.ai, &config.author);
+    let key = match (&ai.api_key, &ai.api_key_file) {
+        (Some(key), _) => Some(key.expose().to_owned()),
+        (None, Some(file)) => {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("ai.api_key_file: cannot read {}", file.display()))?;
+            Some(text.trim().to_owned())
+        }
+        (None, None) => None,
+    };
+    let client = match &ai.base_url {
+        Some(base_url) => Some(Arc::new(ModelClient::new(ClientConfig {
+            base_url: base_url.clone(),
+            key,
+            silence: Duration::from_millis(ai.silence_ms),
+            wire_bytes_max: 64 * ai.answer_bytes as usize,
+            answer_bytes_max: ai.answer_bytes as usize,
+        })?)),
+        None => None,
+    };
+    let delays = Delays {
+        first: TimeDelta::milliseconds(own.backoff_ms as i64),
+        max: TimeDelta::milliseconds(own.backoff_max_ms as i64),
+    };
+    let caps = Caps {
+        calls_per_minute: own.calls_per_minute,
+        calls_per_minute_per_client: own.calls_per_minute_per_client,
+        routes_per_hour: own.routes_per_hour,
+        routes_per_day: own.routes_per_day,
+        tokens_per_day: own.tokens_per_day,
+        cost_per_day_micros: own.cost_per_day_cents.saturating_mul(10_000),
+    };
+    Ok(Author {
+        admission: Admission {
+            methods: own.methods.clone(),
+            prefixes: own.prefixes.clone(),
+            scanner_paths: own.scanner_paths.clone(),
+        },
+        flights: Flights::default(),
+        backoff: Backoff::open(store.clone(), delays)?,
+        budget: Arc::new(Budget::open(store.clone(), caps)?),
+        client,
+        prices: Arc::new(Prices::parse(&ai.prices)?),
+        terms: author::Terms {
+            model: ai.model.clone().unwrap_or_else(|| MODEL_DEFAULT.to_owned()),
+            tokens_per_call: u32::try_from(ai.tokens_per_call).unwrap_or(u32::MAX),
+            prompt_bytes_max: ai.prompt_bytes as usize,
+            patience: Duration::from_millis(own.wait_ms),
+        },
+        tasks: TaskTracker::new(),
+    })
 }
 
 /// Work that ends unfinished when the server stops: a start does it again.

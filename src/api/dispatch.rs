@@ -4,6 +4,7 @@
 //! -> response, one line in the access log. It reads memory only; what may be
 //! called is decided elsewhere (`exec`), and so is how (`sandbox`).
 
+mod authoring;
 mod incoming;
 mod outgoing;
 
@@ -24,11 +25,13 @@ use super::error::ApiError;
 use super::exchange::Exchange;
 use super::watched::{Tail, watch};
 use crate::auth;
+use crate::author::Author;
 use crate::config::Limits;
 use crate::exec::Exec;
 use crate::exec::cors;
 use crate::exec::live::Deployment;
 use crate::exec::log::line::Trigger;
+use crate::exec::notes::Notes;
 use crate::exec::routes::host::deployment_for_host;
 use crate::exec::routes::mount::MountKind;
 use crate::exec::routes::parameters::Parameters;
@@ -40,7 +43,8 @@ use crate::sandbox::Sandbox;
 use crate::sandbox::call::{Answer, Call, Report, Reported};
 use crate::sandbox::failure::{Failure, Limit};
 use crate::sandbox::limits::CallLimits;
-use crate::sandbox::services::{CallContext, Later, OutboundResult};
+use crate::sandbox::services::{CallContext, Later, Making, OutboundResult};
+use authoring::{Authoring, makes_routes, miss};
 use incoming::{limit_body, parameter, preflight, take_turn, too_large, without_token};
 use outgoing::{add, answer_preflight, note};
 
@@ -57,6 +61,8 @@ type Answered = (Response, Option<Tail>);
 
 pub struct Dispatcher {
     pub exec: Arc<Exec>,
+    /// Who makes routes by calling them.
+    pub author: Arc<Author>,
     pub access: Arc<super::access::Access>,
     pub sandbox: Arc<Sandbox>,
     pub limits: Limits,
@@ -74,6 +80,16 @@ pub struct Origin {
     /// The deployment, when the caller is a neighbour; else the host name tells.
     pub exec_id: Option<ExecId>,
     pub execution_id: String,
+    /// Routes that the calls which led to it are making.
+    pub making: Making,
+}
+
+/// What answers, and how it was found.
+struct Target<'a> {
+    deployment: &'a Deployment,
+    script: &'a Arc<Script>,
+    parameters: Parameters,
+    path: String,
 }
 
 impl Dispatcher {
@@ -133,47 +149,97 @@ impl Dispatcher {
             ));
         }
         let missing = || ApiError::not_found("Script not found");
-        let deployment = self.exec.live.get(exec_id).ok_or_else(missing)?;
         let path = request.uri().path().to_owned();
-        let found = deployment.routes.lookup(&path);
-        let found = found
-            .map_err(|error| ApiError::bad_request(error.to_string()))?
-            .ok_or_else(missing)?;
-        let script = &found.route.script;
-        entry.routed(script);
-        if !script.directives.enabled {
-            return Err(missing());
-        }
-        let cors = match preflight(&request) {
-            Some(preflight) => return Ok((answer_preflight(&script.directives, preflight), None)),
-            None => cors::for_response(
-                &script.directives.cors,
-                text(request.headers(), header::ORIGIN),
-            ),
-        };
-        self.admit(&deployment, script, found.route.kind, &request)?;
-        let request = if script.directives.access == Access::Everybody {
-            request
-        } else {
-            without_token(request)
-        };
-        let (mut response, tail) = match found.route.kind {
-            MountKind::Markdown => (self.markdown(script, request.method())?, None),
-            MountKind::Script => {
-                self.run(
-                    &deployment,
-                    script,
-                    found.parameters,
-                    path,
-                    request,
-                    origin,
-                    entry,
-                )
-                .await?
+        let mut authoring: Option<Authoring> = None;
+        loop {
+            // Looked up again after a wait: the route may have been made.
+            let deployment = self.exec.live.get(exec_id).ok_or_else(missing)?;
+            let found = deployment.routes.lookup(&path);
+            let found = found
+                .map_err(|error| ApiError::bad_request(error.to_string()))?
+                .ok_or_else(missing)?;
+            let script = &found.route.script;
+            entry.routed(script);
+            if !script.directives.enabled {
+                return Err(missing());
             }
+            let cors = match preflight(&request) {
+                Some(preflight) => {
+                    return Ok((answer_preflight(&script.directives, preflight), None));
+                }
+                None => cors::for_response(
+                    &script.directives.cors,
+                    text(request.headers(), header::ORIGIN),
+                ),
+            };
+            self.admit(&deployment, script, found.route.kind, &request)?;
+            let authored = if makes_routes(found.route.pattern.route_type(), script) {
+                let method = request.method();
+                match authoring.take() {
+                    Some(own) => {
+                        self.still_admitted(exec_id, method, &path, &origin)?;
+                        Some(own)
+                    }
+                    None => {
+                        authoring = Some(self.authoring(exec_id, method, &path, &origin).await?);
+                        continue;
+                    }
+                }
+            } else {
+                // The route is there: whoever else waits may look too.
+                drop(authoring.take());
+                None
+            };
+            let request = if script.directives.access == Access::Everybody {
+                request
+            } else {
+                without_token(request)
+            };
+            let (mut response, tail) = match found.route.kind {
+                MountKind::Markdown => (self.markdown(script, request.method())?, None),
+                MountKind::Script => {
+                    let target = Target {
+                        deployment: &deployment,
+                        script,
+                        parameters: found.parameters,
+                        path,
+                    };
+                    match authored {
+                        Some(own) => self.make(target, request, origin, entry, own).await?,
+                        None => {
+                            let notes = Notes::default();
+                            self.run(target, request, origin, entry, notes).await?
+                        }
+                    }
+                }
+            };
+            add(&cors, response.headers_mut());
+            return Ok((response, tail));
+        }
+    }
+
+    /// Runs a script that may make the route, and takes note of what came of it.
+    async fn make(
+        &self,
+        target: Target<'_>,
+        request: Request<Body>,
+        origin: Origin,
+        entry: &mut Entry,
+        authoring: Authoring,
+    ) -> Result<Answered, ApiError> {
+        let (method, path) = (request.method().clone(), target.path.clone());
+        let exec_id = target.script.path.exec_id().clone();
+        let caller = origin.clone();
+        let origin = Origin {
+            making: authoring.making.clone(),
+            ..origin
         };
-        add(&cors, response.headers_mut());
-        Ok((response, tail))
+        let notes = Notes::of_request(method.to_string(), None);
+        let result = self
+            .run(target, request, origin, entry, notes.clone())
+            .await;
+        let miss = miss(&exec_id, &method, &path, &caller);
+        self.authored(authoring, &miss, &notes, result).await
     }
 
     /// `@token` of the script; a Markdown file is behind that of the script beside it.
@@ -213,20 +279,20 @@ impl Dispatcher {
             .try_for_each(|one| guard(one))
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "all that is known of a call, once"
-    )]
     async fn run(
         &self,
-        deployment: &Deployment,
-        script: &Arc<Script>,
-        parameters: Parameters,
-        path: String,
+        target: Target<'_>,
         request: Request<Body>,
         origin: Origin,
         entry: &mut Entry,
+        notes: Notes,
     ) -> Result<Answered, ApiError> {
+        let Target {
+            deployment,
+            script,
+            parameters,
+            path,
+        } = target;
         let limits = self.call_limits(&script.directives);
         let turn = take_turn(script.turns.as_ref(), &limits).await?;
         let script = &self.exec.ready(script).await;
@@ -240,6 +306,7 @@ impl Dispatcher {
             parameters: parameters.0.into_iter().map(parameter).collect(),
             path,
             depth: origin.depth,
+            making: origin.making,
         };
         let worker = script
             .program
@@ -249,7 +316,7 @@ impl Dispatcher {
             handler: &handler,
             worker: worker.map(|program| &program.worker),
             https: origin.https,
-            services: self.exec.services(deployment, script),
+            services: self.exec.services(deployment, script, notes),
             limits: &limits,
             context: context.clone(),
         };
@@ -376,6 +443,7 @@ impl Neighbours for Dispatcher {
                 depth: from.depth + 1,
                 exec_id: Some(exec_id),
                 execution_id: uuid::Uuid::new_v4().to_string(),
+                making: from.making.clone(),
             };
             let response = self.dispatch(request.map(Body::new), origin).await;
             Ok(response.map(|body| {

@@ -10,6 +10,7 @@ use crate::app;
 use crate::config::{Config, Sources};
 use crate::egress::Policy;
 use crate::exec::directives;
+use crate::exec::history::Origin;
 use crate::exec::routes::table::RouteTable;
 use crate::model::script::ScriptPath;
 
@@ -78,7 +79,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
                     warning.directive, warning.value, warning.message
                 );
             }
-            if let Err(problem) = publisher.publish(&path, &source, &parsed.directives) {
+            if let Err(problem) = publisher.publish(&path, &source, &parsed.directives, Origin::Person) {
                 problems += 1;
                 println!("{path}: {}\n", problem.message);
             }

@@ -10,6 +10,8 @@ use tokio::sync::OnceCell;
 
 use super::directives::redact::redact;
 use super::folder::{Folder, FolderError};
+use super::grant::granted;
+use super::history::Origin;
 use super::script::{Manifest, Problem, Program, hash};
 use crate::compile::bundle::{Bundle, ReadError, bundle};
 use crate::compile::capability::{Capabilities, Capability};
@@ -25,7 +27,7 @@ use crate::sandbox::Sandbox;
 use crate::sandbox::call::Worker;
 use crate::sandbox::failure::ScriptError;
 use crate::sandbox::handler::Handler;
-use crate::sandbox::snapshot::{LoadSpec, Snapshot, SnapshotError};
+use crate::sandbox::snapshot::{LoadSpec, Passed, Snapshot, SnapshotError};
 
 pub struct Publisher {
     pub folder: Folder,
@@ -49,8 +51,9 @@ impl Publisher {
         path: &ScriptPath,
         source: &str,
         directives: &Directives,
+        origin: Origin,
     ) -> Result<Program, Problem> {
-        let (bundle, read) = self.bundle(path, source)?;
+        let (bundle, read) = self.bundle(path, source, origin)?;
         let maps = OnceLock::from(Arc::new(SourceMaps::of(&bundle)));
         if bundle.shape == Shape::Library {
             let manifest = self.manifest(path, source, &bundle, read, true);
@@ -62,13 +65,14 @@ impl Publisher {
                 worker: Worker::default(),
             });
         }
-        let capabilities = scan(&bundle);
+        let capabilities = &scan(&bundle) & &granted(origin, directives);
         let mut manifest = self.manifest(path, source, &bundle, read, false);
         manifest.capabilities = capabilities
             .iter()
             .map(|one| one.global().to_owned())
             .collect();
-        let spec = self.spec(path, &bundle, directives, &capabilities, false);
+        let mut spec = self.spec(path, &bundle, directives, &capabilities, false);
+        spec.strict = origin == Origin::Script;
         manifest.version = self.version(&spec);
         let snapshot = self.snapshot(&spec, directives, &bundle)?;
         manifest.evaluated = snapshot.evaluated;
@@ -119,12 +123,13 @@ impl Publisher {
         path: &ScriptPath,
         source: &str,
         directives: &Directives,
+        origin: Origin,
         program: &Program,
     ) -> Result<Handler, Problem> {
         if let Some(handler) = self.sandbox.known_handler(&program.manifest.version) {
             return Ok(handler);
         }
-        let again = self.publish(path, source, directives)?;
+        let again = self.publish(path, source, directives, origin)?;
         again
             .handler
             .into_inner()
@@ -133,7 +138,7 @@ impl Publisher {
 
     /// The source maps of a text; empty when it does not compile any more.
     pub fn maps(&self, path: &ScriptPath, source: &str) -> SourceMaps {
-        self.bundle(path, source)
+        self.bundle(path, source, Origin::Person)
             .map(|(bundle, _)| SourceMaps::of(&bundle))
             .unwrap_or_default()
     }
@@ -144,22 +149,24 @@ impl Publisher {
         path: &ScriptPath,
         source: &str,
         directives: &Directives,
+        origin: Origin,
         form: Form,
     ) -> Result<Vec<u8>, Problem> {
-        let (bundle, _) = self.bundle(path, source)?;
+        let (bundle, _) = self.bundle(path, source, origin)?;
         if bundle.shape == Shape::Library {
             return Err(problem(
                 "the file only exports for imports: it has no handler, and so no component",
             ));
         }
-        let capabilities = scan(&bundle);
-        let spec = self.spec(
+        let capabilities = &scan(&bundle) & &granted(origin, directives);
+        let mut spec = self.spec(
             path,
             &bundle,
             directives,
             &capabilities,
             form == Form::Portable,
         );
+        spec.strict = origin == Origin::Script;
         let snapshot = self.snapshot(&spec, directives, &bundle)?;
         let provenance = self.provenance(path, hash(source.as_bytes()));
         let linked = match form {
@@ -173,6 +180,46 @@ impl Publisher {
         linked.map_err(|error| problem(&error.to_string()))
     }
 
+    /// Compiles code that is no file, for one evaluation with what is passed to
+    /// it. Blocks for about 15 ms.
+    pub fn isolate(
+        &self,
+        path: &ScriptPath,
+        code: &str,
+        passed: Passed,
+        memory_bytes: usize,
+    ) -> Result<(Handler, SourceMaps), Problem> {
+        let (bundle, _) = self.bundle(path, code, Origin::Script)?;
+        if bundle.shape == Shape::Library {
+            return Err(problem(
+                "the code only exports for imports: it has no handler",
+            ));
+        }
+        let asked = |one: &Capability| {
+            *one == Capability::Fetch && passed.passed.iter().any(|name| name == one.global())
+        };
+        let capabilities = scan(&bundle).into_iter().filter(asked).collect();
+        let directives = Directives::default();
+        let mut spec = self.spec(path, &bundle, &directives, &capabilities, false);
+        spec.strict = true;
+        spec.isolate = Some(passed);
+        let maps = SourceMaps::of(&bundle);
+        let snapshot = self
+            .sandbox
+            .snapshot(&spec, memory_bytes)
+            .map_err(|error| match error {
+                SnapshotError::Threw(error) => threw(&error, &maps),
+                other => problem(&other.to_string()),
+            })?;
+        let provenance = self.provenance(path, hash(code.as_bytes()));
+        let component = self
+            .linker
+            .shared(&snapshot.memory, &capabilities, &provenance)
+            .map_err(|error| problem(&error.to_string()))?;
+        let handler = self.sandbox.passing_handler(&component);
+        Ok((handler.map_err(|error| problem(&error.to_string()))?, maps))
+    }
+
     /// Checks a file that others import: that it and what it imports compile.
     pub fn check_import(&self, path: &ScriptPath, source: &str) -> Result<(), Problem> {
         // A file that is called has rules of its own, so another one is made up.
@@ -184,7 +231,7 @@ impl Publisher {
             (caller.relative(), format!("export * from './{name}';")),
             (path.relative(), source.to_owned()),
         ];
-        self.bundle_with(caller.relative(), path, &texts)
+        self.bundle_with(caller.relative(), path, &texts, Origin::Person)
             .map(|_| ())
     }
 
@@ -192,11 +239,13 @@ impl Publisher {
         &self,
         path: &ScriptPath,
         source: &str,
+        origin: Origin,
     ) -> Result<(Bundle, BTreeMap<String, String>), Problem> {
         self.bundle_with(
             path.relative(),
             path,
             &[(path.relative(), source.to_owned())],
+            origin,
         )
     }
 
@@ -207,12 +256,17 @@ impl Publisher {
         entry: &str,
         path: &ScriptPath,
         texts: &[(&str, String)],
+        origin: Origin,
     ) -> Result<(Bundle, BTreeMap<String, String>), Problem> {
         // The compiler may read from a thread of its own.
         let hashes = Mutex::new(BTreeMap::new());
         let read = |file: &str| {
             if let Some((_, text)) = texts.iter().find(|(path, _)| *path == file) {
                 return Ok(Some(redact(text)));
+            }
+            // What nobody has read takes nothing in from other files.
+            if origin == Origin::Script {
+                return Ok(None);
             }
             let Ok(place) = ScriptPath::in_deployment(path.exec_id(), file) else {
                 return Ok(None);
