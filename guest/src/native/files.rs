@@ -48,7 +48,7 @@ fn write(
 /// `[{ name, size, modified, directory }]`.
 fn list(ctx: Ctx<'_>, path: String) -> Result<Array<'_>> {
     let list = Array::new(ctx.clone())?;
-    for (index, entry) in check(&ctx, files::list(&path))?.into_iter().enumerate() {
+    for (index, entry) in check(&ctx, files::entries(&path))?.into_iter().enumerate() {
         let object = described(&ctx, &entry.metadata)?;
         object.set("name", entry.name)?;
         list.set(index, object)?;
@@ -70,7 +70,7 @@ fn described<'js>(ctx: &Ctx<'js>, stat: &files::Metadata) -> Result<Object<'js>>
 }
 
 fn delete(ctx: Ctx<'_>, path: String) -> Result<()> {
-    check(&ctx, files::delete(&path))
+    check(&ctx, files::remove(&path))
 }
 
 fn mkdir(ctx: Ctx<'_>, path: String) -> Result<()> {

@@ -49,7 +49,7 @@ impl files::Host for State {
         Ok(written.await.map_err(Into::into))
     }
 
-    async fn list(&mut self, path: String) -> Answer<Vec<files::Entry>> {
+    async fn entries(&mut self, path: String) -> Answer<Vec<files::Entry>> {
         let entries = self.services.file_list(&path).await;
         Ok(entries
             .map(|entries| {
@@ -67,7 +67,7 @@ impl files::Host for State {
         Ok(stat.map(Into::into).map_err(Into::into))
     }
 
-    async fn delete(&mut self, path: String) -> Answer<()> {
+    async fn remove(&mut self, path: String) -> Answer<()> {
         Ok(self.services.file_delete(&path).await.map_err(Into::into))
     }
 
