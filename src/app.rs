@@ -154,7 +154,7 @@ impl App {
         };
         let publisher = publisher(config, sandbox.clone(), engine)?;
         let versions_max = config.exec.versions_per_script_max as usize;
-        let exec = Arc::new(Exec::new(store.clone(), publisher, outside, versions_max));
+        let exec = Arc::new(Exec::new(store.clone(), publisher, outside, versions_max)?);
         // Watching starts before the first look, so that no change falls between.
         let watcher = FolderWatcher::new(exec.folder())?;
         let waiting = exec.open().await?;
@@ -215,13 +215,15 @@ impl App {
         } = self;
         api.stop = stop.clone();
         stop.spawn(until(stop.clone(), publish_waiting(exec.clone(), waiting)));
+        let changing = exec.clone();
         stop.spawn(until(stop.clone(), async move {
             while let Some(changes) = watcher.next().await {
-                exec.changed(changes).await;
+                changing.changed(changes).await;
             }
         }));
         let tokens = api.tokens.clone();
         stop.spawn(until(stop.clone(), save_last_used(tokens.clone())));
+        stop.spawn(until(stop.clone(), save_traffic(exec.clone())));
         stop.spawn(api::listener::serve(
             listener,
             api::router(api),
@@ -234,6 +236,9 @@ impl App {
                 "some requests did not end within {} s",
                 drain.as_secs()
             );
+        }
+        if let Err(error) = exec.traffic.save().await {
+            tracing::warn!(%error, "what calls looked like is not stored");
         }
         // Requests to models end with the calls that made them, and book what they used.
         author.tasks.close();
@@ -315,6 +320,16 @@ fn report_conflicts(exec: &Exec) {
         for conflict in deployment.routes.conflicts() {
             let files = conflict.files.join(", ");
             tracing::warn!(deployment = %exec_id, route = conflict.route, files, "{}", conflict.reason);
+        }
+    }
+}
+
+/// Stores now and then what calls looked like.
+async fn save_traffic(exec: Arc<Exec>) {
+    loop {
+        tokio::time::sleep(LAST_USED_INTERVAL).await;
+        if let Err(error) = exec.traffic.save().await {
+            tracing::warn!(%error, "what calls looked like is not stored");
         }
     }
 }

@@ -221,7 +221,9 @@ impl Call {
         let started = (Utc::now(), Instant::now());
         let bytes: usize = self.ask.messages.iter().map(|one| one.content.len()).sum();
         let expected = tokens_of(bytes) + u64::from(self.ask.max_tokens);
-        let reserved = self.budget.reserve(self.asker.client_ip, expected, started.0);
+        let reserved = self
+            .budget
+            .reserve(self.asker.client_ip, expected, started.0);
         let reservation = match reserved.await {
             Ok(Ok(reservation)) => reservation,
             Ok(Err(over)) => {
@@ -256,7 +258,10 @@ impl Call {
         };
         let generation = self.generation(&result, answered_bytes, started);
         let (tokens, cost) = (generation.usage.total(), generation.cost_micros);
-        let booked = self.budget.book(reservation, tokens, cost, Utc::now()).await;
+        let booked = self
+            .budget
+            .book(reservation, tokens, cost, Utc::now())
+            .await;
         if let Err(error) = booked {
             tracing::error!(%error, tokens, "what a model used is not booked");
         }
@@ -291,7 +296,11 @@ impl Call {
             Ok(finish) => (&finish.model, finish.reason.clone(), finish.id.clone()),
             Err(error) => (&self.ask.model, error.code.to_owned(), String::new()),
         };
-        let model = if model.is_empty() { &self.ask.model } else { model };
+        let model = if model.is_empty() {
+            &self.ask.model
+        } else {
+            model
+        };
         Generation {
             cost_micros: self.prices.cost_micros(&self.ask.model, usage),
             model: model.clone(),

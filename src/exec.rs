@@ -29,7 +29,9 @@ pub mod routes;
 pub mod script;
 pub mod services;
 pub mod shared;
+pub mod traffic;
 pub mod unload;
+pub mod user_openapi;
 pub mod validation;
 pub mod versions;
 pub mod watcher;
@@ -53,6 +55,7 @@ use notes::Notes;
 use publish::Publisher;
 use script::{Problem, Script};
 use services::{DeploymentState, Outside, ScriptServices};
+use traffic::Traffic;
 
 /// Scripts that compile at once: more would only take turns on the cores.
 const PUBLISHING_AT_ONCE: usize = 2;
@@ -61,6 +64,8 @@ pub struct Exec {
     pub live: Live,
     pub history: History,
     pub drafts: Drafts,
+    /// What calls look like.
+    pub traffic: Traffic,
     pub publisher: Arc<Publisher>,
     pub outside: Arc<Outside>,
     store: Store,
@@ -84,8 +89,14 @@ pub enum ExecError {
 }
 
 impl Exec {
-    pub fn new(store: Store, publisher: Publisher, outside: Outside, versions_max: usize) -> Self {
-        Self {
+    pub fn new(
+        store: Store,
+        publisher: Publisher,
+        outside: Outside,
+        versions_max: usize,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            traffic: Traffic::open(store.clone())?,
             live: Live::default(),
             history: History::new(store.clone(), versions_max),
             drafts: Drafts::new(store.clone()),
@@ -95,7 +106,7 @@ impl Exec {
             states: Mutex::default(),
             changing: tokio::sync::Mutex::new(()),
             publishing: Semaphore::new(PUBLISHING_AT_ONCE),
-        }
+        })
     }
 
     pub fn folder(&self) -> &Folder {
@@ -175,7 +186,13 @@ impl Exec {
             let source = self.source_of(&script);
             let load = move || {
                 let source = source.map_err(|error| Problem::of(&error))?;
-                publisher.load(&script.path, &source, &script.directives, script.origin, &program)
+                publisher.load(
+                    &script.path,
+                    &source,
+                    &script.directives,
+                    script.origin,
+                    &program,
+                )
             };
             tokio::task::spawn_blocking(load)
                 .await

@@ -6,6 +6,7 @@
 
 mod authoring;
 mod incoming;
+mod observing;
 mod outgoing;
 
 use std::net::IpAddr;
@@ -46,6 +47,7 @@ use crate::sandbox::limits::CallLimits;
 use crate::sandbox::services::{CallContext, Later, Making, OutboundResult};
 use authoring::{Authoring, makes_routes, miss};
 use incoming::{limit_body, parameter, preflight, take_turn, too_large, without_token};
+use observing::Seen;
 use outgoing::{add, answer_preflight, note};
 
 /// Names the call in the answer, in every log line about it, and in error bodies.
@@ -293,6 +295,7 @@ impl Dispatcher {
             parameters,
             path,
         } = target;
+        let seen = Seen::of(&request);
         let limits = self.call_limits(&script.directives);
         let turn = take_turn(script.turns.as_ref(), &limits).await?;
         let script = &self.exec.ready(script).await;
@@ -323,14 +326,11 @@ impl Dispatcher {
         let capture = entry.exchange.as_ref().map(Exchange::request);
         let (request, over) = limit_body(request, limits.request_body_bytes, capture)?;
         match self.sandbox.call(call, request).await {
-            Ok(answer) => self.respond(
-                script,
-                context,
-                answer,
-                turn,
-                limits.response_body_bytes,
-                entry,
-            ),
+            Ok(answer) => {
+                let answer = self.observe(script, &seen, answer).await;
+                let bytes_max = limits.response_body_bytes;
+                self.respond(script, context, answer, turn, bytes_max, entry)
+            }
             Err(report) => {
                 entry.reported(&report);
                 if over.load(Ordering::Relaxed) {
@@ -341,7 +341,9 @@ impl Dispatcher {
                 }
                 let stack = note(&self.exec, script, &context, &report);
                 let failure = report.failure.unwrap_or(Failure::NoAnswer);
-                Err(ApiError::of_failure(&failure, stack.filter(|_| self.dev)))
+                let error = ApiError::of_failure(&failure, stack.filter(|_| self.dev));
+                self.observe_error(script, &seen, error.status);
+                Err(error)
             }
         }
     }

@@ -125,19 +125,38 @@ const HOST_ERRORS: &[&str] = &["AiError", "IsolateError", "FsError"];
 /// A host call failed, and the script did not catch it. The code says which; what
 /// is not known has none of its own.
 fn of_host_error(thrown: &ScriptError) -> ApiError {
-    let detail = |name: &str| thrown.details.as_ref().and_then(|details| details.get(name));
+    let detail = |name: &str| {
+        thrown
+            .details
+            .as_ref()
+            .and_then(|details| details.get(name))
+    };
     let code = detail("code").and_then(Value::as_str).unwrap_or_default();
     let status = match code {
         "AI_LIMIT_CLIENT" => StatusCode::TOO_MANY_REQUESTS,
-        "AI_NOT_CONFIGURED" | "AI_UNAVAILABLE" | "AI_LIMIT_CALLS" | "AI_LIMIT_ROUTES" | "AI_LIMIT_TOKENS"
-        | "AI_LIMIT_COST" | "AI_PROVIDER_RATE_LIMIT" => StatusCode::SERVICE_UNAVAILABLE,
+        "AI_NOT_CONFIGURED"
+        | "AI_UNAVAILABLE"
+        | "AI_LIMIT_CALLS"
+        | "AI_LIMIT_ROUTES"
+        | "AI_LIMIT_TOKENS"
+        | "AI_LIMIT_COST"
+        | "AI_PROVIDER_RATE_LIMIT" => StatusCode::SERVICE_UNAVAILABLE,
         "AI_PROVIDER_TIMEOUT" => StatusCode::GATEWAY_TIMEOUT,
-        "AI_PROVIDER_AUTH" | "AI_PROVIDER_ERROR" | "AI_PROVIDER_UNREACHABLE" | "AI_PROVIDER_INVALID"
-        | "AI_PROVIDER_CUT" | "AI_PROVIDER_TOO_LARGE" | "AI_NO_OBJECT" | "ISOLATE_INVALID" | "ISOLATE_THREW"
-        | "ISOLATE_LIMIT" | "ISOLATE_STATUS" | "INVALID_SCRIPT" => StatusCode::BAD_GATEWAY,
+        "AI_PROVIDER_AUTH"
+        | "AI_PROVIDER_ERROR"
+        | "AI_PROVIDER_UNREACHABLE"
+        | "AI_PROVIDER_INVALID"
+        | "AI_PROVIDER_CUT"
+        | "AI_PROVIDER_TOO_LARGE"
+        | "AI_NO_OBJECT"
+        | "ISOLATE_INVALID"
+        | "ISOLATE_THREW"
+        | "ISOLATE_LIMIT"
+        | "ISOLATE_STATUS"
+        | "INVALID_SCRIPT" => StatusCode::BAD_GATEWAY,
         "EXISTS" => StatusCode::CONFLICT,
-        "AI_INVALID" | "AI_PROMPT_FILE" | "AI_ABORTED" | "NOT_FOUND" | "INVALID_PATH" | "REFUSED" | "TOO_LARGE"
-        | "UNAVAILABLE" => StatusCode::INTERNAL_SERVER_ERROR,
+        "AI_INVALID" | "AI_PROMPT_FILE" | "AI_ABORTED" | "NOT_FOUND" | "INVALID_PATH"
+        | "REFUSED" | "TOO_LARGE" | "UNAVAILABLE" => StatusCode::INTERNAL_SERVER_ERROR,
         // A script can give its own errors these names.
         _ => {
             let error = "The script failed; the log has the details under this requestId";
@@ -155,7 +174,10 @@ impl From<NotMade> for ApiError {
         let message = refused.to_string();
         match refused {
             NotMade::NotAdmitted => Self::not_found("Script not found"),
-            NotMade::Failed { failed, retry_after_seconds } => {
+            NotMade::Failed {
+                failed,
+                retry_after_seconds,
+            } => {
                 let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
                     .code("AUTHOR_BACKOFF")
                     .details(json!({ "lastError": failed.code, "failures": failed.failures }));
@@ -165,17 +187,22 @@ impl From<NotMade> for ApiError {
             NotMade::OverCap(over) => {
                 let status = match over.cap {
                     Cap::CallsOfClient => StatusCode::TOO_MANY_REQUESTS,
-                    Cap::Calls | Cap::RoutesPerHour | Cap::RoutesPerDay | Cap::Tokens | Cap::Cost => {
-                        StatusCode::SERVICE_UNAVAILABLE
-                    }
+                    Cap::Calls
+                    | Cap::RoutesPerHour
+                    | Cap::RoutesPerDay
+                    | Cap::Tokens
+                    | Cap::Cost => StatusCode::SERVICE_UNAVAILABLE,
                 };
                 let mut error = Self::new(status, message).code(over.cap.code());
                 error.retry_after_seconds = Some(over.retry_after_seconds);
                 error
             }
-            NotMade::NoTurn(NoTurn::Loop) => Self::new(StatusCode::LOOP_DETECTED, message).code("AUTHOR_LOOP"),
+            NotMade::NoTurn(NoTurn::Loop) => {
+                Self::new(StatusCode::LOOP_DETECTED, message).code("AUTHOR_LOOP")
+            }
             NotMade::NoTurn(NoTurn::TooLong) => {
-                let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, message).code("AUTHOR_BUSY");
+                let mut error =
+                    Self::new(StatusCode::SERVICE_UNAVAILABLE, message).code("AUTHOR_BUSY");
                 error.retry_after_seconds = Some(1);
                 error
             }

@@ -48,7 +48,9 @@ impl Admission {
         self.scanner_paths.iter().any(|known| {
             let known = known.to_ascii_lowercase();
             match known.strip_suffix('*') {
-                Some(start) => path.match_indices(start).any(|(at, _)| start.starts_with('/') || at == 0),
+                Some(start) => path
+                    .match_indices(start)
+                    .any(|(at, _)| start.starts_with('/') || at == 0),
                 None => path.ends_with(&known),
             }
         })
@@ -79,7 +81,9 @@ fn is_plain_segment(segment: &str) -> bool {
         && !segment.ends_with('.')
         && !RESERVED.contains(&lower.split('.').next().unwrap_or_default())
         && !EXTENSIONS.iter().any(|ending| lower.ends_with(ending))
-        && !["test", "spec"].iter().any(|ending| lower.ends_with(&format!(".{ending}")))
+        && !["test", "spec"]
+            .iter()
+            .any(|ending| lower.ends_with(&format!(".{ending}")))
 }
 
 #[cfg(test)]
@@ -98,16 +102,47 @@ mod tests {
     #[test]
     fn plain_paths_become_routes_and_odd_ones_do_not() {
         let allows = |path: &str| admission().allows(&Method::GET, path);
-        for path in ["/api/weather", "/api/a/b-c_d~1", "/x.y", "/api/v2/exec", "/api/weather/"] {
+        for path in [
+            "/api/weather",
+            "/api/a/b-c_d~1",
+            "/x.y",
+            "/api/v2/exec",
+            "/api/weather/",
+        ] {
             assert!(allows(path), "{path}");
         }
         let long = format!("/{}", "x".repeat(65));
         let deep = "/a".repeat(17);
         for path in [
-            "/", "//", "/a//b", "/a%2Fb", "/a%20b", "/..", "/a/../b", "/.hidden", "/_lib/x", "/a.",
-            "/caf\u{e9}", "/\u{430}pi", "/[id]", "/a:b", "/index", "/api/INDEX", "/api/pre", "/api/v1",
-            "/api/v1/exec/nope", "/API/V1/x", "/scripts/x", "/x.ts", "/x.d.ts", "/x.test", "/a\\b", "/%00", "no-slash",
-            long.as_str(), deep.as_str(),
+            "/",
+            "//",
+            "/a//b",
+            "/a%2Fb",
+            "/a%20b",
+            "/..",
+            "/a/../b",
+            "/.hidden",
+            "/_lib/x",
+            "/a.",
+            "/caf\u{e9}",
+            "/\u{430}pi",
+            "/[id]",
+            "/a:b",
+            "/index",
+            "/api/INDEX",
+            "/api/pre",
+            "/api/v1",
+            "/api/v1/exec/nope",
+            "/API/V1/x",
+            "/scripts/x",
+            "/x.ts",
+            "/x.d.ts",
+            "/x.test",
+            "/a\\b",
+            "/%00",
+            "no-slash",
+            long.as_str(),
+            deep.as_str(),
         ] {
             assert!(!allows(path), "{path}");
         }
@@ -116,8 +151,16 @@ mod tests {
     #[test]
     fn scanners_learn_nothing() {
         for path in [
-            "/.env", "/wp-login.php", "/blog/wp-login.php", "/WP-LOGIN.PHP", "/.git/config", "/xmlrpc.php",
-            "/wp-admin/setup.php", "/phpmyadmin/index", "/cgi-bin/x", "/actuator/health",
+            "/.env",
+            "/wp-login.php",
+            "/blog/wp-login.php",
+            "/WP-LOGIN.PHP",
+            "/.git/config",
+            "/xmlrpc.php",
+            "/wp-admin/setup.php",
+            "/phpmyadmin/index",
+            "/cgi-bin/x",
+            "/actuator/health",
         ] {
             assert!(!admission().allows(&Method::GET, path), "{path}");
         }

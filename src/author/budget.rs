@@ -137,9 +137,19 @@ impl Ledger {
     ) -> Option<OverCap> {
         let of_client = self.clients.get(client).copied().unwrap_or(0);
         let checks = [
-            (Cap::CallsOfClient, of_client, caps.calls_per_minute_per_client, MINUTE),
+            (
+                Cap::CallsOfClient,
+                of_client,
+                caps.calls_per_minute_per_client,
+                MINUTE,
+            ),
             (Cap::Calls, self.calls, caps.calls_per_minute, MINUTE),
-            (Cap::Tokens, self.tokens + reserved, caps.tokens_per_day, DAY),
+            (
+                Cap::Tokens,
+                self.tokens + reserved,
+                caps.tokens_per_day,
+                DAY,
+            ),
             (Cap::Cost, self.cost_micros, caps.cost_per_day_micros, DAY),
         ];
         first_over(&checks, now)
@@ -147,8 +157,18 @@ impl Ledger {
 
     fn over_routes(&self, caps: &Caps, now: DateTime<Utc>) -> Option<OverCap> {
         let checks = [
-            (Cap::RoutesPerHour, self.routes_of_hour, caps.routes_per_hour, HOUR),
-            (Cap::RoutesPerDay, self.routes_of_day, caps.routes_per_day, DAY),
+            (
+                Cap::RoutesPerHour,
+                self.routes_of_hour,
+                caps.routes_per_hour,
+                HOUR,
+            ),
+            (
+                Cap::RoutesPerDay,
+                self.routes_of_day,
+                caps.routes_per_day,
+                DAY,
+            ),
         ];
         first_over(&checks, now)
     }
@@ -210,8 +230,7 @@ impl Budget {
         books.ledger.turn(now);
         let over = books.ledger.over_routes(&self.caps, now);
         let reserved = books.reserved_tokens;
-        let over =
-            over.or_else(|| books.ledger.over(&self.caps, &name(client), reserved, now));
+        let over = over.or_else(|| books.ledger.over(&self.caps, &name(client), reserved, now));
         over.map_or(Ok(()), Err)
     }
 
@@ -334,7 +353,10 @@ mod tests {
             budget.book(reservation, 1, 1, at(0)).await.unwrap();
         }
         let over = call(ip(1), at(10)).await.unwrap_err();
-        assert_eq!((over.cap, over.retry_after_seconds), (Cap::CallsOfClient, 50));
+        assert_eq!(
+            (over.cap, over.retry_after_seconds),
+            (Cap::CallsOfClient, 50)
+        );
         call(ip(2), at(10)).await.unwrap();
         assert_eq!(call(ip(3), at(10)).await.unwrap_err().cap, Cap::Calls);
         call(ip(1), at(60)).await.unwrap();
@@ -365,9 +387,15 @@ mod tests {
         for _ in 0..2 {
             budget.made_route(at(0)).await.unwrap();
         }
-        assert_eq!(budget.check(ip(1), at(1)).unwrap_err().cap, Cap::RoutesPerHour);
+        assert_eq!(
+            budget.check(ip(1), at(1)).unwrap_err().cap,
+            Cap::RoutesPerHour
+        );
         budget.check(ip(1), at(HOUR)).unwrap();
         budget.made_route(at(HOUR)).await.unwrap();
-        assert_eq!(budget.check(ip(1), at(HOUR)).unwrap_err().cap, Cap::RoutesPerDay);
+        assert_eq!(
+            budget.check(ip(1), at(HOUR)).unwrap_err().cap,
+            Cap::RoutesPerDay
+        );
     }
 }

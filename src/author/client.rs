@@ -174,21 +174,27 @@ impl ModelClient {
     }
 }
 
-#[expect(deprecated, reason = "compatible servers know max_tokens, few the name after it")]
+#[expect(
+    deprecated,
+    reason = "compatible servers know max_tokens, few the name after it"
+)]
 fn request(ask: &Ask) -> CreateChatCompletionRequest {
     CreateChatCompletionRequest {
         model: ask.model.clone(),
         messages: ask.messages.iter().map(message).collect(),
         temperature: ask.temperature.map(|one| one as f32),
         max_tokens: Some(ask.max_tokens),
-        response_format: ask.schema.as_ref().map(|schema| ResponseFormat::JsonSchema {
-            json_schema: ResponseFormatJsonSchema {
-                description: None,
-                name: "answer".to_owned(),
-                schema: schema.clone(),
-                strict: None,
-            },
-        }),
+        response_format: ask
+            .schema
+            .as_ref()
+            .map(|schema| ResponseFormat::JsonSchema {
+                json_schema: ResponseFormatJsonSchema {
+                    description: None,
+                    name: "answer".to_owned(),
+                    schema: schema.clone(),
+                    strict: None,
+                },
+            }),
         stream_options: Some(ChatCompletionStreamOptions {
             include_usage: Some(true),
             include_obfuscation: None,
@@ -226,7 +232,10 @@ struct Told {
 fn failure(error: &OpenAIError, told: &Mutex<Told>) -> ModelError {
     let told = *told.lock().unwrap_or_else(PoisonError::into_inner);
     let (code, message) = match (told.status, error) {
-        (Some(429), _) => ("AI_PROVIDER_RATE_LIMIT", "the model's server asks to wait".to_owned()),
+        (Some(429), _) => (
+            "AI_PROVIDER_RATE_LIMIT",
+            "the model's server asks to wait".to_owned(),
+        ),
         (Some(401 | 403), _) => (
             "AI_PROVIDER_AUTH",
             "the model's server refuses the key; see ai.api_key".to_owned(),

@@ -87,10 +87,13 @@ impl Flights {
         if making.iter().any(|own| table.leads_to(key, own)) {
             return Err(NoTurn::Loop);
         }
-        let flight = table.flights.entry(key.to_owned()).or_insert_with(|| Flight {
-            turn: Arc::new(Semaphore::new(1)),
-            calls: 0,
-        });
+        let flight = table
+            .flights
+            .entry(key.to_owned())
+            .or_insert_with(|| Flight {
+                turn: Arc::new(Semaphore::new(1)),
+                calls: 0,
+            });
         flight.calls += 1;
         let turn = flight.turn.clone();
         let edges: Vec<(String, String)> = making

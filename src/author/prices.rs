@@ -5,7 +5,9 @@ use crate::model::generation::TokenUsage;
 
 /// A price line that says nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("ai.prices has {0:?}; write a model's name, then the prices of a million tokens in and out, such as \"openai/gpt-4o-mini 0.15 0.60\"")]
+#[error(
+    "ai.prices has {0:?}; write a model's name, then the prices of a million tokens in and out, such as \"openai/gpt-4o-mini 0.15 0.60\""
+)]
 pub struct PriceError(String);
 
 #[derive(Debug, Clone, Default)]
@@ -48,7 +50,10 @@ mod tests {
 
     #[test]
     fn the_longest_name_that_fits_prices_a_model() {
-        let lines = ["gpt-4o 2.5 10".to_owned(), "gpt-4o-mini 0.15 0.6".to_owned()];
+        let lines = [
+            "gpt-4o 2.5 10".to_owned(),
+            "gpt-4o-mini 0.15 0.6".to_owned(),
+        ];
         let prices = Prices::parse(&lines).unwrap();
         let usage = TokenUsage {
             prompt_tokens: 1_000_000,
@@ -57,7 +62,15 @@ mod tests {
         assert_eq!(prices.cost_micros("gpt-4o-mini-2024", usage), 450_000);
         assert_eq!(prices.cost_micros("gpt-4o", usage), 7_500_000);
         assert_eq!(prices.cost_micros("other", usage), 0);
-        for bad in ["", "gpt", "gpt 1", "gpt x 1", "gpt -1 1", "gpt 1 inf", "a 1 2 3"] {
+        for bad in [
+            "",
+            "gpt",
+            "gpt 1",
+            "gpt x 1",
+            "gpt -1 1",
+            "gpt 1 inf",
+            "a 1 2 3",
+        ] {
             assert!(Prices::parse(&[bad.to_owned()]).is_err(), "{bad}");
         }
     }

@@ -79,7 +79,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
                     warning.directive, warning.value, warning.message
                 );
             }
-            if let Err(problem) = publisher.publish(&path, &source, &parsed.directives, Origin::Person) {
+            if let Err(problem) =
+                publisher.publish(&path, &source, &parsed.directives, Origin::Person)
+            {
                 problems += 1;
                 println!("{path}: {}\n", problem.message);
             }

@@ -62,12 +62,21 @@ mod tests {
             ("```\nreturn 1;\n```\n", "return 1;\n"),
             ("~~~ts\nreturn 1;\n~~~", "return 1;\n"),
             ("Here you go:\n```js\nreturn 1;\n```\nEnjoy!", "return 1;\n"),
-            ("```sh\nls\n```\n```js\nconst a = 1;\nreturn a;\n```", "const a = 1;\nreturn a;\n"),
-            ("// @mode serverless\n```js\nreturn 1;\n```", "// @mode serverless\nreturn 1;\n"),
+            (
+                "```sh\nls\n```\n```js\nconst a = 1;\nreturn a;\n```",
+                "const a = 1;\nreturn a;\n",
+            ),
+            (
+                "// @mode serverless\n```js\nreturn 1;\n```",
+                "// @mode serverless\nreturn 1;\n",
+            ),
             ("```js\nreturn 1;", "return 1;"),
             ("```js\r\nreturn 1;\r\n```\r\n", "return 1;\r\n"),
             ("````md\n```js\nx\n```\n````", "```js\nx\n```\n"),
-            ("const a = `x`;\nreturn `${a}`;", "const a = `x`;\nreturn `${a}`;"),
+            (
+                "const a = `x`;\nreturn `${a}`;",
+                "const a = `x`;\nreturn `${a}`;",
+            ),
             ("Use ```x``` for it.", "Use ```x``` for it."),
             ("", ""),
         ];

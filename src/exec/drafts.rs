@@ -6,9 +6,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::Exec;
 use super::edit::{Condition, EditError, Terms, Write, Written};
 use super::history::{Author, Origin};
-use super::Exec;
 use crate::model::generation::Authorship;
 use crate::model::script::ScriptPath;
 use crate::store::{Kind, Store, StoreError, Stored, from_record};

@@ -175,7 +175,9 @@ impl Exec {
         // Whose text it is must be known before the file is there: what is found
         // without that after a crash is taken for a person's.
         let origin = terms.author.origin;
-        self.history.set_origin(&path, &written.hash, origin).await?;
+        self.history
+            .set_origin(&path, &written.hash, origin)
+            .await?;
         self.write_file(&path, content, only_new).await?;
         written.script = match self
             .install_checked(checked, &terms.author, &changing)

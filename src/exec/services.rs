@@ -29,8 +29,8 @@ use crate::sandbox::services::ai::{ModelRequest, Models, Parts};
 use crate::sandbox::services::files::{FileEntry, FileStat, WriteOptions};
 use crate::sandbox::services::isolate::{Evaluated, Evaluation};
 use crate::sandbox::services::{
-    CallContext, FileResult, KvError, KvPage, Later, LogLevel, OWN_AUTHORITY, OutboundError, OutboundResult,
-    Services,
+    CallContext, FileResult, KvError, KvPage, Later, LogLevel, OWN_AUTHORITY, OutboundError,
+    OutboundResult, Services,
 };
 use crate::store::kv::{self, CompareAndSet, Kv};
 

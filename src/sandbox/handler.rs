@@ -32,8 +32,7 @@ impl Sandbox {
 
     /// Compiles a component that is called once and not kept.
     pub fn passing_handler(&self, component: &[u8]) -> Result<Handler, SandboxError> {
-        let component =
-            Component::new(&self.engine, component).map_err(SandboxError::Component)?;
+        let component = Component::new(&self.engine, component).map_err(SandboxError::Component)?;
         self.link(&component)
     }
 

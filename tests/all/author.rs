@@ -47,3 +47,73 @@ async fn a_missing_route_writes_itself() {
     let prompt = asked["messages"][1]["content"].as_str().unwrap();
     assert!(prompt.contains("Query {\"name\":\"Ada\""), "{prompt}");
 }
+
+#[path = "author/caps.rs"]
+mod caps;
+#[path = "author/faults.rs"]
+mod faults;
+#[path = "author/isolate.rs"]
+mod isolate;
+#[path = "author/sdk.rs"]
+mod sdk;
+
+#[tokio::test]
+async fn of_many_first_calls_one_asks_the_model() {
+    let handler = "return { path: req.url };";
+    let slow = json!({
+        "match": { "userMessage": "URL GET /busy" }, "response": { "content": handler },
+        "streamingProfile": { "ttft": 500 },
+    });
+    let fixtures = [slow, says("URL GET /quick", handler)];
+    let Some(provider) = Provider::start(&fixtures) else {
+        skip!("aimock is not installed");
+    };
+    let server = catching(&provider).start().await;
+    let targets: Vec<String> = (0..500).map(|n| format!("/api/busy?n={n}")).collect();
+    let mut calls = Vec::new();
+    for target in &targets {
+        calls.push(async { server.get(target).await });
+    }
+    let other = async { server.get("/api/quick").await };
+    let (all, other) = tokio::join!(futures_util::future::join_all(calls), other);
+    other.expect_json(200, json!({ "path": "/api/quick" }));
+    // Each has the handler's own answer to its own request, or that it is too busy.
+    let mut answered = 0;
+    for (target, reply) in targets.iter().zip(all) {
+        if reply.status != 503 {
+            reply.expect_json(200, json!({ "path": target }));
+            answered += 1;
+        }
+    }
+    assert!(answered >= 100, "{answered} of 500");
+    assert_eq!(provider.calls(&server).await, 2);
+}
+
+#[tokio::test]
+async fn a_handler_may_call_its_neighbours_but_not_itself() {
+    let fixtures = [
+        says(
+            "URL GET /uses",
+            "const answer = await fetch('/api/echo'); return { from: await answer.json() };",
+        ),
+        says("URL GET /echo", "return { echo: true };"),
+        says(
+            "URL GET /self",
+            "const answer = await fetch('/api/self'); return { status: answer.status, code: (await answer.json()).code };",
+        ),
+    ];
+    let Some(provider) = Provider::start(&fixtures) else {
+        skip!("aimock is not installed");
+    };
+    let server = catching(&provider).start().await;
+    // The neighbour is made while the caller is being made.
+    server
+        .get("/api/uses")
+        .await
+        .expect_json(200, json!({ "from": { "echo": true } }));
+    server
+        .get("/api/self")
+        .await
+        .expect_json(200, json!({ "status": 508, "code": "AUTHOR_LOOP" }));
+    assert_eq!(provider.calls(&server).await, 3);
+}

@@ -170,7 +170,8 @@ impl ScriptServices {
             .last()
             .is_some_and(|last| last.finish_reason != "stop");
         if cut {
-            let why = "the model's answer is not complete, so it is not saved; raise @ai-max-tokens";
+            let why =
+                "the model's answer is not complete, so it is not saved; raise @ai-max-tokens";
             return Err(error("REFUSED", format!("{path}: {why}")));
         }
         let folder = self.exec.folder();
@@ -244,10 +245,7 @@ fn refused_place(path: &ScriptPath) -> Result<(), FileError> {
     let file = path.file_name();
     let stem = file.split('.').next().unwrap_or(file);
     let reserved = ["index", "pre", "post"];
-    if reserved
-        .iter()
-        .any(|name| stem.eq_ignore_ascii_case(name))
-    {
+    if reserved.iter().any(|name| stem.eq_ignore_ascii_case(name)) {
         return refuse("this name has a meaning of its own");
     }
     Ok(())
@@ -314,9 +312,9 @@ impl From<EditError> for FileError {
                 error("EXISTS", "the file exists already")
             }
             EditError::InvalidJson(problem) => ExecError::Invalid(problem).into(),
-            EditError::Precondition(_)
-            | EditError::Unresolved(_)
-            | EditError::NoVersion { .. } => error("REFUSED", failed.to_string()),
+            EditError::Precondition(_) | EditError::Unresolved(_) | EditError::NoVersion { .. } => {
+                error("REFUSED", failed.to_string())
+            }
         }
     }
 }

@@ -167,7 +167,9 @@ async fn outcome(answer: Answer, limits: &CallLimits) -> (Result<Outcome, Isolat
         Reported::Now(report) => Some(report),
         Reported::Later(report) => report.await.ok(),
     };
-    let fuel = report.as_ref().map_or(limits.fuel, |report| report.usage.fuel);
+    let fuel = report
+        .as_ref()
+        .map_or(limits.fuel, |report| report.usage.fuel);
     let body = match read {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) => return (Err(limit(&error.to_string())), fuel),

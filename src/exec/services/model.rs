@@ -5,9 +5,7 @@ use super::ScriptServices;
 use crate::exec::folder::FolderError;
 use crate::model::script::ScriptPath;
 use crate::sandbox::services::CallContext;
-use crate::sandbox::services::ai::{
-    Asker, Message, ModelError, ModelRequest, Parts, Role, failed,
-};
+use crate::sandbox::services::ai::{Asker, Message, ModelError, ModelRequest, Parts, Role, failed};
 
 impl ScriptServices {
     pub fn ask(&self, call: &CallContext, mut request: ModelRequest) -> Parts {

@@ -66,7 +66,12 @@ impl ai::HostGeneration for State {
                 Err(tokio::sync::mpsc::error::TryRecvError::Disconnected) => None,
             },
         };
-        let ended = || Err(ModelError::new("AI_ABORTED", "the answer has no more parts"));
+        let ended = || {
+            Err(ModelError::new(
+                "AI_ABORTED",
+                "the answer has no more parts",
+            ))
+        };
         Ok(match next.unwrap_or_else(ended) {
             Ok(Part::Text(text)) => Ok(Some(ai::Part::Text(text))),
             Ok(Part::Finish(finish)) => Ok(Some(ai::Part::Finish(ai::Finish {

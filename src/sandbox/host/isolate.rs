@@ -64,7 +64,10 @@ fn what_is_left(state: &State, fuel: u64) -> CallLimits {
     CallLimits {
         timeout: state.deadline.saturating_duration_since(Instant::now()),
         fuel,
-        memory_bytes: state.memory.limit_bytes.saturating_sub(state.memory.used_bytes),
+        memory_bytes: state
+            .memory
+            .limit_bytes
+            .saturating_sub(state.memory.used_bytes),
         ..state.limits.clone()
     }
 }

@@ -29,7 +29,15 @@ impl Provider {
         let document = json!({ "fixtures": fixtures }).to_string();
         std::fs::write(folder.path().join("fixtures.json"), document).expect("a written file");
         let mut child = Command::new(program)
-            .args(["-p", "0", "--journal-max", "0", "--chunk-size", "1000", "-f"])
+            .args([
+                "-p",
+                "0",
+                "--journal-max",
+                "0",
+                "--chunk-size",
+                "1000",
+                "-f",
+            ])
             .arg(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
