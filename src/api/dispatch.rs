@@ -5,7 +5,9 @@
 //! called is decided elsewhere (`exec`), and so is how (`sandbox`).
 
 mod authoring;
+mod guard;
 mod incoming;
+mod neighbours;
 mod observing;
 mod outgoing;
 
@@ -16,16 +18,14 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Limited};
+use http::{HeaderName, HeaderValue, Method, Request, header};
+use http_body_util::Limited;
 use tokio::sync::OwnedSemaphorePermit;
-use wasmtime_wasi_http::{Error as WasiError, WasiBody};
 
 use super::access::{Arrival, Entry, host, text};
 use super::error::ApiError;
 use super::exchange::Exchange;
 use super::watched::{Tail, watch};
-use crate::auth;
 use crate::author::Author;
 use crate::config::Limits;
 use crate::exec::Exec;
@@ -37,14 +37,13 @@ use crate::exec::routes::host::deployment_for_host;
 use crate::exec::routes::mount::MountKind;
 use crate::exec::routes::parameters::Parameters;
 use crate::exec::script::Script;
-use crate::exec::services::Neighbours;
 use crate::model::directives::{Access, Directives, Mode, Timeout};
 use crate::model::exec_id::ExecId;
 use crate::sandbox::Sandbox;
 use crate::sandbox::call::{Answer, Call, Report, Reported};
 use crate::sandbox::failure::{Failure, Limit};
 use crate::sandbox::limits::CallLimits;
-use crate::sandbox::services::{CallContext, Later, Making, OutboundResult};
+use crate::sandbox::services::{CallContext, Making};
 use authoring::{Authoring, makes_routes, miss};
 use incoming::{limit_body, parameter, preflight, take_turn, too_large, without_token};
 use observing::Seen;
@@ -244,43 +243,6 @@ impl Dispatcher {
         self.authored(authoring, &miss, &notes, result).await
     }
 
-    /// `@token` of the script; a Markdown file is behind that of the script beside it.
-    fn admit(
-        &self,
-        deployment: &Deployment,
-        script: &Script,
-        kind: MountKind,
-        request: &Request<Body>,
-    ) -> Result<(), ApiError> {
-        let guard = |script: &Script| match &script.directives.access {
-            Access::Everybody => Ok(()),
-            Access::Token(tokens) => {
-                let presented = auth::presented(request.headers(), request.uri().query());
-                let accepted: Vec<String> = tokens
-                    .iter()
-                    .map(|token| token.expose().to_owned())
-                    .collect();
-                if presented
-                    .iter()
-                    .any(|one| auth::matches_any(&accepted, &one.token))
-                {
-                    Ok(())
-                } else {
-                    Err(ApiError::unauthorized())
-                }
-            }
-        };
-        if kind == MountKind::Script {
-            return guard(script);
-        }
-        let siblings = crate::exec::routes::mount::sibling_scripts(script.path.relative());
-        siblings
-            .iter()
-            .flatten()
-            .filter_map(|path| deployment.scripts.get(path))
-            .try_for_each(|one| guard(one))
-    }
-
     async fn run(
         &self,
         target: Target<'_>,
@@ -397,21 +359,6 @@ impl Dispatcher {
         ))
     }
 
-    fn markdown(&self, script: &Script, method: &Method) -> Result<Response, ApiError> {
-        if ![Method::GET, Method::HEAD].contains(method) {
-            return Err(ApiError::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "A Markdown file can only be read",
-            ));
-        }
-        let text = self.exec.folder().read(&script.path)?;
-        Ok((
-            [(header::CONTENT_TYPE, "text/markdown; charset=utf-8")],
-            text,
-        )
-            .into_response())
-    }
-
     fn call_limits(&self, directives: &Directives) -> CallLimits {
         let limits = &self.limits;
         CallLimits {
@@ -428,30 +375,5 @@ impl Dispatcher {
             outbound_calls_at_once: limits.outbound_concurrent as u32,
             log_bytes: limits.log_bytes as usize,
         }
-    }
-}
-
-impl Neighbours for Dispatcher {
-    fn call(
-        self: Arc<Self>,
-        exec_id: ExecId,
-        from: CallContext,
-        request: Request<WasiBody>,
-    ) -> Later<'static, OutboundResult> {
-        Box::pin(async move {
-            let origin = Origin {
-                client_ip: from.client_ip,
-                https: false,
-                depth: from.depth + 1,
-                exec_id: Some(exec_id),
-                execution_id: uuid::Uuid::new_v4().to_string(),
-                making: from.making.clone(),
-            };
-            let response = self.dispatch(request.map(Body::new), origin).await;
-            Ok(response.map(|body| {
-                body.map_err(|error| WasiError::InternalError(Some(error.to_string())))
-                    .boxed_unsync()
-            }))
-        })
     }
 }

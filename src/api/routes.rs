@@ -84,7 +84,7 @@ pub fn all() -> Vec<Endpoint> {
         exec!(GET "/api/v1/exec/author/failures", EXEC_READ, authoring::failures)
             .about("Paths whose making failed, and when they are tried again")
             .shape(&authoring::failures_shape()),
-        exec!(DELETE "/api/v1/exec/author/failures", EXEC_WRITE, authoring::clear_failures)
+        exec!(DELETE "/api/v1/exec/author/failures/clear", EXEC_WRITE, authoring::clear_failures)
             .about("Let paths that failed be tried again")
             .shape(&authoring::cleared_shape()),
         exec!(GET "/api/v1/exec/author/budget", EXEC_READ, authoring::budget)

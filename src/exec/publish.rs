@@ -2,6 +2,8 @@
 //! the engine, link. It reads imports but writes nothing; saving and swapping
 //! are the caller's, in this order.
 
+mod isolate;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -27,7 +29,7 @@ use crate::sandbox::Sandbox;
 use crate::sandbox::call::Worker;
 use crate::sandbox::failure::ScriptError;
 use crate::sandbox::handler::Handler;
-use crate::sandbox::snapshot::{LoadSpec, Passed, Snapshot, SnapshotError};
+use crate::sandbox::snapshot::{LoadSpec, Snapshot, SnapshotError};
 
 pub struct Publisher {
     pub folder: Folder,
@@ -178,46 +180,6 @@ impl Publisher {
                 .portable(&snapshot.memory, &capabilities, &provenance),
         };
         linked.map_err(|error| problem(&error.to_string()))
-    }
-
-    /// Compiles code that is no file, for one evaluation with what is passed to
-    /// it. Blocks for about 15 ms.
-    pub fn isolate(
-        &self,
-        path: &ScriptPath,
-        code: &str,
-        passed: Passed,
-        memory_bytes: usize,
-    ) -> Result<(Handler, SourceMaps), Problem> {
-        let (bundle, _) = self.bundle(path, code, Origin::Script)?;
-        if bundle.shape == Shape::Library {
-            return Err(problem(
-                "the code only exports for imports: it has no handler",
-            ));
-        }
-        let asked = |one: &Capability| {
-            *one == Capability::Fetch && passed.passed.iter().any(|name| name == one.global())
-        };
-        let capabilities = scan(&bundle).into_iter().filter(asked).collect();
-        let directives = Directives::default();
-        let mut spec = self.spec(path, &bundle, &directives, &capabilities, false);
-        spec.strict = true;
-        spec.isolate = Some(passed);
-        let maps = SourceMaps::of(&bundle);
-        let snapshot = self
-            .sandbox
-            .snapshot(&spec, memory_bytes)
-            .map_err(|error| match error {
-                SnapshotError::Threw(error) => threw(&error, &maps),
-                other => problem(&other.to_string()),
-            })?;
-        let provenance = self.provenance(path, hash(code.as_bytes()));
-        let component = self
-            .linker
-            .shared(&snapshot.memory, &capabilities, &provenance)
-            .map_err(|error| problem(&error.to_string()))?;
-        let handler = self.sandbox.passing_handler(&component);
-        Ok((handler.map_err(|error| problem(&error.to_string()))?, maps))
     }
 
     /// Checks a file that others import: that it and what it imports compile.

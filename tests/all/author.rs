@@ -53,6 +53,8 @@ async fn a_missing_route_writes_itself() {
 
 #[path = "author/caps.rs"]
 mod caps;
+#[path = "author/crash.rs"]
+mod crash;
 #[path = "author/faults.rs"]
 mod faults;
 #[path = "author/isolate.rs"]

@@ -181,7 +181,7 @@ async fn failures_are_listed_and_cleared() {
     assert_eq!(failure["code"], "ISOLATE_INVALID");
     let clear = server.request(
         http::Method::DELETE,
-        "/api/v1/exec/author/failures?path=/api/bad",
+        "/api/v1/exec/author/failures/clear?path=/api/bad",
     );
     let cleared = clear.as_root().await.expect(200).json();
     assert_eq!(cleared["cleared"], 1);
