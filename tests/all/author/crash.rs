@@ -19,7 +19,10 @@ async fn a_kill_at_any_moment_leaves_no_route_or_a_working_one() {
     let Some(provider) = Provider::start(&[says("URL GET /k", handler)]) else {
         skip!("aimock is not installed");
     };
-    let mut server = catching(&provider).start().await;
+    let mut server = catching(&provider)
+        .set("author.calls_per_minute_per_client", 1_000)
+        .start()
+        .await;
     let mut saved = 0;
     for kill in 0..KILLS {
         let path = format!("/api/k{kill}");
