@@ -121,7 +121,8 @@ impl Author {
     /// A call has made its route.
     pub async fn made(&self, miss: &Miss<'_>) -> Result<(), StoreError> {
         let key = key(miss.exec_id, miss.method, miss.path);
-        self.budget.made_route(Utc::now()).await?;
+        self.budget.made_route(Utc::now());
+        self.budget.save().await?;
         self.backoff.forget(&key).await?;
         Ok(())
     }
@@ -258,13 +259,7 @@ impl Call {
         };
         let generation = self.generation(&result, answered_bytes, started);
         let (tokens, cost) = (generation.usage.total(), generation.cost_micros);
-        let booked = self
-            .budget
-            .book(reservation, tokens, cost, Utc::now())
-            .await;
-        if let Err(error) = booked {
-            tracing::error!(%error, tokens, "what a model used is not booked");
-        }
+        self.budget.book(reservation, tokens, cost, Utc::now());
         tracing::info!(
             script = %self.asker.script,
             execution_id = self.asker.execution_id,
@@ -277,6 +272,9 @@ impl Call {
         on_end(generation);
         // Only now: what the script does next may depend on the notes.
         let _ = sender.send(result.map(Part::Finish)).await;
+        if let Err(error) = self.budget.save().await {
+            tracing::error!(%error, tokens, "what a model used is not stored");
+        }
     }
 
     fn generation(

@@ -1,7 +1,8 @@
 //! What models may cost: caps on calls, routes, tokens and money, in windows of a
 //! minute, an hour and a day of UTC. The caps are checked and a call is counted
 //! before it goes out; what it used is booked when it ends, however it ends. The
-//! ledger is saved with each change, so a restart does not empty it.
+//! ledger is on disk before a call goes out and after it has ended, so a restart
+//! does not empty it.
 
 #[cfg(test)]
 mod tests;
@@ -204,6 +205,7 @@ pub struct Budget {
     store: Store,
     caps: Caps,
     books: Mutex<Books>,
+    saving: tokio::sync::Mutex<()>,
 }
 
 impl Budget {
@@ -217,6 +219,7 @@ impl Budget {
             store,
             caps,
             books: Mutex::new(books),
+            saving: tokio::sync::Mutex::default(),
         })
     }
 
@@ -237,67 +240,76 @@ impl Budget {
         over.map_or(Ok(()), Err)
     }
 
-    /// Counts a call that may use so many tokens, unless a cap forbids it.
+    /// Counts a call that may use so many tokens, unless a cap forbids it. The count
+    /// is on disk when it returns: a call that goes out is never forgotten.
     pub async fn reserve(
         &self,
         client: Option<IpAddr>,
         tokens: u64,
         now: DateTime<Utc>,
     ) -> Result<Result<Reservation, OverCap>, StoreError> {
-        let ledger = {
-            let mut books = self.books();
-            books.ledger.turn(now);
-            let mut client = name(client);
-            if books.ledger.clients.len() >= CLIENTS_MAX
-                && !books.ledger.clients.contains_key(&client)
-            {
-                client = name(None);
-            }
-            let reserved = books.reserved_tokens;
-            if let Some(over) = books.ledger.over(&self.caps, &client, reserved, now) {
-                return Ok(Err(over));
-            }
-            books.ledger.calls += 1;
-            *books.ledger.clients.entry(client).or_default() += 1;
-            books.reserved_tokens += tokens;
-            books.ledger.clone()
-        };
+        if let Err(over) = self.count(client, tokens, now) {
+            return Ok(Err(over));
+        }
         let reservation = Reservation { tokens };
-        if let Err(error) = self.store.put_json(KEY, &ledger).await {
+        if let Err(error) = self.save().await {
             self.books().reserved_tokens -= reservation.tokens;
             return Err(error);
         }
         Ok(Ok(reservation))
     }
 
-    /// Books what a call has used in the end.
-    pub async fn book(
+    fn count(
+        &self,
+        client: Option<IpAddr>,
+        tokens: u64,
+        now: DateTime<Utc>,
+    ) -> Result<(), OverCap> {
+        let mut books = self.books();
+        books.ledger.turn(now);
+        let mut client = name(client);
+        let clients = &books.ledger.clients;
+        if clients.len() >= CLIENTS_MAX && !clients.contains_key(&client) {
+            client = name(None);
+        }
+        let reserved = books.reserved_tokens;
+        if let Some(over) = books.ledger.over(&self.caps, &client, reserved, now) {
+            return Err(over);
+        }
+        books.ledger.calls += 1;
+        *books.ledger.clients.entry(client).or_default() += 1;
+        books.reserved_tokens += tokens;
+        Ok(())
+    }
+
+    /// Books what a call has used in the end; `save` follows.
+    pub fn book(
         &self,
         reservation: Reservation,
         tokens: u64,
         cost_micros: u64,
         now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        let ledger = {
-            let mut books = self.books();
-            books.ledger.turn(now);
-            books.reserved_tokens -= reservation.tokens;
-            books.ledger.tokens += tokens;
-            books.ledger.cost_micros += cost_micros;
-            books.ledger.clone()
-        };
-        self.store.put_json(KEY, &ledger).await
+    ) {
+        let mut books = self.books();
+        books.ledger.turn(now);
+        books.reserved_tokens -= reservation.tokens;
+        books.ledger.tokens += tokens;
+        books.ledger.cost_micros += cost_micros;
     }
 
-    /// Counts a new route.
-    pub async fn made_route(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let ledger = {
-            let mut books = self.books();
-            books.ledger.turn(now);
-            books.ledger.routes_of_hour += 1;
-            books.ledger.routes_of_day += 1;
-            books.ledger.clone()
-        };
+    /// Counts a new route; `save` follows.
+    pub fn made_route(&self, now: DateTime<Utc>) {
+        let mut books = self.books();
+        books.ledger.turn(now);
+        books.ledger.routes_of_hour += 1;
+        books.ledger.routes_of_day += 1;
+    }
+
+    /// Puts the ledger on disk, one writer at a time: a newer one is never
+    /// overwritten by an older one.
+    pub async fn save(&self) -> Result<(), StoreError> {
+        let _writer = self.saving.lock().await;
+        let ledger = self.books().ledger.clone();
         self.store.put_json(KEY, &ledger).await
     }
 

@@ -30,7 +30,7 @@ async fn calls_are_capped_for_a_client_and_for_all_and_windows_end() {
     let call = async |client, now| budget.reserve(client, 1, now).await.unwrap();
     for _ in 0..2 {
         let reservation = call(ip(1), at(0)).await.unwrap();
-        budget.book(reservation, 1, 1, at(0)).await.unwrap();
+        budget.book(reservation, 1, 1, at(0));
     }
     let over = call(ip(1), at(10)).await.unwrap_err();
     assert_eq!(
@@ -48,11 +48,12 @@ async fn tokens_on_their_way_count_and_restarts_forget_nothing() {
     let budget = open(dir.path());
     let first = budget.reserve(ip(1), 1_000, at(0)).await.unwrap().unwrap();
     assert_eq!(budget.check(ip(2), at(1)).unwrap_err().cap, Cap::Tokens);
-    budget.book(first, 400, 100, at(1)).await.unwrap();
+    budget.book(first, 400, 100, at(1));
     budget.check(ip(2), at(1)).unwrap();
     let second = budget.reserve(ip(2), 10, at(2)).await.unwrap().unwrap();
-    budget.book(second, 400, 400, at(2)).await.unwrap();
+    budget.book(second, 400, 400, at(2));
     assert_eq!(budget.check(ip(3), at(3)).unwrap_err().cap, Cap::Cost);
+    budget.save().await.unwrap();
     drop(budget);
     let budget = open(dir.path());
     assert_eq!(budget.check(ip(3), at(3)).unwrap_err().cap, Cap::Cost);
@@ -65,14 +66,14 @@ async fn new_routes_are_capped_by_hour_and_day() {
     let dir = tempfile::tempdir().unwrap();
     let budget = open(dir.path());
     for _ in 0..2 {
-        budget.made_route(at(0)).await.unwrap();
+        budget.made_route(at(0));
     }
     assert_eq!(
         budget.check(ip(1), at(1)).unwrap_err().cap,
         Cap::RoutesPerHour
     );
     budget.check(ip(1), at(HOUR)).unwrap();
-    budget.made_route(at(HOUR)).await.unwrap();
+    budget.made_route(at(HOUR));
     assert_eq!(
         budget.check(ip(1), at(HOUR)).unwrap_err().cap,
         Cap::RoutesPerDay
