@@ -8,6 +8,7 @@ export PATH := $(PEERS)/bin:$(PATH)
 WASM_TOOLS_VERSION := 1.254.2
 WASMTIME_VERSION := 49.0.3
 TYPESCRIPT_VERSION := 5.9.3
+AIMOCK_VERSION := 1.43.0
 
 .PHONY: help
 help: ## List what can be made
@@ -56,5 +57,8 @@ peers: ## Install the tools that some tests and the benchmark need, into .peers/
 	chmod +x $(PEERS)/bin/wasmtime
 	! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(PEERS) typescript@$(TYPESCRIPT_VERSION)
 	test ! -d $(PEERS)/node_modules/typescript || ln -sf ../node_modules/typescript/bin/tsc $(PEERS)/bin/tsc
+	test -x $(PEERS)/bin/llmock || ! command -v npm >/dev/null || { \
+		npm install --silent --no-audit --no-fund --prefix $(PEERS) @copilotkit/aimock@$(AIMOCK_VERSION) && \
+		ln -sf ../node_modules/.bin/llmock $(PEERS)/bin/llmock; }
 
 SHELL := /bin/bash

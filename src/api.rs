@@ -41,6 +41,7 @@ use crate::exec::routes::host::deployment_for_host;
 use crate::proxy::aliases::Aliases;
 use crate::proxy::bundle::Bundles;
 use crate::proxy::log::AccessLog;
+use crate::sandbox::services::Making;
 use crate::shutdown::Shutdown;
 use access::{Arrival, Entry};
 use dispatch::{Dispatcher, EXECUTION_ID, Origin};
@@ -249,6 +250,7 @@ async fn script(
         depth: 0,
         exec_id: None,
         execution_id: Uuid::new_v4().to_string(),
+        making: Making::default(),
     };
     api.dispatcher.dispatch(request, origin).await
 }

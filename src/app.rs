@@ -1,7 +1,10 @@
 //! The composition root: the only file that names every part. `App::build` reads
 //! as the order of dependencies, `run` as the life of the server.
 
-use std::net::{IpAddr, SocketAddr};
+mod author;
+mod proxy;
+
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +18,10 @@ use crate::api::dispatch::Dispatcher;
 use crate::api::front::{Front, FrontParts, Gate};
 use crate::api::{self, Api, listener};
 use crate::auth::Tokens;
+use crate::author::Author;
 use crate::compile::engine::{BUILT_IN, Engine};
 use crate::compile::link::Linker;
 use crate::config::{Config, Secret};
-use crate::egress::upstream::Upstreams;
 use crate::egress::{Egress, Policy, Timeouts};
 use crate::exec::Exec;
 use crate::exec::directives::caps::Caps;
@@ -30,19 +33,22 @@ use crate::exec::monitor::Monitor;
 use crate::exec::publish::Publisher;
 use crate::exec::refresh::tell_stray;
 use crate::exec::script::Script;
-use crate::exec::services::{Neighbours, Outside};
+use crate::exec::services::{IsolateCaps, Neighbours, Outside};
 use crate::exec::stray::strays;
 use crate::exec::watcher::FolderWatcher;
 use crate::proxy::aliases::Aliases;
-use crate::proxy::bundle::{Bundles, check};
+use crate::proxy::bundle::Bundles;
 use crate::proxy::challenges::{ChallengeCerts, HttpChallenges};
-use crate::proxy::forward::{Forwarder, Patience};
 use crate::proxy::log::AccessLog;
 use crate::proxy::tls::TlsAcceptor;
+use crate::sandbox::services::ai::Models;
 use crate::sandbox::{EngineModules, Sandbox, SandboxConfig};
 use crate::shutdown::{Drained, Shutdown};
 use crate::store::Store;
 use crate::store::sealed::MasterKey;
+
+/// How long a stopping server waits for what models used to be booked.
+const BOOKING_TIME: Duration = Duration::from_secs(2);
 
 /// How long it may take until it is stored that a token was used.
 const LAST_USED_INTERVAL: Duration = Duration::from_secs(60);
@@ -58,6 +64,7 @@ pub struct App {
     pub first_token: Option<String>,
     api: Api,
     exec: Arc<Exec>,
+    author: Arc<Author>,
     watcher: FolderWatcher,
     waiting: Vec<Arc<Script>>,
     log_thread: LogThread,
@@ -156,7 +163,17 @@ impl App {
         };
         let (log, log_thread) = writer::start(&log_config)?;
         let monitor = Monitor::new(Utc::now());
+        let author = Arc::new(author::open(config, &store)?);
+        let models: Arc<dyn Models> = author.clone();
         let outside = Outside {
+            models,
+            isolate: IsolateCaps {
+                timeout: Duration::from_millis(config.author.isolate_ms),
+                fuel: config.author.isolate_fuel_units,
+                memory_bytes: config.author.isolate_memory_bytes as usize,
+                response_bytes: config.limits.response_body_bytes,
+            },
+            approval: config.author.approval,
             egress: Egress::new(policy, Vec::new())?,
             timeouts: Timeouts {
                 connect: Duration::from_millis(config.egress.connect_ms),
@@ -170,13 +187,14 @@ impl App {
         };
         let publisher = publisher(config, sandbox.clone(), engine)?;
         let versions_max = config.exec.versions_per_script_max as usize;
-        let exec = Arc::new(Exec::new(store.clone(), publisher, outside, versions_max));
+        let exec = Arc::new(Exec::new(store.clone(), publisher, outside, versions_max)?);
         // Watching starts before the first look, so that no change falls between.
         let watcher = FolderWatcher::new(exec.folder())?;
         let waiting = exec.open().await?;
         report_conflicts(&exec);
         let dispatcher = Arc::new(Dispatcher {
             exec: exec.clone(),
+            author: author.clone(),
             access: Arc::new(Access {
                 log: log.clone(),
                 monitor,
@@ -188,14 +206,14 @@ impl App {
         let neighbours: Arc<dyn Neighbours> = dispatcher.clone();
         let _ = exec.outside.neighbours.set(Arc::downgrade(&neighbours));
         let drain = Duration::from_millis(config.server.drain_ms);
-        let upstreams = upstreams(config, own_listeners)?;
+        let upstreams = proxy::upstreams(config, own_listeners)?;
         let aliases = Aliases::open(
             store.clone(),
             upstreams.clone(),
             &config.proxy.aliases,
             Utc::now(),
         )?;
-        let forwarder = forwarder(config, upstreams, stop.clone())?;
+        let forwarder = proxy::forwarder(config, upstreams, stop.clone())?;
         let access_log = AccessLog::new(config.proxy.log_entries as usize);
         // Last, since a token that was made must be shown: nothing may fail any more.
         let root = config.auth.token.as_ref().map(Secret::expose);
@@ -222,7 +240,7 @@ impl App {
                 log: access_log,
                 dispatcher: api.dispatcher.clone(),
             },
-            redirect_port: redirect_port(config, https_address),
+            redirect_port: proxy::redirect_port(config, https_address),
             hsts_seconds: config.proxy.hsts_seconds,
         };
         Ok(Self {
@@ -234,6 +252,7 @@ impl App {
             first_token,
             api,
             exec,
+            author,
             watcher,
             waiting,
             log_thread,
@@ -250,6 +269,7 @@ impl App {
             front,
             api,
             exec,
+            author,
             mut watcher,
             waiting,
             log_thread,
@@ -258,9 +278,10 @@ impl App {
             ..
         } = self;
         stop.spawn(until(stop.clone(), publish_waiting(exec.clone(), waiting)));
+        let changing = exec.clone();
         stop.spawn(until(stop.clone(), async move {
             while let Some(changes) = watcher.next().await {
-                exec.changed(changes).await;
+                changing.changed(changes).await;
             }
         }));
         stop.spawn(keep_export(store));
@@ -272,6 +293,7 @@ impl App {
             stop.spawn(serving);
         }
         stop.spawn(listener::serve(listener, None, front, stop.clone()));
+        stop.spawn(until(stop.clone(), save_traffic(exec.clone())));
         stop.requested().await;
         if let Drained::Left(tasks) = stop.drain(drain).await {
             tracing::warn!(
@@ -280,6 +302,12 @@ impl App {
                 drain.as_secs()
             );
         }
+        if let Err(error) = exec.traffic.save().await {
+            tracing::warn!(%error, "what calls looked like is not stored");
+        }
+        // Requests to models end with the calls that made them, and book what they used.
+        author.tasks.close();
+        let _ = tokio::time::timeout(BOOKING_TIME, author.tasks.wait()).await;
         if let Err(error) = tokens.save_last_used().await {
             tracing::warn!(%error, "when tokens were last used is not stored");
         }
@@ -291,49 +319,6 @@ impl App {
 async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     let bound = TcpListener::bind(address).await;
     bound.with_context(|| format!("cannot listen on {address}: choose another address with {flag}"))
-}
-
-/// The way to upstreams; they are reached as `proxy.allow` says.
-fn upstreams(config: &Config, own_listeners: Vec<SocketAddr>) -> anyhow::Result<Upstreams> {
-    let policy = Policy::of("proxy.allow", &config.proxy.allow, own_listeners)?;
-    let mut roots = Vec::new();
-    if let Some(path) = &config.proxy.upstream_ca {
-        let pem = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read proxy.upstream_ca {}", path.display()))?;
-        roots = check::chain(&pem)?;
-    }
-    Ok(Upstreams::new(policy, roots)?)
-}
-
-fn forwarder(config: &Config, upstreams: Upstreams, stop: Shutdown) -> anyhow::Result<Forwarder> {
-    let proxy = &config.proxy;
-    let trusted = proxy.trusted.iter().map(|text| {
-        let block = text.parse().or_else(|_| text.parse().map(IpAddr::into));
-        block.with_context(|| format!("proxy.trusted: {text:?} is no address and no CIDR block"))
-    });
-    let patience = Patience {
-        connect: Duration::from_millis(proxy.connect_ms),
-        first_byte: Duration::from_millis(proxy.first_byte_ms),
-        idle: Duration::from_millis(proxy.idle_ms),
-    };
-    let trusted = trusted.collect::<anyhow::Result<_>>()?;
-    let requests_max = proxy.requests_max as usize;
-    Ok(Forwarder::new(
-        upstreams,
-        patience,
-        requests_max,
-        trusted,
-        stop,
-    ))
-}
-
-/// Where plain HTTP is sent, if it is.
-fn redirect_port(config: &Config, https: Option<SocketAddr>) -> Option<u16> {
-    let configured = u16::try_from(config.proxy.https_port)
-        .ok()
-        .filter(|port| *port > 0);
-    let port = configured.or(https.map(|address| address.port()))?;
-    config.proxy.redirect_to_https.then_some(port)
 }
 
 /// Work that ends unfinished when the server stops: a start does it again.
@@ -363,6 +348,16 @@ async fn keep_export(store: Store) {
         Ok((path, summary)) => tracing::debug!(path = %path.display(), ?summary, "exported"),
         Err(error) => {
             tracing::warn!(%error, "no export of the store was made; `footpath export` makes one")
+        }
+    }
+}
+
+/// Stores now and then what calls looked like.
+async fn save_traffic(exec: Arc<Exec>) {
+    loop {
+        tokio::time::sleep(LAST_USED_INTERVAL).await;
+        if let Err(error) = exec.traffic.save().await {
+            tracing::warn!(%error, "what calls looked like is not stored");
         }
     }
 }

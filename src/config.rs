@@ -16,7 +16,7 @@ mod sections;
 mod setting;
 
 pub use error::ConfigError;
-pub use sections::{Acme, Ai, Auth, Egress, Exec, Limits, Log, Proxy, Server};
+pub use sections::{Acme, Ai, Auth, Author, Egress, Exec, Limits, Log, Proxy, Server};
 pub use setting::Secret;
 
 use error::nearest;
@@ -39,6 +39,7 @@ pub struct Config {
     pub auth: Auth,
     pub ai: Ai,
     pub proxy: Proxy,
+    pub author: Author,
     pub acme: Acme,
 }
 
@@ -117,7 +118,7 @@ impl Config {
         text
     }
 
-    fn sections(&mut self) -> [&mut dyn Section; 9] {
+    fn sections(&mut self) -> [&mut dyn Section; 10] {
         [
             &mut self.server,
             &mut self.limits,
@@ -127,6 +128,7 @@ impl Config {
             &mut self.auth,
             &mut self.ai,
             &mut self.proxy,
+            &mut self.author,
             &mut self.acme,
         ]
     }

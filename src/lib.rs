@@ -21,6 +21,7 @@ pub mod shutdown;
 pub mod api;
 
 pub mod auth;
+pub mod author;
 pub mod exec;
 pub mod proxy;
 

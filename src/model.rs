@@ -4,4 +4,5 @@ pub mod case;
 pub mod diagnostic;
 pub mod directives;
 pub mod exec_id;
+pub mod generation;
 pub mod script;

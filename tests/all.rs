@@ -2,6 +2,7 @@
 //!
 //! - `harness`: starts the real program and talks to it; read it first.
 //! - `api`: the management API, one file a surface.
+//! - `author`: routes that write themselves.
 //! - `badinput`: malformed, oversized and misleading input.
 //! - `callers`: hostile callers.
 //! - `cli`: the verbs of the program.
@@ -30,6 +31,8 @@ mod harness;
 
 #[path = "all/api.rs"]
 mod api;
+#[path = "all/author.rs"]
+mod author;
 #[path = "all/badinput.rs"]
 mod badinput;
 #[path = "all/callers.rs"]

@@ -47,3 +47,6 @@ defineGlobals("node/process.js", ["process"]);
 defineGlobals("node/require.js", ["require"]);
 defineGlobals("kv.js", ["kv"]);
 defineGlobals("answer/shared.js", ["shared"]);
+defineGlobals("ai.js", ["model", "generateText", "streamText", "generateObject", "ai"]);
+defineGlobals("isolate.js", ["isolate"]);
+defineGlobals("fs.js", ["fs"]);

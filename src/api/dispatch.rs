@@ -4,7 +4,11 @@
 //! -> response, one line in the access log. It reads memory only; what may be
 //! called is decided elsewhere (`exec`), and so is how (`sandbox`).
 
+mod authoring;
+mod guard;
 mod incoming;
+mod neighbours;
+mod observing;
 mod outgoing;
 
 use std::net::IpAddr;
@@ -14,33 +18,35 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Limited};
+use http::{HeaderName, HeaderValue, Method, Request, header};
+use http_body_util::Limited;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::access::{Arrival, Entry, host, text};
 use super::error::ApiError;
 use super::exchange::Exchange;
 use super::watched::{Tail, watch};
-use crate::auth;
+use crate::author::Author;
 use crate::config::Limits;
 use crate::exec::Exec;
 use crate::exec::cors;
 use crate::exec::live::Deployment;
 use crate::exec::log::line::Trigger;
+use crate::exec::notes::Notes;
 use crate::exec::routes::host::deployment_for_host;
 use crate::exec::routes::mount::MountKind;
 use crate::exec::routes::parameters::Parameters;
 use crate::exec::script::Script;
-use crate::exec::services::Neighbours;
 use crate::model::directives::{Access, Directives, Mode, Timeout};
 use crate::model::exec_id::ExecId;
 use crate::sandbox::Sandbox;
 use crate::sandbox::call::{Answer, Call, Report, Reported};
 use crate::sandbox::failure::{Failure, Limit};
 use crate::sandbox::limits::CallLimits;
-use crate::sandbox::services::{CallContext, Later, OutboundResult, WasiBody, WasiError};
+use crate::sandbox::services::{CallContext, Making};
+use authoring::{Authoring, makes_routes, miss};
 use incoming::{limit_body, parameter, preflight, take_turn, too_large, without_token};
+use observing::Seen;
 use outgoing::{add, answer_preflight, note};
 
 /// Names the call in the answer, in every log line about it, and in error bodies.
@@ -53,6 +59,8 @@ type Answered = (Response, Option<Tail>);
 
 pub struct Dispatcher {
     pub exec: Arc<Exec>,
+    /// Who makes routes by calling them.
+    pub author: Arc<Author>,
     pub access: Arc<super::access::Access>,
     pub sandbox: Arc<Sandbox>,
     pub limits: Limits,
@@ -70,6 +78,16 @@ pub struct Origin {
     /// The deployment, when the caller is a neighbour; else the host name tells.
     pub exec_id: Option<ExecId>,
     pub execution_id: String,
+    /// Routes that the calls which led to it are making.
+    pub making: Making,
+}
+
+/// What answers, and how it was found.
+struct Target<'a> {
+    deployment: &'a Deployment,
+    script: &'a Arc<Script>,
+    parameters: Parameters,
+    path: String,
 }
 
 impl Dispatcher {
@@ -129,100 +147,114 @@ impl Dispatcher {
             ));
         }
         let missing = || ApiError::not_found("Script not found");
-        let deployment = self.exec.live.get(exec_id).ok_or_else(missing)?;
         let path = request.uri().path().to_owned();
-        let found = deployment.routes.lookup(&path);
-        let found = found
-            .map_err(|error| ApiError::bad_request(error.to_string()))?
-            .ok_or_else(missing)?;
-        let script = &found.route.script;
-        entry.routed(script);
-        if !script.directives.enabled {
-            return Err(missing());
-        }
-        let cors = match preflight(&request) {
-            Some(preflight) => return Ok((answer_preflight(&script.directives, preflight), None)),
-            None => cors::for_response(
-                &script.directives.cors,
-                text(request.headers(), header::ORIGIN),
-            ),
-        };
-        self.admit(&deployment, script, found.route.kind, &request)?;
-        let request = if script.directives.access == Access::Everybody {
-            request
-        } else {
-            without_token(request)
-        };
-        let (mut response, tail) = match found.route.kind {
-            MountKind::Markdown => (self.markdown(script, request.method())?, None),
-            MountKind::Script => {
-                self.run(
-                    &deployment,
-                    script,
-                    found.parameters,
-                    path,
-                    request,
-                    origin,
-                    entry,
-                )
-                .await?
+        let mut authoring: Option<Authoring> = None;
+        loop {
+            // Looked up again after a wait: the route may have been made.
+            let deployment = self.exec.live.get(exec_id).ok_or_else(missing)?;
+            let found = deployment.routes.lookup(&path);
+            let found = found
+                .map_err(|error| ApiError::bad_request(error.to_string()))?
+                .ok_or_else(missing)?;
+            let script = &found.route.script;
+            entry.routed(script);
+            if !script.directives.enabled {
+                return Err(missing());
             }
-        };
-        add(&cors, response.headers_mut());
-        Ok((response, tail))
-    }
-
-    /// `@token` of the script; a Markdown file is behind that of the script beside it.
-    fn admit(
-        &self,
-        deployment: &Deployment,
-        script: &Script,
-        kind: MountKind,
-        request: &Request<Body>,
-    ) -> Result<(), ApiError> {
-        let guard = |script: &Script| match &script.directives.access {
-            Access::Everybody => Ok(()),
-            Access::Token(tokens) => {
-                let presented = auth::presented(request.headers(), request.uri().query());
-                let accepted: Vec<String> = tokens
-                    .iter()
-                    .map(|token| token.expose().to_owned())
-                    .collect();
-                if presented
-                    .iter()
-                    .any(|one| auth::matches_any(&accepted, &one.token))
-                {
-                    Ok(())
-                } else {
-                    Err(ApiError::unauthorized())
+            let cors = match preflight(&request) {
+                Some(preflight) => {
+                    return Ok((answer_preflight(&script.directives, preflight), None));
                 }
-            }
-        };
-        if kind == MountKind::Script {
-            return guard(script);
+                None => cors::for_response(
+                    &script.directives.cors,
+                    text(request.headers(), header::ORIGIN),
+                ),
+            };
+            self.admit(&deployment, script, found.route.kind, &request)?;
+            let authored = if makes_routes(found.route.pattern.route_type(), script) {
+                let method = request.method();
+                match authoring.take() {
+                    Some(own) => {
+                        self.still_admitted(exec_id, method, &path, &origin)?;
+                        Some(own)
+                    }
+                    None => {
+                        authoring = Some(self.authoring(exec_id, method, &path, &origin).await?);
+                        continue;
+                    }
+                }
+            } else {
+                // The route is there: whoever else waits may look too.
+                drop(authoring.take());
+                None
+            };
+            let request = if script.directives.access == Access::Everybody {
+                request
+            } else {
+                without_token(request)
+            };
+            let (mut response, tail) = match found.route.kind {
+                MountKind::Markdown => (self.markdown(script, request.method())?, None),
+                MountKind::Script => {
+                    let target = Target {
+                        deployment: &deployment,
+                        script,
+                        parameters: found.parameters,
+                        path,
+                    };
+                    match authored {
+                        Some(own) => self.make(target, request, origin, entry, own).await?,
+                        None => {
+                            let notes = Notes::default();
+                            self.run(target, request, origin, entry, notes).await?
+                        }
+                    }
+                }
+            };
+            add(&cors, response.headers_mut());
+            return Ok((response, tail));
         }
-        let siblings = crate::exec::routes::mount::sibling_scripts(script.path.relative());
-        siblings
-            .iter()
-            .flatten()
-            .filter_map(|path| deployment.scripts.get(path))
-            .try_for_each(|one| guard(one))
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "all that is known of a call, once"
-    )]
-    async fn run(
+    /// Runs a script that may make the route, and takes note of what came of it.
+    async fn make(
         &self,
-        deployment: &Deployment,
-        script: &Arc<Script>,
-        parameters: Parameters,
-        path: String,
+        target: Target<'_>,
         request: Request<Body>,
         origin: Origin,
         entry: &mut Entry,
+        authoring: Authoring,
     ) -> Result<Answered, ApiError> {
+        let (method, path) = (request.method().clone(), target.path.clone());
+        let exec_id = target.script.path.exec_id().clone();
+        let caller = origin.clone();
+        let origin = Origin {
+            making: authoring.making.clone(),
+            ..origin
+        };
+        let notes = Notes::of_request(method.to_string(), None);
+        let result = self
+            .run(target, request, origin, entry, notes.clone())
+            .await;
+        let miss = miss(&exec_id, &method, &path, &caller);
+        self.authored(authoring, &miss, &notes, result).await
+    }
+
+    async fn run(
+        &self,
+        target: Target<'_>,
+        request: Request<Body>,
+        origin: Origin,
+        entry: &mut Entry,
+        notes: Notes,
+    ) -> Result<Answered, ApiError> {
+        let Target {
+            deployment,
+            script,
+            parameters,
+            path,
+        } = target;
+        let seen = Seen::of(&request);
         let limits = self.call_limits(&script.directives);
         let turn = take_turn(script.turns.as_ref(), &limits).await?;
         let script = &self.exec.ready(script).await;
@@ -236,6 +268,7 @@ impl Dispatcher {
             parameters: parameters.0.into_iter().map(parameter).collect(),
             path,
             depth: origin.depth,
+            making: origin.making,
         };
         let worker = script
             .program
@@ -245,21 +278,18 @@ impl Dispatcher {
             handler: &handler,
             worker: worker.map(|program| &program.worker),
             https: origin.https,
-            services: self.exec.services(deployment, script),
+            services: self.exec.services(deployment, script, notes),
             limits: &limits,
             context: context.clone(),
         };
         let capture = entry.exchange.as_ref().map(Exchange::request);
         let (request, over) = limit_body(request, limits.request_body_bytes, capture)?;
         match self.sandbox.call(call, request).await {
-            Ok(answer) => self.respond(
-                script,
-                context,
-                answer,
-                turn,
-                limits.response_body_bytes,
-                entry,
-            ),
+            Ok(answer) => {
+                let answer = self.observe(script, &seen, answer).await;
+                let bytes_max = limits.response_body_bytes;
+                self.respond(script, context, answer, turn, bytes_max, entry)
+            }
             Err(report) => {
                 entry.reported(&report);
                 if over.load(Ordering::Relaxed) {
@@ -270,7 +300,9 @@ impl Dispatcher {
                 }
                 let stack = note(&self.exec, script, &context, &report);
                 let failure = report.failure.unwrap_or(Failure::NoAnswer);
-                Err(ApiError::of_failure(&failure, stack.filter(|_| self.dev)))
+                let error = ApiError::of_failure(&failure, stack.filter(|_| self.dev));
+                self.observe_error(script, &seen, error.status);
+                Err(error)
             }
         }
     }
@@ -324,21 +356,6 @@ impl Dispatcher {
         ))
     }
 
-    fn markdown(&self, script: &Script, method: &Method) -> Result<Response, ApiError> {
-        if ![Method::GET, Method::HEAD].contains(method) {
-            return Err(ApiError::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "A Markdown file can only be read",
-            ));
-        }
-        let text = self.exec.folder().read(&script.path)?;
-        Ok((
-            [(header::CONTENT_TYPE, "text/markdown; charset=utf-8")],
-            text,
-        )
-            .into_response())
-    }
-
     fn call_limits(&self, directives: &Directives) -> CallLimits {
         let limits = &self.limits;
         CallLimits {
@@ -355,29 +372,5 @@ impl Dispatcher {
             outbound_calls_at_once: limits.outbound_concurrent as u32,
             log_bytes: limits.log_bytes as usize,
         }
-    }
-}
-
-impl Neighbours for Dispatcher {
-    fn call(
-        self: Arc<Self>,
-        exec_id: ExecId,
-        from: CallContext,
-        request: Request<WasiBody>,
-    ) -> Later<'static, OutboundResult> {
-        Box::pin(async move {
-            let origin = Origin {
-                client_ip: from.client_ip,
-                https: false,
-                depth: from.depth + 1,
-                exec_id: Some(exec_id),
-                execution_id: uuid::Uuid::new_v4().to_string(),
-            };
-            let response = self.dispatch(request.map(Body::new), origin).await;
-            Ok(response.map(|body| {
-                body.map_err(|error| WasiError::InternalError(Some(error.to_string())))
-                    .boxed_unsync()
-            }))
-        })
     }
 }

@@ -25,7 +25,7 @@ use super::{Api, EXEC_READ};
 use crate::auth::{self, TokenInfo};
 use crate::exec::Exec;
 use crate::exec::edit::{self, Condition};
-use crate::exec::history::{Author, Origin};
+use crate::exec::history::Author;
 
 /// The envelopes of answers and errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -302,10 +302,7 @@ impl<Q, B> Call<Q, B> {
             (!values.is_empty()).then(|| values.join(", "))
         };
         edit::Terms {
-            author: Author {
-                origin: Origin::Person,
-                token: self.token.as_ref().map(|token| token.alias.clone()),
-            },
+            author: Author::person(self.token.as_ref().map(|token| token.alias.clone())),
             condition: Condition {
                 if_match: joined(header::IF_MATCH),
                 if_none_match: joined(header::IF_NONE_MATCH),

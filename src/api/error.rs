@@ -4,12 +4,16 @@
 //! `{ error, code, timestamp, requestId?, details? }`; a hit limit says also
 //! `{ limit, used, max, hint }`.
 
+mod authoring;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use chrono::{SecondsFormat, Utc};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+
+use authoring::{HOST_ERRORS, of_host_error};
 
 use crate::exec::ExecError;
 use crate::exec::edit::EditError;
@@ -84,6 +88,9 @@ impl ApiError {
                     Some(details) => error.details(details.clone()),
                     None => error,
                 }
+            }
+            Failure::Threw(thrown) if HOST_ERRORS.contains(&thrown.name.as_str()) => {
+                of_host_error(thrown)
             }
             Failure::Threw(thrown) => match stack {
                 Some(stack) => internal(&format!("{}: {}", thrown.name, thrown.message)).field("stack", stack),

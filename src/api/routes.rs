@@ -5,8 +5,8 @@ use http::{Method, StatusCode};
 
 use super::endpoint::{Endpoint, Surface};
 use super::exec::{
-    cache, component, listing, logs, magic_comments, monitor, route, scripts, shared_state, tree,
-    validate, versions,
+    authoring, cache, component, listing, logs, magic_comments, monitor, route, scripts,
+    shared_state, tree, user_openapi, validate, versions,
 };
 use super::proxy::{aliases, bundles, logs as access_log, permissions};
 use super::{AUTH, EXEC_READ, EXEC_WRITE, LOGS, PROXY_ALIAS, PROXY_CERT, auth, health, openapi};
@@ -72,6 +72,49 @@ pub fn all() -> Vec<Endpoint> {
             .about("List the versions of a script, read one, or compare two"),
         exec!(POST "/api/v1/exec/scripts/rollback", EXEC_WRITE, versions::roll_back)
             .about("Write an earlier version back"),
+        exec!(POST "/api/v1/exec/scripts/adopt", EXEC_WRITE, authoring::adopt)
+            .about("Make a script that a model wrote a person's"),
+        exec!(POST "/api/v1/exec/scripts/pin", EXEC_WRITE, authoring::pin)
+            .about("Keep a script from ever being replaced by a model"),
+        exec!(GET "/api/v1/exec/trail", EXEC_READ, authoring::trail)
+            .about("The routes that calls have made, newest first")
+            .shape(&authoring::trail_shape()),
+        exec!(GET "/api/v1/exec/drafts", EXEC_READ, authoring::drafts)
+            .about("Routes that wait for approval")
+            .shape(&authoring::drafts_shape()),
+        exec!(GET "/api/v1/exec/drafts/{id}", EXEC_READ, authoring::draft)
+            .about("Read a draft")
+            .shape(&authoring::draft_shape(true)),
+        exec!(POST "/api/v1/exec/drafts/{id}/approve", EXEC_WRITE, authoring::approve).about("Publish a draft"),
+        exec!(POST "/api/v1/exec/drafts/{id}/reject", EXEC_WRITE, authoring::reject)
+            .about("Forget a draft")
+            .shape(&authoring::rejected_shape()),
+        exec!(GET "/api/v1/exec/author/failures", EXEC_READ, authoring::failures)
+            .about("Paths whose making failed, and when they are tried again")
+            .shape(&authoring::failures_shape()),
+        exec!(DELETE "/api/v1/exec/author/failures/clear", EXEC_WRITE, authoring::clear_failures)
+            .about("Let paths that failed be tried again")
+            .shape(&authoring::cleared_shape()),
+        exec!(GET "/api/v1/exec/author/budget", EXEC_READ, authoring::budget)
+            .about("What models have used, and the caps")
+            .shape(&authoring::budget_shape()),
+        exec!(POST "/api/v1/exec/user-openapi/generate", EXEC_READ, user_openapi::generate)
+            .about("An OpenAPI document of the routes, from scripts, companion files and traffic")
+            .shape(&user_openapi::generate_shape()),
+        exec!(GET "/api/v1/exec/user-openapi/spec", EXEC_READ, user_openapi::spec)
+            .about("The OpenAPI document of the routes itself"),
+        exec!(GET "/api/v1/exec/user-openapi/list", EXEC_READ, user_openapi::list)
+            .about("Scripts and whether they have companion files")
+            .shape(&user_openapi::list_shape()),
+        exec!(GET "/api/v1/exec/user-openapi/schema", EXEC_READ, user_openapi::schema)
+            .about("The companion file of a script")
+            .shape(&user_openapi::schema_shape()),
+        exec!(POST "/api/v1/exec/user-openapi/validate", EXEC_READ, user_openapi::validate)
+            .about("Check what a companion file would hold")
+            .shape(&user_openapi::validate_shape()),
+        exec!(POST "/api/v1/exec/user-openapi/merge", EXEC_READ, user_openapi::merge)
+            .about("Several documents as one")
+            .shape(&user_openapi::schema_shape()),
         exec!(GET "/api/v1/exec/scripts/component", EXEC_READ, component::read)
             .about("The WebAssembly component that a script became")
             .media("application/wasm"),

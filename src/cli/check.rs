@@ -9,6 +9,7 @@ use clap::Args;
 use crate::app;
 use crate::config::{Config, Sources};
 use crate::egress::Policy;
+use crate::exec::history::Origin;
 use crate::exec::routes::table::RouteTable;
 use crate::exec::stray::strays;
 use crate::model::script::ScriptPath;
@@ -87,7 +88,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
                     warning.directive, warning.value, warning.message
                 );
             }
-            if let Err(problem) = publisher.publish(&path, &source, &parsed.directives) {
+            if let Err(problem) =
+                publisher.publish(&path, &source, &parsed.directives, Origin::Person)
+            {
                 problems += 1;
                 println!("{path}: {}\n", problem.message);
             }

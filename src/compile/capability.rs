@@ -10,13 +10,23 @@ pub enum Capability {
     Fetch,
     Kv,
     Shared,
+    Ai,
+    Isolate,
+    Files,
 }
 
 /// Capabilities in a fixed order.
 pub type Capabilities = BTreeSet<Capability>;
 
 impl Capability {
-    pub const ALL: [Self; 3] = [Self::Fetch, Self::Kv, Self::Shared];
+    pub const ALL: [Self; 6] = [
+        Self::Fetch,
+        Self::Kv,
+        Self::Shared,
+        Self::Ai,
+        Self::Isolate,
+        Self::Files,
+    ];
 
     /// The global that uses it, which is also its name in answers and logs.
     pub fn global(self) -> &'static str {
@@ -24,6 +34,27 @@ impl Capability {
             Self::Fetch => "fetch",
             Self::Kv => "kv",
             Self::Shared => "shared",
+            Self::Ai => "ai",
+            Self::Isolate => "isolate",
+            Self::Files => "fs",
+        }
+    }
+
+    /// Every global that uses it.
+    pub fn globals(self) -> &'static [&'static str] {
+        match self {
+            Self::Fetch => &["fetch"],
+            Self::Kv => &["kv"],
+            Self::Shared => &["shared"],
+            Self::Ai => &[
+                "ai",
+                "model",
+                "generateText",
+                "streamText",
+                "generateObject",
+            ],
+            Self::Isolate => &["isolate"],
+            Self::Files => &["fs"],
         }
     }
 
@@ -33,6 +64,9 @@ impl Capability {
             Self::Fetch => "wasi:http/outgoing-handler",
             Self::Kv => "footpath:host/kv",
             Self::Shared => "footpath:host/shared-state",
+            Self::Ai => "footpath:host/ai",
+            Self::Isolate => "footpath:host/isolate",
+            Self::Files => "footpath:host/files",
         }
     }
 }

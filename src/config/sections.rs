@@ -201,8 +201,21 @@ section! {
         base_url: Option<String> = None,
         /// Its key. OPENAI_API_KEY serves when it is not set.
         api_key: Option<Secret> = None,
-        /// Name of the model, when a script does not name one.
+        /// File that holds the key, when `api_key` is not set.
+        api_key_file: Option<PathBuf> = None,
+        /// Name of the model, when a script does not name one. Not set: gemini-2.5-flash-lite.
         model: Option<String> = None,
+        /// Tokens of one answer, at most and by default.
+        tokens_per_call: u64 = 8_192,
+        /// All messages of one request, in bytes.
+        prompt_bytes: u64 = 256 << 10,
+        /// The text of one answer, in bytes.
+        answer_bytes: u64 = 512 << 10,
+        /// Time until an answer begins and between its parts, in milliseconds.
+        silence_ms: u64 = 20_000,
+        /// What models cost, for the caps on money: a model's name, then the prices of a
+        /// million tokens in and out, such as "openai/gpt-4o-mini 0.15 0.60".
+        prices: Vec<String> = Vec::new(),
     }
 }
 
@@ -243,6 +256,90 @@ section! {
         /// Requests that the proxy's access log keeps in memory.
         log_entries: u64 = 10_000,
     }
+}
+
+section! {
+    /// Routes that write themselves: calls that reach a catch-all script with @ai true.
+    "author" Author {
+        /// Methods that may make routes. Empty: all.
+        methods: Vec<String> = Vec::new(),
+        /// Paths below which routes are made, such as "/api". Empty: all.
+        prefixes: Vec<String> = Vec::new(),
+        /// Paths that only scanners ask for: the end of a path, or with a * its beginning
+        /// at any depth. They get a plain 404.
+        scanner_paths: Vec<String> = scanner_paths(),
+        /// A route that a model wrote waits for a person's approval.
+        approval: bool = false,
+        /// How long a call waits for another one that makes its route, in milliseconds.
+        wait_ms: u64 = 60_000,
+        /// After the second failure a path is not tried again for this long, in
+        /// milliseconds; each further failure doubles it.
+        backoff_ms: u64 = 30_000,
+        /// The longest such time, in milliseconds.
+        backoff_max_ms: u64 = 3_600_000,
+        /// Calls of models a minute.
+        calls_per_minute: u64 = 60,
+        /// Calls of models a minute that one client address leads to.
+        calls_per_minute_per_client: u64 = 20,
+        /// New routes an hour.
+        routes_per_hour: u64 = 100,
+        /// New routes a day.
+        routes_per_day: u64 = 500,
+        /// Tokens a day, in and out.
+        tokens_per_day: u64 = 2_000_000,
+        /// Money a day, in hundredths of the currency of ai.prices.
+        cost_per_day_cents: u64 = 1_000,
+        /// Time of code in an isolate, in milliseconds.
+        isolate_ms: u64 = 10_000,
+        /// CPU of code in an isolate, in fuel units; about 1 second.
+        isolate_fuel_units: u64 = 5_000_000_000,
+        /// Memory of an isolate, in bytes.
+        isolate_memory_bytes: u64 = 32 << 20,
+    }
+}
+
+fn scanner_paths() -> Vec<String> {
+    let paths = [
+        "/.env*",
+        "/.git*",
+        "/.svn*",
+        "/.aws*",
+        "/.ssh*",
+        "/.ds_store",
+        "/wp-*",
+        "/wordpress*",
+        "/xmlrpc.php",
+        "/phpmyadmin*",
+        "/pma*",
+        "/cgi-bin*",
+        "/vendor/phpunit*",
+        "/actuator*",
+        "/server-status",
+        "/solr*",
+        "/boaform*",
+        "/hnap1*",
+        "/owa*",
+        "/autodiscover*",
+        "/telescope*",
+        "/_ignition*",
+        "/jenkins*",
+        "/manager/html",
+        "/favicon.ico",
+        "/robots.txt",
+        "/sitemap.xml",
+        "/ads.txt",
+        "/security.txt",
+        ".php",
+        ".asp",
+        ".aspx",
+        ".jsp",
+        ".cgi",
+        ".bak",
+        ".sql",
+        ".zip",
+        ".tar.gz",
+    ];
+    paths.map(str::to_owned).to_vec()
 }
 
 section! {

@@ -311,8 +311,8 @@ mod tests {
     fn what_has_no_effect_is_said() {
         let cases: [(&str, &[&str]); 9] = [
             (
-                "// @ai true",
-                &["@ai is not available yet and has no effect"],
+                "// @websocket true",
+                &["@websocket is not available yet and has no effect"],
             ),
             (
                 "// @mode worker\n// @mode serverless",

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::history::{Author, Origin};
+use super::history::Author;
 use super::routes::mount::mount;
 use super::script::{Script, hash};
 use super::stray::{Stray, stray};
@@ -16,10 +16,7 @@ use crate::model::script::ScriptPath;
 impl Exec {
     /// Publishes or removes what the changes mean.
     pub async fn changed(self: &Arc<Self>, changes: BTreeSet<Changed>) {
-        let author = Author {
-            origin: Origin::Person,
-            token: None,
-        };
+        let author = Author::person(None);
         for change in changes {
             let result = match &change {
                 Changed::Inside(path) => self.changed_inside(path, &author).await,

@@ -2,27 +2,39 @@
 //! `shared` object, its neighbours and the world outside. It must not decide
 //! limits; the sandbox counts before it asks.
 
+mod files;
+mod isolate;
+mod model;
+
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use chrono::Utc;
 use http_body_util::BodyExt;
 
+use super::Exec;
 use super::log::line::ExecutionLine;
 use super::log::message::keeps_level;
 use super::log::writer::LogWriter;
 use super::monitor::Monitor;
+use super::notes::Notes;
 use super::script::Script;
 use super::shared::Shared;
 use crate::egress::{Egress, EgressError, Timeouts, watched};
-use crate::model::directives::LogLevel as Detail;
+use crate::model::directives::{Ai, LogLevel as Detail};
 use crate::model::exec_id::ExecId;
 use crate::model::script::ScriptPath;
+use crate::sandbox::limits::CallLimits;
+use crate::sandbox::services::ai::{ModelRequest, Models, Parts};
+use crate::sandbox::services::files::{FileEntry, FileStat, WriteOptions};
+use crate::sandbox::services::isolate::{Evaluated, Evaluation};
 use crate::sandbox::services::{
-    CallContext, KvError, KvPage, Later, LogLevel, OWN_AUTHORITY, OutboundError, OutboundResult,
-    Services, WasiBody, WasiError,
+    CallContext, FileResult, KvError, KvPage, Later, LogLevel, OWN_AUTHORITY, OutboundError,
+    OutboundResult, Services, WasiBody, WasiError,
 };
 use crate::store::kv::{self, CompareAndSet, Kv};
+
+pub use isolate::IsolateCaps;
 
 /// Calls a route of a deployment in process, as if it came in by HTTP.
 pub trait Neighbours: Send + Sync + 'static {
@@ -52,13 +64,24 @@ pub struct Outside {
     pub monitor: Arc<Monitor>,
     /// Development mode: what handlers print is in the program's own log too.
     pub echo: bool,
+    /// Asks models for scripts with `@ai true`.
+    pub models: Arc<dyn Models>,
+    /// What `isolate.eval` may use at most.
+    pub isolate: IsolateCaps,
+    /// A script that a model wrote waits for a person's approval.
+    pub approval: bool,
     /// Set once the dispatcher exists; it owns what it calls.
     pub neighbours: OnceLock<Weak<dyn Neighbours>>,
 }
 
-/// The services of one script.
+/// The services of one script, for one call.
+#[derive(Clone)]
 pub struct ScriptServices {
+    pub exec: Arc<Exec>,
+    pub notes: Notes,
     pub script: ScriptPath,
+    /// Its `@ai*`.
+    pub ai: Ai,
     /// Its `@log-level`.
     pub detail: Detail,
     pub environment: Vec<(String, String)>,
@@ -224,6 +247,58 @@ impl Services for ScriptServices {
                 watched(body, between_bytes).map_err(failed).boxed_unsync()
             }))
         })
+    }
+
+    fn ask_model(&self, call: &CallContext, request: ModelRequest) -> Parts {
+        self.ask(call, request)
+    }
+
+    fn isolate<'a>(
+        &'a self,
+        call: &'a CallContext,
+        evaluation: Evaluation,
+        limits: CallLimits,
+    ) -> Later<'a, Evaluated> {
+        Box::pin(self.evaluate(call, evaluation, limits))
+    }
+
+    fn file_exists<'a>(&'a self, path: &'a str) -> Later<'a, FileResult<bool>> {
+        let path = path.to_owned();
+        Box::pin(files::off_the_threads(self, move |own| own.exists(&path)))
+    }
+
+    fn file_read<'a>(&'a self, path: &'a str) -> Later<'a, FileResult<String>> {
+        let path = path.to_owned();
+        Box::pin(files::off_the_threads(self, move |own| own.read(&path)))
+    }
+
+    fn file_write<'a>(
+        &'a self,
+        call: &'a CallContext,
+        path: &'a str,
+        text: String,
+        options: WriteOptions,
+    ) -> Later<'a, FileResult<Option<String>>> {
+        Box::pin(self.write(call, path, text, options))
+    }
+
+    fn file_list<'a>(&'a self, path: &'a str) -> Later<'a, FileResult<Vec<FileEntry>>> {
+        let path = path.to_owned();
+        Box::pin(files::off_the_threads(self, move |own| own.list(&path)))
+    }
+
+    fn file_stat<'a>(&'a self, path: &'a str) -> Later<'a, FileResult<FileStat>> {
+        let path = path.to_owned();
+        Box::pin(files::off_the_threads(self, move |own| own.stat(&path)))
+    }
+
+    fn file_delete<'a>(&'a self, path: &'a str) -> Later<'a, FileResult<()>> {
+        Box::pin(self.delete(path))
+    }
+
+    fn file_mkdir<'a>(&'a self, path: &'a str) -> Later<'a, FileResult<()>> {
+        let path = path.to_owned();
+        Box::pin(files::off_the_threads(self, move |own| own.mkdir(&path)))
     }
 }
 

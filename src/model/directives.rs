@@ -187,7 +187,7 @@ pub struct Schedule {
     pub timeout: Timeout,
 }
 
-/// `@ai*`: not available yet.
+/// `@ai*`: whether the script may ask a model, and which one.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Ai {
     pub enabled: bool,

@@ -39,6 +39,8 @@ pub const FIELDS_BYTES_MAX: usize = 128 << 10;
 pub struct MemoryWatch {
     pub limit_bytes: usize,
     pub peak_bytes: usize,
+    /// Of the present instance.
+    pub used_bytes: usize,
     /// A growth was refused: what the handler reports next is likely its fault.
     pub refused: bool,
 }
@@ -48,6 +50,7 @@ impl MemoryWatch {
         Self {
             limit_bytes,
             peak_bytes: 0,
+            used_bytes: 0,
             refused: false,
         }
     }
@@ -63,6 +66,7 @@ impl ResourceLimiter for MemoryWatch {
         let granted = desired <= self.limit_bytes;
         if granted {
             self.peak_bytes = self.peak_bytes.max(desired);
+            self.used_bytes = desired;
         } else {
             self.refused = true;
         }

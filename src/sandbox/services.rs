@@ -2,12 +2,22 @@
 //! handed in by whoever makes the call. The sandbox checks capabilities; a
 //! service that is asked was granted.
 
+pub mod ai;
+pub mod files;
+pub mod isolate;
+
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use serde::Serialize;
 pub use wasmtime_wasi_http::{Error as WasiError, WasiBody};
+
+use super::limits::CallLimits;
+use ai::{ModelError, ModelRequest, Parts};
+use files::{FileEntry, FileError, FileStat, WriteOptions};
+use isolate::{Evaluated, Evaluation};
 
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -22,7 +32,12 @@ pub struct CallContext {
     pub path: String,
     /// How many calls of our own routes led here.
     pub depth: u32,
+    /// What this call and those that led to it are making: see `author::flights`.
+    pub making: Making,
 }
+
+/// Routes that a chain of calls is making, the outermost first.
+pub type Making = Arc<[String]>;
 
 /// The value of a route parameter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -106,7 +121,71 @@ pub trait Services: Send + Sync + 'static {
         call: &CallContext,
         request: http::Request<WasiBody>,
     ) -> Later<'static, OutboundResult>;
+
+    /// Asks a language model. This and what follows is not there unless a service
+    /// says so.
+    fn ask_model(&self, _: &CallContext, _: ModelRequest) -> Parts {
+        ai::failed(ModelError::new("AI_REFUSED", ABSENT))
+    }
+
+    /// Runs code in an instance of its own, within these limits and its own.
+    fn isolate<'a>(
+        &'a self,
+        _: &'a CallContext,
+        _: Evaluation,
+        _: CallLimits,
+    ) -> Later<'a, Evaluated> {
+        Box::pin(std::future::ready(Evaluated::refused(ABSENT)))
+    }
+
+    fn file_exists<'a>(&'a self, _: &'a str) -> Later<'a, FileResult<bool>> {
+        absent()
+    }
+
+    fn file_read<'a>(&'a self, _: &'a str) -> Later<'a, FileResult<String>> {
+        absent()
+    }
+
+    /// Gives the id of a draft where a person must approve it.
+    fn file_write<'a>(
+        &'a self,
+        _: &'a CallContext,
+        _: &'a str,
+        _: String,
+        _: WriteOptions,
+    ) -> Later<'a, FileResult<Option<String>>> {
+        absent()
+    }
+
+    fn file_list<'a>(&'a self, _: &'a str) -> Later<'a, FileResult<Vec<FileEntry>>> {
+        absent()
+    }
+
+    fn file_stat<'a>(&'a self, _: &'a str) -> Later<'a, FileResult<FileStat>> {
+        absent()
+    }
+
+    fn file_delete<'a>(&'a self, _: &'a str) -> Later<'a, FileResult<()>> {
+        absent()
+    }
+
+    fn file_mkdir<'a>(&'a self, _: &'a str) -> Later<'a, FileResult<()>> {
+        absent()
+    }
 }
+
+const ABSENT: &str = "there is no such service here";
+
+fn absent<'a, T: Send + 'a>() -> Later<'a, FileResult<T>> {
+    Box::pin(std::future::ready(Err(FileError {
+        code: "REFUSED",
+        message: ABSENT.to_owned(),
+        position: None,
+    })))
+}
+
+/// The answer to a file operation.
+pub type FileResult<T> = Result<T, FileError>;
 
 /// The host name under which a relative `fetch` leaves the engine.
 pub const OWN_AUTHORITY: &str = "self.footpath.internal";

@@ -112,6 +112,8 @@ async fn a_handler_answers() {
         portable: false,
         deferred: false,
         raw_body: false,
+        strict: false,
+        isolate: None,
         modules: vec![(
             "1/hello.ts".into(),
             "export default (req, res) => ({ hello: 'world', url: req.url, random: Math.random() })".into(),
@@ -156,6 +158,7 @@ async fn a_handler_answers() {
             parameters: vec![],
             path: "/hello".into(),
             depth: 0,
+            making: Making::default(),
         };
         let t = std::time::Instant::now();
         let limits = limits();

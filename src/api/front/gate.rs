@@ -20,6 +20,7 @@ use crate::proxy::aliases::Aliases;
 use crate::proxy::forward::{Destination, ForwardError, Forwarder, Sender};
 use crate::proxy::log::{AccessLog, Pending};
 use crate::proxy::permission::{Admission, TokenPlace};
+use crate::sandbox::services::Making;
 
 /// Clones share everything.
 #[derive(Clone)]
@@ -105,6 +106,7 @@ impl Gate {
                     depth: 0,
                     exec_id: Some(exec_id.clone()),
                     execution_id: Uuid::new_v4().to_string(),
+                    making: Making::default(),
                 };
                 let request = with_target(request, &path_and_query);
                 let response = self.dispatcher.dispatch(request, origin).await;

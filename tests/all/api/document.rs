@@ -231,7 +231,7 @@ async fn answers_are_what_the_document_says() {
     ok(
         post.clone(),
         "scripts/write",
-        json!({ "path": "c.ts", "content": "// @ai true\nreturn 1" }),
+        json!({ "path": "c.ts", "content": "// @websocket true\nreturn 1" }),
     )
     .await;
     ok(
