@@ -21,6 +21,7 @@ pub mod shutdown;
 pub mod api;
 
 pub mod auth;
+pub mod cron;
 pub mod exec;
 
 pub mod compile;
