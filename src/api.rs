@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod auth;
+pub mod cron;
 pub mod dispatch;
 pub mod endpoint;
 pub mod error;
@@ -33,6 +34,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use uuid::Uuid;
 
 use crate::auth::Tokens;
+use crate::cron::Cron;
 use crate::exec::log::line::Trigger;
 use crate::exec::log::reader::LogReader;
 use crate::exec::routes::host::deployment_for_host;
@@ -47,6 +49,7 @@ use watched::watch;
 pub const EXEC_READ: &str = "exec:read";
 pub const EXEC_WRITE: &str = "exec:write";
 pub const AUTH: &str = "auth";
+pub const CRON: &str = "cron";
 
 /// Everything that a surface may ask.
 #[derive(Clone)]
@@ -54,6 +57,7 @@ pub struct Api {
     pub dispatcher: Arc<Dispatcher>,
     pub tokens: Arc<Tokens>,
     pub logs: Arc<LogReader>,
+    pub cron: Arc<Cron>,
     /// Ends what would otherwise never end.
     pub stop: Shutdown,
     pub started: DateTime<Utc>,
@@ -192,11 +196,11 @@ async fn unknown(
     ConnectInfo(client): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
-    let is_exec = request.uri().path().starts_with("/api/v1/exec");
-    let surface = if is_exec {
-        Surface::Exec
-    } else {
-        Surface::ControlPlane
+    let path = request.uri().path();
+    let surface = match () {
+        () if path.starts_with("/api/v1/exec") => Surface::Exec,
+        () if path.starts_with("/api/v1/cron") => Surface::Cron,
+        () => Surface::ControlPlane,
     };
     logged(&api, client, request, async |request, entry| {
         let error = match is_known(&api, &request, entry) {
@@ -233,6 +237,7 @@ async fn script(
         depth: 0,
         exec_id: None,
         execution_id: Uuid::new_v4().to_string(),
+        scheduled: None,
     };
     api.dispatcher.dispatch(request, origin).await
 }

@@ -17,6 +17,11 @@ use crate::auth::Tokens;
 use crate::compile::engine::{BUILT_IN, Engine};
 use crate::compile::link::Linker;
 use crate::config::{Config, Secret};
+use crate::cron::call::Caller;
+use crate::cron::entry::Terms;
+use crate::cron::history::Kept;
+use crate::cron::shell::Shell;
+use crate::cron::{self, Cron, Settings};
 use crate::egress::{Egress, Policy, Timeouts};
 use crate::exec::Exec;
 use crate::exec::folder::Folder;
@@ -38,6 +43,9 @@ const MEMORY_FACTOR_MAX: u64 = 4;
 /// How long it may take until it is stored that a token was used.
 const LAST_USED_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Old rows of cron are deleted this often.
+const CRON_PRUNE_INTERVAL: Duration = Duration::from_secs(600);
+
 /// A server, bound and ready to run.
 pub struct App {
     listener: TcpListener,
@@ -48,6 +56,7 @@ pub struct App {
     exec: Arc<Exec>,
     watcher: FolderWatcher,
     waiting: Vec<Arc<Script>>,
+    cron: Arc<Cron>,
     log_thread: LogThread,
     drain: Duration,
 }
@@ -99,6 +108,7 @@ impl App {
     pub async fn build(config: &Config) -> anyhow::Result<Self> {
         let store = Store::open(&config.server.data)?;
         let (sandbox, engine) = sandbox(config)?;
+        let cron_settings = cron_settings(config)?;
         std::fs::create_dir_all(&config.server.scripts)
             .with_context(|| format!("cannot create {}", config.server.scripts.display()))?;
         let listener = TcpListener::bind(config.server.http)
@@ -148,6 +158,18 @@ impl App {
         });
         let neighbours: Arc<dyn Neighbours> = dispatcher.clone();
         let _ = exec.outside.neighbours.set(Arc::downgrade(&neighbours));
+        let caller = Caller {
+            routes: dispatcher.clone(),
+            egress: exec.outside.egress.clone(),
+            timeouts: exec.outside.timeouts,
+            own_hosts: Arc::new(own_hosts(config, address)),
+            response_bytes_max: config.limits.response_body_bytes,
+        };
+        let shell = Shell {
+            dir: config.server.data.join("cron"),
+        };
+        let cron = Arc::new(Cron::new(store.clone(), cron_settings, caller, shell));
+        cron.open(Utc::now()).await?;
         let drain = Duration::from_millis(config.server.drain_ms);
         // Last, since a token that was made must be shown: nothing may fail any more.
         let root = config.auth.token.as_ref().map(Secret::expose);
@@ -156,6 +178,7 @@ impl App {
             dispatcher,
             tokens: Arc::new(tokens),
             logs: Arc::new(LogReader::new(&log_config, log)),
+            cron: cron.clone(),
             stop: Shutdown::new(),
             started: Utc::now(),
             body_bytes_max: config.limits.bundle_bytes,
@@ -170,6 +193,7 @@ impl App {
             exec,
             watcher,
             waiting,
+            cron,
             log_thread,
             drain,
         })
@@ -183,12 +207,18 @@ impl App {
             exec,
             mut watcher,
             waiting,
+            cron,
             log_thread,
             drain,
             ..
         } = self;
         api.stop = stop.clone();
         stop.spawn(until(stop.clone(), publish_waiting(exec.clone(), waiting)));
+        stop.spawn(until(
+            stop.clone(),
+            follow_schedules(exec.clone(), cron.clone()),
+        ));
+        stop.spawn(cron.run(stop.clone()));
         stop.spawn(until(stop.clone(), async move {
             while let Some(changes) = watcher.next().await {
                 exec.changed(changes).await;
@@ -264,6 +294,64 @@ async fn publish_waiting(exec: Arc<Exec>, waiting: Vec<Arc<Script>>) {
         let took_ms = (Utc::now() - started).num_milliseconds();
         tracing::info!(count, took_ms, "published what was new");
     }
+}
+
+/// Entries follow the `@schedule` lines of scripts.
+async fn follow_schedules(exec: Arc<Exec>, cron: Arc<Cron>) {
+    loop {
+        let scripts = api::cron::schedules::scheduled(&exec);
+        match cron.follow_scripts(scripts, false, Utc::now()).await {
+            Ok(reloaded) => {
+                for (script, reason) in reloaded.failed {
+                    tracing::warn!(script, reason, "@schedule is not used");
+                }
+            }
+            Err(error) => tracing::error!(%error, "schedules of scripts are not stored"),
+        }
+        exec.live.changed().await;
+    }
+}
+
+fn cron_settings(config: &Config) -> anyhow::Result<Settings> {
+    let cron = &config.cron;
+    let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+    let seconds = u32::try_from(cron.timeout_seconds).unwrap_or(u32::MAX);
+    let timeout_seconds = seconds.clamp(1, cron::entry::TIMEOUT_SECONDS_MAX);
+    Ok(Settings {
+        terms: Terms {
+            timezone: cron::entry::zone_of(&cron.timezone).context("cron.timezone")?,
+            timeout_seconds,
+            shell: cron.shell,
+        },
+        // The other half is for those who come in by HTTP.
+        concurrent_runs_max: size(cron.concurrent_runs_max)
+            .clamp(1, (instances(config) as usize / 2).max(1)),
+        waiting_runs_max: size(cron.waiting_runs_max),
+        capacity_wait: Duration::from_millis(cron.capacity_wait_ms),
+        entries_max: size(cron.entries_max),
+        kept: Kept {
+            runs_max: size(cron.runs_per_entry_max).max(1),
+            age_max: cron::days(cron.runs_age_days_max.max(1)),
+        },
+        prune_interval: CRON_PRUNE_INTERVAL,
+    })
+}
+
+/// The names and addresses under which this server is reached.
+fn own_hosts(config: &Config, address: SocketAddr) -> Vec<String> {
+    let port = address.port();
+    let own = [
+        address.to_string(),
+        format!("localhost:{port}"),
+        format!("127.0.0.1:{port}"),
+        format!("[::1]:{port}"),
+    ];
+    let named = config
+        .cron
+        .hosts
+        .iter()
+        .map(|host| host.to_ascii_lowercase());
+    own.into_iter().chain(named).collect()
 }
 
 /// As many instances as half of the machine's memory holds.

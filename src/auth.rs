@@ -25,12 +25,15 @@ pub use presented::{
 };
 pub use token::{NewToken, TokenInfo};
 
+use crate::model::user::{ME, is_user_name};
 use crate::store::{Store, StoreError};
 use token::{SecretHash, Token, TokenRecord, new_secret};
 
 const KEY_PREFIX: &str = "auth/token/";
 /// The token of the first start, or of the configuration.
 const ROOT_ID: &str = "root";
+/// The permission that reaches a user's entries.
+const CRON: &str = "cron";
 /// How many tokens there may be; each request compares with all of them.
 pub const TOKENS_MAX: usize = 1000;
 /// The longest alias, in characters.
@@ -53,6 +56,8 @@ pub struct TokenRequest {
     pub alias: String,
     pub permissions: Permissions,
     pub expires_at: Option<DateTime<Utc>>,
+    /// The user it belongs to; none for one of its own.
+    pub user: Option<String>,
 }
 
 /// What to change; `None` leaves it. `expires_at: Some(None)` takes the end away.
@@ -75,7 +80,11 @@ impl Tokens {
     ) -> Result<(Tokens, Option<NewToken>), StoreError> {
         let mut table = Vec::new();
         for entry in store.range(KEY_PREFIX, None, usize::MAX)?.entries {
-            let record = crate::store::from_record(&entry.key, &entry.record?)?;
+            let mut record: TokenRecord = crate::store::from_record(&entry.key, &entry.record?)?;
+            if record.info.user.is_empty() {
+                // It was made before there were users.
+                record.info.user = own_user(&record.info.id, &record.info.alias);
+            }
             table.push(Arc::new(Token::new(record)));
         }
         let tokens = Tokens {
@@ -114,6 +123,7 @@ impl Tokens {
             id: ROOT_ID.to_owned(),
             alias: ROOT_ID.to_owned(),
             permissions: Permissions::root(),
+            user: ROOT_ID.to_owned(),
             created_at: now,
             expires_at: None,
             enabled: true,
@@ -186,10 +196,22 @@ impl Tokens {
         if self.table.load().len() >= TOKENS_MAX {
             return Err(AuthError::TooMany);
         }
+        let id = uuid::Uuid::now_v7().to_string();
+        let user = match &request.user {
+            Some(user) => self.check_user(user, by)?,
+            None => {
+                let own = own_user(&id, &request.alias);
+                match self.has_user(&own) {
+                    true => own_user(&id, ""),
+                    false => own,
+                }
+            }
+        };
         let info = TokenInfo {
-            id: uuid::Uuid::now_v7().to_string(),
+            id,
             alias: request.alias.clone(),
             permissions: request.permissions.clone(),
+            user,
             created_at: now,
             expires_at: request.expires_at,
             enabled: true,
@@ -302,10 +324,29 @@ impl Tokens {
         let token = self
             .find(id)
             .ok_or_else(|| AuthError::NotFound { id: id.to_owned() })?;
-        if !by.include(&token.record.info.permissions) {
+        let permissions = &token.record.info.permissions;
+        // Whoever takes over a token takes over its user's entries.
+        let reaches_others = permissions.allow(CRON) && !by.is_root();
+        if !by.include(permissions) || reaches_others {
             return Err(AuthError::BeyondOwn);
         }
         Ok(token)
+    }
+
+    /// Whether any token belongs to this user.
+    pub fn has_user(&self, user: &str) -> bool {
+        let table = self.table.load();
+        table.iter().any(|token| token.record.info.user == user)
+    }
+
+    fn check_user(&self, user: &str, by: &Permissions) -> Result<String, AuthError> {
+        if !is_user_name(user) || user == ME {
+            return Err(AuthError::BadUser);
+        }
+        if self.has_user(user) && !by.is_root() {
+            return Err(AuthError::BeyondOwn);
+        }
+        Ok(user.to_owned())
     }
 
     fn check(
@@ -359,6 +400,16 @@ impl Tokens {
         let changed = others.chain([Arc::new(Token::new(record))]).collect();
         self.table.store(Arc::new(changed));
         Ok(())
+    }
+}
+
+/// The user of a token that is given none: called like the token, if that can be
+/// a user's name.
+fn own_user(id: &str, alias: &str) -> String {
+    match is_user_name(alias) && alias != ME {
+        true => alias.to_owned(),
+        false if id == ROOT_ID => ROOT_ID.to_owned(),
+        false => id.replace('-', ""),
     }
 }
 

@@ -16,7 +16,7 @@ mod sections;
 mod setting;
 
 pub use error::ConfigError;
-pub use sections::{Acme, Ai, Auth, Egress, Exec, Limits, Log, Server};
+pub use sections::{Acme, Ai, Auth, Cron, Egress, Exec, Limits, Log, Server};
 pub use setting::Secret;
 
 use error::nearest;
@@ -36,6 +36,7 @@ pub struct Config {
     pub log: Log,
     pub egress: Egress,
     pub exec: Exec,
+    pub cron: Cron,
     pub auth: Auth,
     pub ai: Ai,
     pub acme: Acme,
@@ -116,13 +117,14 @@ impl Config {
         text
     }
 
-    fn sections(&mut self) -> [&mut dyn Section; 8] {
+    fn sections(&mut self) -> [&mut dyn Section; 9] {
         [
             &mut self.server,
             &mut self.limits,
             &mut self.log,
             &mut self.egress,
             &mut self.exec,
+            &mut self.cron,
             &mut self.auth,
             &mut self.ai,
             &mut self.acme,

@@ -5,3 +5,4 @@ pub mod diagnostic;
 pub mod directives;
 pub mod exec_id;
 pub mod script;
+pub mod user;

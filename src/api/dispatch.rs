@@ -6,6 +6,7 @@
 
 mod incoming;
 mod outgoing;
+mod scheduled;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -28,7 +29,6 @@ use crate::config::Limits;
 use crate::exec::Exec;
 use crate::exec::cors;
 use crate::exec::live::Deployment;
-use crate::exec::log::line::Trigger;
 use crate::exec::routes::host::deployment_for_host;
 use crate::exec::routes::mount::MountKind;
 use crate::exec::routes::parameters::Parameters;
@@ -43,6 +43,7 @@ use crate::sandbox::limits::CallLimits;
 use crate::sandbox::services::{CallContext, Later, OutboundResult};
 use incoming::{limit_body, parameter, preflight, take_turn, too_large, without_token};
 use outgoing::{add, answer_preflight, note};
+pub use scheduled::Scheduled;
 
 /// Names the call in the answer, in every log line about it, and in error bodies.
 pub const EXECUTION_ID: HeaderName = HeaderName::from_static("x-execution-id");
@@ -74,6 +75,8 @@ pub struct Origin {
     /// The deployment, when the caller is a neighbour; else the host name tells.
     pub exec_id: Option<ExecId>,
     pub execution_id: String,
+    /// Cron called.
+    pub scheduled: Option<Scheduled>,
 }
 
 impl Dispatcher {
@@ -86,15 +89,15 @@ impl Dispatcher {
         let arrival = Arrival {
             request_id: execution_id.clone(),
             client_ip: origin.client_ip,
-            trigger: if origin.depth == 0 {
-                Trigger::Http
-            } else {
-                Trigger::Internal
-            },
+            trigger: origin.trigger(),
             depth: origin.depth,
             exec_id: exec_id.clone(),
         };
         let mut entry = self.access.call(&request, arrival);
+        entry.receipt = origin
+            .scheduled
+            .as_ref()
+            .map(|scheduled| scheduled.usage.clone());
         let is_head = request.method() == Method::HEAD;
         let (mut response, tail) = match self.answer(request, origin, &exec_id, &mut entry).await {
             Ok(answered) => answered,
@@ -135,6 +138,22 @@ impl Dispatcher {
         let missing = || ApiError::not_found("Script not found");
         let deployment = self.exec.live.get(exec_id).ok_or_else(missing)?;
         let path = request.uri().path().to_owned();
+        if let Some(script) = origin.scheduled_script() {
+            let script = deployment
+                .scripts
+                .get(script.relative())
+                .ok_or_else(missing)?
+                .clone();
+            entry.routed(&script);
+            if !script.directives.enabled {
+                return Err(missing());
+            }
+            // A route's parameters stand in a URL, and there is none.
+            let none = Parameters::default();
+            return self
+                .run(&deployment, &script, none, path, request, origin, entry)
+                .await;
+        }
         let found = deployment.routes.lookup(&path);
         let found = found
             .map_err(|error| ApiError::bad_request(error.to_string()))?
@@ -376,6 +395,7 @@ impl Neighbours for Dispatcher {
                 depth: from.depth + 1,
                 exec_id: Some(exec_id),
                 execution_id: uuid::Uuid::new_v4().to_string(),
+                scheduled: None,
             };
             let response = self.dispatch(request.map(Body::new), origin).await;
             Ok(response.map(|body| {

@@ -327,13 +327,6 @@ fn text(text: Option<String>, what: &str, chars_max: usize) -> Result<Option<Str
     }
 }
 
-/// Whether this may be a user's name. `me` is whoever asks, and nobody's name.
-pub fn is_user_name(name: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-    let shaped = (1..=32).contains(&name.len()) && name.bytes().all(allowed);
-    shaped && !name.starts_with('-') && name.bytes().any(|byte| byte != b'.')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -355,26 +348,6 @@ mod tests {
             schedule: Some("0 4 * * 0".to_owned()),
             command: Some("curl /x".to_owned()),
             ..Wanted::default()
-        }
-    }
-
-    #[test]
-    fn user_names() {
-        for good in ["me", "alice", "A.b-c_9", "a", &"a".repeat(32), ".x"] {
-            assert!(is_user_name(good), "{good}");
-        }
-        for bad in [
-            "",
-            "..",
-            ".",
-            "-a",
-            "a b",
-            "a/b",
-            "é",
-            "a\n",
-            &"a".repeat(33),
-        ] {
-            assert!(!is_user_name(bad), "{bad}");
         }
     }
 

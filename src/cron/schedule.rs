@@ -252,7 +252,7 @@ fn parts(text: &str) -> Vec<Part<'_>> {
 
 fn wrong_count(text: &str, parts: &[Part<'_>]) -> (usize, String) {
     match parts.len() {
-        0..5 => {
+        0..=5 => {
             let reason = format!("five fields are needed, and these are {}", parts.len());
             (text.trim_end().len(), reason)
         }

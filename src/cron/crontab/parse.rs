@@ -1,0 +1,431 @@
+//! Text to lines.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{CRONTAB_BYTES_MAX, CRONTAB_LINES_MAX, DISABLED, Line, METADATA};
+use crate::cron::entry::{Entry, EntryRecord, Misfire, Overlap, Terms, Wanted};
+use crate::cron::error::CronError;
+
+/// The variable whose zone the lines below it are in, as in cronie.
+const ZONE_VARIABLE: &str = "CRON_TZ";
+
+/// What a text became.
+#[derive(Debug)]
+pub struct Parsed {
+    pub lines: Vec<Line>,
+    pub removed_expired: usize,
+}
+
+/// What an entry has besides its own line.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metadata {
+    id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    timezone: Option<String>,
+    overlap: Option<Overlap>,
+    misfire: Option<Misfire>,
+    misfire_runs_max: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadline_seconds: Option<u32>,
+    retries: Option<u32>,
+    retry_backoff_seconds: Option<u32>,
+    timeout_seconds: Option<u32>,
+    jitter_seconds: Option<u32>,
+    /// Only the server says when; it is read and forgotten.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<String>,
+}
+
+impl Metadata {
+    pub fn of(record: &EntryRecord) -> Metadata {
+        let policy = &record.policy;
+        let iso = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
+        Metadata {
+            id: Some(record.id.clone()),
+            name: record.name.clone(),
+            comment: record.comment.clone(),
+            expires_at: record.expires_at.map(iso),
+            timezone: Some(record.timezone.clone()),
+            overlap: Some(policy.overlap),
+            misfire: Some(policy.misfire),
+            misfire_runs_max: Some(policy.misfire_runs_max),
+            deadline_seconds: policy.deadline_seconds,
+            retries: Some(policy.retries),
+            retry_backoff_seconds: Some(policy.retry_backoff_seconds),
+            timeout_seconds: Some(policy.timeout_seconds),
+            jitter_seconds: Some(policy.jitter_seconds),
+            created_at: None,
+        }
+    }
+
+    fn into_wanted(self, schedule: &str, command: &str, enabled: bool) -> Wanted {
+        Wanted {
+            schedule: Some(schedule.to_owned()),
+            command: Some(command.to_owned()),
+            enabled: Some(enabled),
+            name: Some(self.name),
+            comment: Some(self.comment),
+            expires_at: Some(self.expires_at),
+            clear_expiration: false,
+            timezone: self.timezone.map(Some),
+            overlap: self.overlap,
+            misfire: self.misfire,
+            misfire_runs_max: self.misfire_runs_max,
+            deadline_seconds: Some(self.deadline_seconds),
+            retries: self.retries,
+            retry_backoff_seconds: self.retry_backoff_seconds,
+            timeout_seconds: self.timeout_seconds,
+            jitter_seconds: self.jitter_seconds,
+        }
+    }
+}
+
+/// Reads a crontab. `known` are the user's entries; `is_taken` tells whether
+/// anybody has an entry of that name.
+pub fn parse(
+    user: &str,
+    text: &str,
+    known: &HashMap<&str, &Arc<Entry>>,
+    is_taken: impl Fn(&str) -> bool,
+    terms: &Terms,
+    now: DateTime<Utc>,
+) -> Result<Parsed, CronError> {
+    let too_large = |max, unit| Err(CronError::CrontabTooLarge { max, unit });
+    if text.len() > CRONTAB_BYTES_MAX {
+        return too_large(CRONTAB_BYTES_MAX, "bytes");
+    }
+    if text.lines().count() > CRONTAB_LINES_MAX {
+        return too_large(CRONTAB_LINES_MAX, "lines");
+    }
+    let mut reader = Reader {
+        user,
+        known,
+        terms: terms.clone(),
+        now,
+        metadata: None,
+        used: HashSet::new(),
+        parsed: Parsed {
+            lines: Vec::new(),
+            removed_expired: 0,
+        },
+    };
+    for (index, line) in text.lines().enumerate() {
+        let read = reader.line(index + 1, line, &is_taken);
+        read.map_err(|error| at_line(index + 1, error))?;
+    }
+    match reader.metadata {
+        Some((line, _)) => Err(at_line(line, nothing_follows())),
+        None => Ok(reader.parsed),
+    }
+}
+
+fn at_line(line: usize, error: CronError) -> CronError {
+    CronError::CrontabLine {
+        line,
+        error: Box::new(error),
+    }
+}
+
+fn nothing_follows() -> CronError {
+    CronError::Metadata("no entry follows these metadata".to_owned())
+}
+
+struct Reader<'a> {
+    user: &'a str,
+    known: &'a HashMap<&'a str, &'a Arc<Entry>>,
+    terms: Terms,
+    now: DateTime<Utc>,
+    /// Of the next entry, and where it stands.
+    metadata: Option<(usize, Metadata)>,
+    used: HashSet<String>,
+    parsed: Parsed,
+}
+
+impl Reader<'_> {
+    fn line(
+        &mut self,
+        number: usize,
+        line: &str,
+        is_taken: &impl Fn(&str) -> bool,
+    ) -> Result<(), CronError> {
+        let trimmed = line.trim();
+        if let Some(json) = trimmed.strip_prefix(METADATA.trim_end()) {
+            let read = serde_json::from_str(json.trim());
+            let read = read
+                .map_err(|error| CronError::Metadata(format!("the metadata are wrong: {error}")))?;
+            return match self.metadata.replace((number, read)) {
+                None => Ok(()),
+                Some(_) => Err(nothing_follows()),
+            };
+        }
+        if let Some(entry) = trimmed.strip_prefix(DISABLED.trim_end()) {
+            return self.entry(entry.trim(), None, false, is_taken);
+        }
+        let is_text = trimmed.is_empty() || trimmed.starts_with('#');
+        let variable = variable(trimmed);
+        if is_text || variable.is_some() {
+            if self.metadata.is_some() {
+                return Err(nothing_follows());
+            }
+            if let Some(sign) = line
+                .chars()
+                .find(|sign| crate::cron::command::breaks_line(*sign))
+            {
+                let sign = u32::from(sign);
+                return Err(CronError::Metadata(format!("U+{sign:04X} is not allowed")));
+            }
+            if let Some((ZONE_VARIABLE, zone)) = variable {
+                self.terms.timezone = crate::cron::entry::zone_of(zone)?;
+            }
+            self.parsed.lines.push(Line::Text(line.to_owned()));
+            return Ok(());
+        }
+        let raw = self.metadata.is_none().then(|| line.to_owned());
+        self.entry(trimmed, raw, true, is_taken)
+    }
+
+    fn entry(
+        &mut self,
+        line: &str,
+        raw: Option<String>,
+        enabled: bool,
+        is_taken: &impl Fn(&str) -> bool,
+    ) -> Result<(), CronError> {
+        let (schedule, command) = split(line);
+        let metadata = self.metadata.take().map(|(_, metadata)| metadata);
+        let metadata = metadata.unwrap_or_default();
+        let id = metadata.id.clone();
+        let wanted = metadata.into_wanted(schedule, command, enabled);
+        let entry = match Entry::create(self.user, wanted, &self.terms, self.now) {
+            Ok(entry) => entry,
+            Err(CronError::ExpiresInPast) => {
+                self.parsed.removed_expired += 1;
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let entry = self.named(entry, id, raw, is_taken);
+        self.used.insert(entry.record.id.clone());
+        self.parsed.lines.push(Line::Entry(Arc::new(entry)));
+        Ok(())
+    }
+
+    /// An entry keeps its name and its age if it is the user's own; a name that is
+    /// somebody else's, or used before, is not taken.
+    fn named(
+        &self,
+        mut entry: Entry,
+        id: Option<String>,
+        raw: Option<String>,
+        is_taken: &impl Fn(&str) -> bool,
+    ) -> Entry {
+        let same_line = || {
+            let found = self
+                .known
+                .values()
+                .find(|old| old.record.raw_line == raw && !self.used.contains(&old.record.id));
+            found.map(|old| old.record.id.clone())
+        };
+        let id = match &raw {
+            Some(_) => same_line(),
+            None => id,
+        };
+        let id = id.filter(|id| !self.used.contains(id));
+        if let Some(old) = id.as_deref().and_then(|id| self.known.get(id)) {
+            entry.record.id.clone_from(&old.record.id);
+            entry.record.created_at = old.record.created_at;
+            entry.record.revision = old.record.revision + 1;
+        } else if let Some(id) = id.and_then(|id| uuid::Uuid::parse_str(&id).ok())
+            && !is_taken(&id.to_string())
+        {
+            entry.record.id = id.to_string();
+        }
+        entry.record.raw_line = raw;
+        entry
+    }
+}
+
+/// `NAME=value`, with spaces around the sign and quotes around the value if one likes.
+fn variable(line: &str) -> Option<(&str, &str)> {
+    let (name, value) = line.split_once('=')?;
+    let name = name.trim_end();
+    let is_name = !name.is_empty()
+        && !name.starts_with(|first: char| first.is_ascii_digit())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    is_name.then(|| (name, value.trim().trim_matches(['"', '\''])))
+}
+
+/// The schedule and the command of a line.
+fn split(line: &str) -> (&str, &str) {
+    let fields = if line.starts_with('@') { 1 } else { 5 };
+    let mut rest = line;
+    for _ in 0..fields {
+        rest = rest.trim_start_matches([' ', '\t']);
+        let end = rest.find([' ', '\t']).unwrap_or(rest.len());
+        rest = &rest[end..];
+    }
+    let schedule = &line[..line.len() - rest.len()];
+    (schedule, rest.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cron::crontab::render::render;
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+    }
+
+    fn read(text: &str, known: &[Arc<Entry>]) -> Result<Parsed, CronError> {
+        let terms = Terms {
+            timezone: chrono_tz::Tz::UTC,
+            timeout_seconds: 60,
+            shell: false,
+        };
+        let known = known
+            .iter()
+            .map(|entry| (entry.record.id.as_str(), entry))
+            .collect();
+        let taken = "00000000-0000-4000-8000-00000000000a";
+        parse("alice", text, &known, |id| id == taken, &terms, now())
+    }
+
+    fn entries(parsed: &Parsed) -> Vec<Arc<Entry>> {
+        let entries = parsed.lines.iter().filter_map(|line| match line {
+            Line::Entry(entry) => Some(entry.clone()),
+            Line::Text(_) => None,
+        });
+        entries.collect()
+    }
+
+    #[test]
+    fn a_crontab_comes_back_as_it_was() {
+        let text = "# mine\nMAILTO=\"\"\n\n0 4 * * 0\tcurl -fsS /x\nCRON_TZ=Europe/Berlin\n@daily curl /y\n";
+        let parsed = read(text, &[]).unwrap();
+        assert_eq!(render(&parsed.lines), text);
+        let both = entries(&parsed);
+        assert_eq!(both[0].record.timezone, "UTC");
+        assert_eq!(
+            (
+                both[1].record.timezone.as_str(),
+                both[1].record.schedule.as_str()
+            ),
+            ("Europe/Berlin", "@daily")
+        );
+        // Once more: the same lines are the same entries.
+        let again = entries(&read(text, &both).unwrap());
+        assert_eq!(again[0].record.id, both[0].record.id);
+        assert_ne!(again[0].record.id, again[1].record.id);
+    }
+
+    #[test]
+    fn metadata_belong_to_the_next_line() {
+        let text = "# hoody-cron: {\"id\":\"00000000-0000-4000-8000-000000000001\",\"name\":\"n\",\"retries\":2}\n\
+                    # hoody-cron-disabled: 0 4 * * * curl /x\n";
+        let parsed = read(text, &[]).unwrap();
+        let entry = &entries(&parsed)[0];
+        assert_eq!(entry.record.id, "00000000-0000-4000-8000-000000000001");
+        assert_eq!(
+            (entry.record.name.as_deref(), entry.record.enabled),
+            (Some("n"), false)
+        );
+        assert_eq!(entry.record.policy.retries, 2);
+        let rendered = render(&parsed.lines);
+        let again = read(&rendered, &[entry.clone()]).unwrap();
+        assert_eq!(render(&again.lines), rendered);
+    }
+
+    #[test]
+    fn forged_names_are_not_taken() {
+        for id in [
+            "00000000-0000-4000-8000-00000000000a",
+            "../../etc",
+            "script:1:a.ts",
+            "",
+        ] {
+            let text = format!("# hoody-cron: {{\"id\":\"{id}\"}}\n* * * * * curl /x\n");
+            assert_ne!(entries(&read(&text, &[]).unwrap())[0].record.id, id);
+        }
+        let twice =
+            "# hoody-cron: {\"id\":\"00000000-0000-4000-8000-000000000001\"}\n* * * * * curl /x\n"
+                .repeat(2);
+        let both = entries(&read(&twice, &[]).unwrap());
+        assert_ne!(both[0].record.id, both[1].record.id);
+    }
+
+    #[test]
+    fn what_is_wrong_says_its_line() {
+        let cases = [
+            ("0 4 * * 0", "line 1: command is required"),
+            ("\n0 4 * * 0 bash x", "line 2: `bash`"),
+            ("# a\n61 * * * * curl /x", "line 2: minute"),
+            ("0 0 4 * * 0 curl /x", "line 1: `0` is not `curl`"),
+            ("@reboot curl /x", "line 1: @reboot"),
+            ("* * * * *\u{b}curl /x", "line 1"),
+            ("# a\u{1}b", "line 1: U+0001"),
+            ("CRON_TZ=Mars\n", "line 1: `Mars`"),
+            ("# hoody-cron: {}\n", "line 1: no entry follows"),
+            ("# hoody-cron: {}\n# x\n", "line 2: no entry follows"),
+            ("# hoody-cron: {\n* * * * * curl /x", "line 1: the metadata"),
+            (
+                "# hoody-cron: {\"user\":\"root\"}\n* * * * * curl /x",
+                "line 1: the metadata",
+            ),
+            (
+                "# hoody-cron: {\"retries\":99}\n* * * * * curl /x",
+                "line 2: retries",
+            ),
+            (
+                "# hoody-cron: {\"name\":\"a\\nb\"}\n* * * * * curl /x",
+                "line 2: name must be one line",
+            ),
+            (
+                "# hoody-cron: {\"expires_at\":\"soon\"}\n* * * * * curl /x",
+                "line 2: expires_at",
+            ),
+        ];
+        for (text, expected) in cases {
+            let error = read(text, &[]).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn expired_entries_are_left_out_and_counted() {
+        let text = "# hoody-cron: {\"expires_at\":\"2020-01-01T00:00:00Z\"}\n* * * * * curl /x\n* * * * * curl /y\n";
+        let parsed = read(text, &[]).unwrap();
+        assert_eq!((parsed.removed_expired, entries(&parsed).len()), (1, 1));
+    }
+
+    #[test]
+    fn too_much_is_refused() {
+        let lines = "* * * * * curl /x\n".repeat(CRONTAB_LINES_MAX);
+        assert_eq!(
+            entries(&read(&lines, &[]).unwrap()).len(),
+            CRONTAB_LINES_MAX
+        );
+        let one_more = format!("{lines}\n");
+        assert!(matches!(
+            read(&one_more, &[]),
+            Err(CronError::CrontabTooLarge { unit: "lines", .. })
+        ));
+        let long = "#".repeat(CRONTAB_BYTES_MAX + 1);
+        assert!(matches!(
+            read(&long, &[]),
+            Err(CronError::CrontabTooLarge { unit: "bytes", .. })
+        ));
+    }
+}
