@@ -6,13 +6,16 @@ use std::sync::{Arc, OnceLock};
 use axum::body::Body as AxumBody;
 use axum::response::Response;
 use bytes::Bytes;
-use http::Request;
+use http::{HeaderValue, Request, header};
 use http_body_util::{BodyExt, Full};
 
 use super::{Dispatcher, Origin};
 use crate::cron::call::{Later, RouteAnswer, Routes, Usage};
 use crate::exec::log::line::Trigger;
 use crate::model::script::ScriptPath;
+
+/// The host of a call that names none; it chooses the default deployment.
+const OWN_HOST: &str = "localhost";
 
 /// What cron wants to know of a call besides its answer.
 #[derive(Debug, Clone)]
@@ -42,7 +45,9 @@ impl Dispatcher {
                 script,
             }),
         };
-        let request = request.map(|body| AxumBody::new(Full::new(body)));
+        let mut request = request.map(|body| AxumBody::new(Full::new(body)));
+        let own = HeaderValue::from_static(OWN_HOST);
+        request.headers_mut().entry(header::HOST).or_insert(own);
         Box::pin(async move {
             let response: Response = self.dispatch(request, origin).await;
             let response = response.map(|body| body.map_err(Into::into).boxed_unsync());
