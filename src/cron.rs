@@ -37,6 +37,7 @@ use tokio::sync::{Notify, Semaphore};
 use crate::shutdown::Shutdown;
 use crate::store::{Kind, Store, Stored};
 use call::Caller;
+use clock::Clocks;
 use entry::Terms;
 use history::{History, Kept};
 use metrics::{Gauges, Metrics};
@@ -76,7 +77,7 @@ pub struct Cron {
     changed: Notify,
     changing: Vec<tokio::sync::Mutex<()>>,
     /// Held by whoever claims what is due.
-    ticking: tokio::sync::Mutex<()>,
+    ticking: tokio::sync::Mutex<Clocks>,
     turns: Arc<Semaphore>,
     /// Runs that wait.
     waiting: AtomicUsize,
@@ -107,7 +108,7 @@ impl Cron {
             changing: (0..CHANGE_LOCKS)
                 .map(|_| tokio::sync::Mutex::new(()))
                 .collect(),
-            ticking: tokio::sync::Mutex::new(()),
+            ticking: tokio::sync::Mutex::new(Clocks::now()),
             turns: Arc::new(Semaphore::new(settings.concurrent_runs_max)),
             waiting: AtomicUsize::new(0),
             settings,

@@ -5,6 +5,7 @@
 //! - `badinput`: malformed, oversized and misleading input.
 //! - `callers`: hostile callers.
 //! - `cli`: the verbs of the program.
+//! - `cron`: entries, what comes due, and the rows.
 //! - `directives`: what the `// @name value` lines do.
 //! - `engine`: the sandbox and the linker of handlers, without a server.
 //! - `errors`: what the caller and the log learn of a failure.
@@ -31,6 +32,8 @@ mod badinput;
 mod callers;
 #[path = "all/cli.rs"]
 mod cli;
+#[path = "all/cron.rs"]
+mod cron;
 #[path = "all/directives.rs"]
 mod directives;
 #[path = "all/engine.rs"]

@@ -49,17 +49,10 @@ struct Claims {
 impl Cron {
     /// Runs until `stop`.
     pub async fn run(self: Arc<Self>, stop: Shutdown) {
-        let mut clocks = Clocks::now();
         let mut next_prune = Instant::now() + self.settings.prune_interval;
         while !stop.is_requested() {
-            let now = Utc::now();
-            if let Some(step) = clocks.step(now)
-                && let Err(error) = self.stepped(step, now).await
-            {
-                tracing::error!(%error, "what the new time means is not stored");
-            }
-            let pause = match self.tick(now).await {
-                Ok(()) => self.sleep_until_due(now),
+            let pause = match self.tick().await {
+                Ok(now) => self.sleep_until_due(now),
                 Err(error) => {
                     tracing::error!(%error, "occurrences that are due cannot be claimed");
                     STORE_PAUSE
@@ -91,13 +84,17 @@ impl Cron {
         sleep.min(SLEEP_MAX)
     }
 
-    /// Claims and begins everything that is due.
-    pub async fn tick(self: &Arc<Self>, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let _ticking = self.ticking.lock().await;
+    /// Claims and begins everything that is due; gives the time by which it was.
+    pub async fn tick(self: &Arc<Self>) -> Result<DateTime<Utc>, StoreError> {
+        let mut clocks = self.ticking.lock().await;
+        let now = Utc::now();
+        if let Some(step) = clocks.step(now) {
+            self.stepped(step, now).await?;
+        }
         loop {
             let due = self.table().due(now, CLAIM_ENTRIES);
             if due.is_empty() {
-                return Ok(());
+                return Ok(now);
             }
             let mut all = Claims::default();
             for id in &due {
@@ -243,14 +240,15 @@ impl Cron {
 }
 
 /// Both clocks of the system, to find out when one of them was set.
-struct Clocks {
+#[derive(Debug)]
+pub(super) struct Clocks {
     wall: DateTime<Utc>,
     monotonic: Instant,
     uptime: Option<TimeDelta>,
 }
 
 impl Clocks {
-    fn now() -> Clocks {
+    pub fn now() -> Clocks {
         Clocks {
             wall: Utc::now(),
             monotonic: Instant::now(),

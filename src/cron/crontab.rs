@@ -56,12 +56,8 @@ impl Stored for Layout {
 
 impl Cron {
     /// The lines of a user's crontab. Entries that came by the API stand at its end.
-    pub async fn lines(
-        self: &Arc<Self>,
-        user: &str,
-        now: DateTime<Utc>,
-    ) -> Result<Vec<Line>, CronError> {
-        let entries = self.entries(user, now).await?;
+    pub async fn lines(self: &Arc<Self>, user: &str) -> Result<Vec<Line>, CronError> {
+        let entries = self.entries(user).await?;
         let Layout(placed) = self.layout(user)?;
         let by_id: HashMap<&str, &Arc<Entry>> = entries
             .iter()
@@ -93,12 +89,8 @@ impl Cron {
     }
 
     /// A user's crontab.
-    pub async fn crontab(
-        self: &Arc<Self>,
-        user: &str,
-        now: DateTime<Utc>,
-    ) -> Result<String, CronError> {
-        Ok(render::render(&self.lines(user, now).await?))
+    pub async fn crontab(self: &Arc<Self>, user: &str) -> Result<String, CronError> {
+        Ok(render::render(&self.lines(user).await?))
     }
 
     /// Everybody who has a crontab.
@@ -125,7 +117,7 @@ impl Cron {
         now: DateTime<Utc>,
     ) -> Result<usize, CronError> {
         let _changing = self.changing(user).lock().await;
-        let old = self.entries(user, now).await?;
+        let old = self.entries(user).await?;
         let known: HashMap<&str, &Arc<Entry>> = old
             .iter()
             .map(|entry| (entry.record.id.as_str(), entry))

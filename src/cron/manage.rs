@@ -18,12 +18,8 @@ pub type Check<'a> = &'a (dyn Fn(&EntryRecord) -> Result<(), CronError> + Sync);
 
 impl Cron {
     /// A user's entries, oldest first. Expired ones are swept before.
-    pub async fn entries(
-        self: &Arc<Self>,
-        user: &str,
-        now: DateTime<Utc>,
-    ) -> Result<Vec<Arc<Entry>>, CronError> {
-        self.tick(now).await?;
+    pub async fn entries(self: &Arc<Self>, user: &str) -> Result<Vec<Arc<Entry>>, CronError> {
+        self.tick().await?;
         Ok(self.table().of_user(user))
     }
 
@@ -33,13 +29,8 @@ impl Cron {
     }
 
     /// An entry of this user.
-    pub async fn entry(
-        self: &Arc<Self>,
-        user: &str,
-        id: &str,
-        now: DateTime<Utc>,
-    ) -> Result<Arc<Entry>, CronError> {
-        self.tick(now).await?;
+    pub async fn entry(self: &Arc<Self>, user: &str, id: &str) -> Result<Arc<Entry>, CronError> {
+        self.tick().await?;
         let table = self.table();
         let slot = table.get(id).filter(|slot| slot.entry.record.user == user);
         let slot = slot.ok_or(CronError::EntryNotFound)?;
@@ -79,7 +70,7 @@ impl Cron {
     ) -> Result<Arc<Entry>, CronError> {
         let _changing = self.changing(id).lock().await;
         // What came due before the change belongs to the entry as it was.
-        let old = self.entry(user, id, now).await?;
+        let old = self.entry(user, id).await?;
         check(&old.record)?;
         let new = Arc::new(old.update(wanted, &self.settings.terms, now)?);
         if dry_run {
@@ -111,10 +102,9 @@ impl Cron {
         id: &str,
         check: Check<'_>,
         dry_run: bool,
-        now: DateTime<Utc>,
     ) -> Result<(), CronError> {
         let _changing = self.changing(id).lock().await;
-        let entry = self.entry(user, id, now).await?;
+        let entry = self.entry(user, id).await?;
         check(&entry.record)?;
         if dry_run {
             return Ok(());

@@ -26,7 +26,7 @@ impl Cron {
         asked_by: Option<String>,
         now: DateTime<Utc>,
     ) -> Result<Asked, CronError> {
-        self.entry(user, id, now).await?;
+        self.entry(user, id).await?;
         let mut begin = Vec::new();
         let (rows, operations) = {
             let mut table = self.table();

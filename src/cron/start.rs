@@ -71,13 +71,16 @@ impl Cron {
         table.account(&run.entry_id, accounted);
     }
 
-    /// The system's clock was set while the server ran.
-    pub async fn stepped(&self, step: TimeDelta, now: DateTime<Utc>) -> Result<(), StoreError> {
+    /// The system's clock was set while the server ran. The caller holds `ticking`.
+    pub(super) async fn stepped(
+        &self,
+        step: TimeDelta,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
         tracing::warn!(
             step_ms = step.num_milliseconds(),
             "the system's clock was set"
         );
-        let _ticking = self.ticking.lock().await;
         let mut operations = Vec::new();
         {
             let mut table = self.table();

@@ -48,7 +48,7 @@ pub async fn list(call: Call<PageQuery>) -> Result<Answer<CrontabList>, ApiError
     let total = users.len();
     let mut items = Vec::new();
     for user in users.into_iter().skip(before).take(limit) {
-        let crontab = call.api.cron.crontab(&user, Utc::now()).await?;
+        let crontab = call.api.cron.crontab(&user).await?;
         items.push(Crontab { user, crontab });
     }
     Ok(Answer::ok(CrontabList {
@@ -61,7 +61,7 @@ pub async fn list(call: Call<PageQuery>) -> Result<Answer<CrontabList>, ApiError
 
 pub async fn read(call: Call<Nothing>) -> Result<Answer<Crontab>, ApiError> {
     let user = user(&call)?;
-    let crontab = call.api.cron.crontab(&user, Utc::now()).await?;
+    let crontab = call.api.cron.crontab(&user).await?;
     Ok(Answer::ok(Crontab { user, crontab }))
 }
 
@@ -75,7 +75,7 @@ pub async fn write(
         .cron
         .replace_crontab(&user, text, dry_run, now)
         .await?;
-    let crontab = call.api.cron.crontab(&user, now).await?;
+    let crontab = call.api.cron.crontab(&user).await?;
     Ok(Answer::ok(CrontabWritten {
         user,
         crontab,

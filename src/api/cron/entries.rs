@@ -156,7 +156,7 @@ pub async fn list(call: Call<PageQuery>) -> Result<Response, ApiError> {
     let user = user(&call)?;
     let (page, limit, before) = call.query.read()?;
     let now = Utc::now();
-    let lines = call.api.cron.lines(&user, now).await?;
+    let lines = call.api.cron.lines(&user).await?;
     let total = lines.len();
     let entries: Vec<Listed> = lines
         .into_iter()
@@ -199,7 +199,7 @@ pub async fn create(call: Call<Nothing, EntryRequest>) -> Result<Answer<EntryVie
 pub async fn read(call: Call<Nothing>) -> Result<Answer<EntryView>, ApiError> {
     let user = user(&call)?;
     let id = call.parameter("id");
-    let entry = call.api.cron.entry(&user, id, Utc::now()).await?;
+    let entry = call.api.cron.entry(&user, id).await?;
     Ok(answer(&entry, StatusCode::OK))
 }
 
@@ -225,9 +225,6 @@ pub async fn delete(call: Call<Nothing>) -> Result<Answer<Deleted>, ApiError> {
     let user = user(&call)?;
     let check = precondition(&call);
     let (id, dry_run) = (call.parameter("id"), call.scope.dry_run);
-    call.api
-        .cron
-        .delete(&user, id, &check, dry_run, Utc::now())
-        .await?;
+    call.api.cron.delete(&user, id, &check, dry_run).await?;
     Ok(Answer::ok(Deleted { deleted: !dry_run }))
 }

@@ -127,7 +127,7 @@ pub async fn start(call: Call<StartQuery>) -> Result<Response, ApiError> {
     let user = user(&call)?;
     let (id, cron, now) = (call.parameter("id"), &call.api.cron, Utc::now());
     if call.scope.dry_run {
-        let entry = cron.entry(&user, id, now).await?;
+        let entry = cron.entry(&user, id).await?;
         let body = json!({ "dry_run": true, "entry_id": id, "would": would(&entry) });
         return Ok(axum::Json(body).into_response());
     }
