@@ -169,9 +169,13 @@ impl Cron {
             .filter(|id| !kept.contains(id))
             .collect();
         operations.extend(gone.iter().flat_map(|id| super::manage::deleted(user, id)));
+        let before: HashMap<&str, &Arc<Entry>> = old
+            .iter()
+            .map(|entry| (entry.record.id.as_str(), entry))
+            .collect();
         let mut changed = Vec::new();
         for entry in new {
-            let before = old.iter().find(|old| old.record.id == entry.record.id);
+            let before = before.get(entry.record.id.as_str());
             let same_times =
                 before.is_some_and(|old| old.schedule == entry.schedule && old.zone == entry.zone);
             let accounted = (!same_times).then_some(now);

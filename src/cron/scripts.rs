@@ -72,7 +72,11 @@ impl Cron {
                         None => reloaded.added.push(script.script),
                     }
                 }
-                Err(error) => reloaded.failed.push((script.script, error.to_string())),
+                Err(error) => {
+                    // What it said before does not hold any more.
+                    known.extend(old.map(|old| (old.record.id.clone(), old)));
+                    reloaded.failed.push((script.script, error.to_string()));
+                }
             }
         }
         let gone: Vec<Arc<Entry>> = known.into_values().collect();

@@ -114,6 +114,7 @@ pub fn parse(
         now,
         metadata: None,
         used: HashSet::new(),
+        same_line: by_line(known),
         parsed: Parsed {
             lines: Vec::new(),
             removed_expired: 0,
@@ -127,6 +128,17 @@ pub fn parse(
         Some((line, _)) => Err(at_line(line, nothing_follows())),
         None => Ok(reader.parsed),
     }
+}
+
+fn by_line(known: &HashMap<&str, &Arc<Entry>>) -> HashMap<String, Vec<String>> {
+    let mut by_line: HashMap<String, Vec<String>> = HashMap::new();
+    for entry in known.values() {
+        if let Some(line) = &entry.record.raw_line {
+            let ids = by_line.entry(line.clone()).or_default();
+            ids.push(entry.record.id.clone());
+        }
+    }
+    by_line
 }
 
 fn at_line(line: usize, error: CronError) -> CronError {
@@ -148,6 +160,8 @@ struct Reader<'a> {
     /// Of the next entry, and where it stands.
     metadata: Option<(usize, Metadata)>,
     used: HashSet<String>,
+    /// Names of entries that are lines without metadata, by line.
+    same_line: HashMap<String, Vec<String>>,
     parsed: Parsed,
 }
 
@@ -223,21 +237,14 @@ impl Reader<'_> {
     /// An entry keeps its name and its age if it is the user's own; a name that is
     /// somebody else's, or used before, is not taken.
     fn named(
-        &self,
+        &mut self,
         mut entry: Entry,
         id: Option<String>,
         raw: Option<String>,
         is_taken: &impl Fn(&str) -> bool,
     ) -> Entry {
-        let same_line = || {
-            let found = self
-                .known
-                .values()
-                .find(|old| old.record.raw_line == raw && !self.used.contains(&old.record.id));
-            found.map(|old| old.record.id.clone())
-        };
         let id = match &raw {
-            Some(_) => same_line(),
+            Some(line) => self.same_line.get_mut(line).and_then(Vec::pop),
             None => id,
         };
         let id = id.filter(|id| !self.used.contains(id));

@@ -17,11 +17,13 @@ use crate::harness::skip;
 const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/all/cron/oracle.py");
 const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.peers/python/bin/python");
 
+/// Not Lord Howe: cronsim loses half an hour when its clocks change by that. The
+/// golden tables of `calendar` have it.
 const ZONES: [&str; 8] = [
     "UTC",
     "America/New_York",
     "Europe/London",
-    "Australia/Lord_Howe",
+    "America/Havana",
     "Africa/Cairo",
     "America/Sao_Paulo",
     "Asia/Kathmandu",
@@ -35,12 +37,14 @@ fn field(random: &mut StdRng, min: u32, max: u32, names: &[&str]) -> String {
     let item = |random: &mut StdRng| match random.random_range(0..6) {
         0 if !names.is_empty() => names.choose(random).unwrap().to_string(),
         1 | 2 => {
-            let (a, b) = (value(random), value(random));
+            // Both oracles have a reading of their own for `5-5`: all values, or `5/…`.
+            let a = random.random_range(min..max);
+            let b = random.random_range(a + 1..=max);
             let step = match random.random_range(0..3) {
                 0 => format!("/{}", random.random_range(1..=max.max(2))),
                 _ => String::new(),
             };
-            format!("{}-{}{step}", a.min(b), a.max(b))
+            format!("{a}-{b}{step}")
         }
         _ => value(random).to_string(),
     };
