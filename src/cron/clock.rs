@@ -43,7 +43,16 @@ pub(super) struct Claimed {
 struct Claims {
     operations: Vec<Operation>,
     begin: Vec<Claimed>,
-    rows: usize,
+    /// Outcomes of rows that are closed from the start.
+    closed: Vec<Outcome>,
+    undo: Vec<Undo>,
+}
+
+/// What the table said of an entry before a claim that the store then refused.
+struct Undo {
+    entry: Arc<Entry>,
+    accounted: DateTime<Utc>,
+    rows: Vec<Run>,
 }
 
 impl Cron {
@@ -101,15 +110,16 @@ impl Cron {
                 let claims = self.claim(id, now)?;
                 all.operations.extend(claims.operations);
                 all.begin.extend(claims.begin);
-                all.rows += claims.rows;
+                all.closed.extend(claims.closed);
+                all.undo.extend(claims.undo);
             }
             if let Err(error) = self.store.batch(all.operations).await {
-                // What was claimed in memory only is lost; nothing of it has begun.
-                self.metrics.lost(all.rows);
-                for claimed in all.begin {
-                    self.forget_running(&claimed.entry.record.id, &claimed.run.id);
-                }
+                // Nothing of it has begun: the next tick claims it again.
+                all.undo.into_iter().for_each(|undo| self.undo(undo));
                 return Err(error);
+            }
+            for outcome in all.closed {
+                self.metrics.ended(outcome);
             }
             for claimed in all.begin {
                 self.begin(claimed);
@@ -129,6 +139,11 @@ impl Cron {
         let rows_max = self.settings.kept.runs_max;
         let verdicts = verdict::verdicts(&entry, slot.accounted, now, rows_max);
         let mut accounted = slot.accounted;
+        let mut undo = Undo {
+            entry: entry.clone(),
+            accounted,
+            rows: Vec::new(),
+        };
         for (due, verdict) in verdicts {
             let runs = match verdict {
                 Verdict::Skip(outcome) => {
@@ -141,14 +156,15 @@ impl Cron {
             };
             for run in runs {
                 slot.rows += 1;
-                claims.rows += 1;
                 if !run.outcome.is_open() {
-                    self.metrics.ended(run.outcome);
+                    claims.closed.push(run.outcome);
                 }
                 claims.operations.extend(self.history.claim(&run)?);
+                undo.rows.push(run);
             }
             accounted = accounted.max(due);
         }
+        claims.undo.push(undo);
         if entry.is_expired(now) {
             drop(table);
             claims.operations.extend(self.take_out(id));
@@ -157,6 +173,23 @@ impl Cron {
         claims.operations.push(mark(id, accounted)?);
         table.account(id, accounted);
         Ok(claims)
+    }
+
+    /// The table is again as it was before a claim.
+    fn undo(&self, undo: Undo) {
+        self.metrics.refused(undo.rows.len());
+        let is_of_claim = |id: &str| undo.rows.iter().any(|run| run.id == id);
+        let waited = undo
+            .rows
+            .iter()
+            .filter(|run| run.outcome == Outcome::Waiting);
+        self.waiting.fetch_sub(waited.count(), Ordering::Relaxed);
+        let mut table = self.table();
+        if let Some(slot) = table.get_mut(&undo.entry.record.id) {
+            slot.running.retain(|running| !is_of_claim(&running.run_id));
+            slot.waiting.retain(|run| !is_of_claim(&run.id));
+        }
+        table.put(undo.entry, undo.accounted);
     }
 
     /// Where an occurrence goes that is to run: it begins, waits, or is left out.

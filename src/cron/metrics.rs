@@ -44,8 +44,8 @@ impl Metrics {
         self.skew_sum_ms.fetch_add(skew_ms, Ordering::Relaxed);
     }
 
-    /// Occurrences could not be given their rows.
-    pub fn lost(&self, count: usize) {
+    /// The store refused the rows of occurrences; they are claimed again.
+    pub fn refused(&self, count: usize) {
         self.lost.fetch_add(count as u64, Ordering::Relaxed);
     }
 
@@ -102,7 +102,7 @@ impl Metrics {
         family(
             "footpath_cron_lost_slots_total",
             "counter",
-            "Occurrences without a row, since the store refused it; must be 0.",
+            "Occurrences whose rows the store refused at first; must be 0.",
             &single(load(&self.lost)),
         );
         let name = "footpath_cron_start_skew_seconds";
