@@ -51,6 +51,9 @@ pub const EXEC_WRITE: &str = "exec:write";
 pub const AUTH: &str = "auth";
 pub const CRON: &str = "cron";
 
+/// The one path of ours that scripts may take over: many have such a route.
+const SCHEDULER_HEALTH: &str = "/health";
+
 /// Everything that a surface may ask.
 #[derive(Clone)]
 pub struct Api {
@@ -102,6 +105,9 @@ fn operations(endpoints: Vec<Endpoint>) -> MethodRouter<Api> {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         async move {
+            if request.uri().path() == SCHEDULER_HEALTH && has_own_route(&api, &request) {
+                return script(State(api), ConnectInfo(client), request).await;
+            }
             logged(
                 &api.clone(),
                 client,
@@ -134,6 +140,17 @@ fn operations(endpoints: Vec<Endpoint>) -> MethodRouter<Api> {
         }
     };
     any(handler)
+}
+
+/// Whether a script is called like the path. A catch-all is not.
+fn has_own_route(api: &Api, request: &Request) -> bool {
+    let live = &api.dispatcher.exec.live;
+    let exec_id = deployment_for_host(access::host(request), |name| live.exists(name));
+    let deployment = live.get(&exec_id);
+    deployment.is_some_and(|deployment| {
+        let found = deployment.routes.lookup(request.uri().path());
+        matches!(found, Ok(Some(found)) if found.parameters.0.is_empty())
+    })
 }
 
 /// Answers a request to the management API, and logs it.

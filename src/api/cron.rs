@@ -8,8 +8,9 @@ pub mod runs;
 pub mod schedules;
 pub mod view;
 
+use axum::response::Response;
 use http::{StatusCode, header};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::endpoint::Call;
 use super::error::ApiError;
@@ -108,7 +109,51 @@ impl From<CronError> for ApiError {
     }
 }
 
+/// The code in cron's envelope of an error that has none of its own. A field of
+/// the wrong type is named first in its message.
+fn cron_code(status: StatusCode, message: &str) -> &'static str {
+    match (status.as_u16(), message.split(' ').next()) {
+        (400, Some("schedule" | "timezone")) => "INVALID_SCHEDULE",
+        (400, Some("command" | "name")) => "INVALID_COMMAND",
+        (400, Some("comment")) => "INVALID_COMMENT",
+        (400, Some("expires_at")) => "INVALID_EXPIRES_AT",
+        (400, Some("page" | "limit")) => "INVALID_PAGINATION",
+        (401, _) => "UNAUTHORIZED",
+        (403, _) => "FORBIDDEN",
+        (404, _) => "NOT_FOUND",
+        (405, _) => "METHOD_NOT_ALLOWED",
+        (408, _) => "REQUEST_TIMEOUT",
+        (412, _) => "PRECONDITION_FAILED",
+        (413, _) => "PAYLOAD_TOO_LARGE",
+        (415, _) => "UNSUPPORTED_MEDIA_TYPE",
+        (503, _) => "UNAVAILABLE",
+        (500.., _) => "BACKEND_ERROR",
+        _ => "INVALID_REQUEST",
+    }
+}
+
 impl ApiError {
+    /// In cron's envelope: `{ code, message, details }`.
+    pub fn into_cron(mut self) -> Response {
+        let message = match self.status {
+            StatusCode::INTERNAL_SERVER_ERROR => {
+                tracing::error!(error = self.error, "cron cannot answer");
+                "Internal server error".to_owned()
+            }
+            _ => std::mem::take(&mut self.error),
+        };
+        let code = match self.code.starts_with("ERROR_") {
+            true => cron_code(self.status, &message).to_owned(),
+            false => std::mem::take(&mut self.code),
+        };
+        let mut body = Map::new();
+        body.insert("code".to_owned(), code.into());
+        body.insert("message".to_owned(), message.into());
+        let details = self.fields.remove("details").unwrap_or(Value::Null);
+        body.insert("details".to_owned(), details);
+        self.response(body)
+    }
+
     /// The error of one line of a crontab; only some can happen there.
     fn from_line(error: &CronError) -> Self {
         let code = match error {

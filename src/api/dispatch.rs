@@ -138,21 +138,8 @@ impl Dispatcher {
         let missing = || ApiError::not_found("Script not found");
         let deployment = self.exec.live.get(exec_id).ok_or_else(missing)?;
         let path = request.uri().path().to_owned();
-        if let Some(script) = origin.scheduled_script() {
-            let script = deployment
-                .scripts
-                .get(script.relative())
-                .ok_or_else(missing)?
-                .clone();
-            entry.routed(&script);
-            if !script.directives.enabled {
-                return Err(missing());
-            }
-            // A route's parameters stand in a URL, and there is none.
-            let none = Parameters::default();
-            return self
-                .run(&deployment, &script, none, path, request, origin, entry)
-                .await;
+        if origin.scheduled_script().is_some() {
+            return self.due(&deployment, path, request, origin, entry).await;
         }
         let found = deployment.routes.lookup(&path);
         let found = found

@@ -271,3 +271,6 @@ fn is_place(text: &str) -> bool {
             .bytes()
             .all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
+
+#[cfg(test)]
+mod tests;

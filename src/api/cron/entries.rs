@@ -137,7 +137,7 @@ fn answer(entry: &Entry, status: StatusCode) -> Answer<EntryView> {
 pub fn list_shape() -> Value {
     json!({
         "user": "string", "page": "integer", "limit": "integer", "total": "integer",
-        "entries": [{ "type": "string" }],
+        "entries": ["object"],
     })
 }
 

@@ -116,11 +116,9 @@ pub struct StartQuery {
     pub wait: Option<bool>,
 }
 
-/// A run, or in a dry run what it would do.
+/// A run as in the lists, or in a dry run `{ dry_run, entry_id, would }`.
 pub fn start_shape() -> Value {
-    json!({
-        "id?": "string", "entry_id": "string", "outcome?": "string", "dry_run?": "boolean", "would?": "object",
-    })
+    json!("object")
 }
 
 pub async fn start(call: Call<StartQuery>) -> Result<Response, ApiError> {

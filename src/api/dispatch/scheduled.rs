@@ -9,9 +9,13 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, header};
 use http_body_util::{BodyExt, Full};
 
-use super::{Dispatcher, Origin};
+use super::{Answered, Dispatcher, Origin};
+use crate::api::access::Entry;
+use crate::api::error::ApiError;
 use crate::cron::call::{Later, RouteAnswer, Routes, Usage};
+use crate::exec::live::Deployment;
 use crate::exec::log::line::Trigger;
+use crate::exec::routes::parameters::Parameters;
 use crate::model::script::ScriptPath;
 
 /// The host of a call that names none; it chooses the default deployment.
@@ -53,6 +57,29 @@ impl Dispatcher {
             let response = response.map(|body| body.map_err(Into::into).boxed_unsync());
             RouteAnswer { response, usage }
         })
+    }
+}
+
+impl Dispatcher {
+    /// Runs the script whose `@schedule` is due.
+    pub(super) async fn due(
+        &self,
+        deployment: &Deployment,
+        path: String,
+        request: Request<AxumBody>,
+        origin: Origin,
+        entry: &mut Entry,
+    ) -> Result<Answered, ApiError> {
+        let script = origin.scheduled_script();
+        let script = script.and_then(|script| deployment.scripts.get(script.relative()));
+        let missing = || ApiError::not_found("Script not found");
+        let script = script.ok_or_else(missing)?.clone();
+        // A disabled one comes here only if somebody insists.
+        entry.routed(&script);
+        // A route's parameters stand in a URL, and there is none.
+        let none = Parameters::default();
+        self.run(deployment, &script, none, path, request, origin, entry)
+            .await
     }
 }
 

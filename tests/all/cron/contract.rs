@@ -338,3 +338,22 @@ async fn health_has_the_words_of_cron() {
         assert_eq!(health.as_object().unwrap().len(), 9);
     }
 }
+
+#[tokio::test]
+async fn a_script_may_answer_at_health() {
+    let server = Server::with_scripts(&[
+        ("[...rest].ts", "return 'rest'"),
+        ("users/me/entries.ts", "return 'mine'"),
+    ]);
+    let server = server.start().await;
+    assert_eq!(
+        server.get("/health").await.expect(200).json()["status"],
+        "ok"
+    );
+    server.save("health.ts", "return 'mine'");
+    server
+        .until("/health", |reply| reply.text() == "mine")
+        .await;
+    // All else is not to be taken over: tokens are shown there.
+    server.get("/users/me/entries").await.expect(401);
+}

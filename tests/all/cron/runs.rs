@@ -287,3 +287,51 @@ async fn programs_run_only_where_they_are_allowed() {
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     assert!(!marker.exists(), "its child lives on");
 }
+
+#[tokio::test]
+async fn other_hosts_are_called_through_the_filter() {
+    let other = Server::with_script("echo.ts", "return { host: req.headers.host, run: req.headers['x-cron-run'], auth: req.headers.authorization ?? null }")
+        .script("away.ts", "return new Response(null, { status: 307, headers: { location: 'http://localhost:' + req.headers.host.split(':')[1] + '/echo' } })")
+        .start()
+        .await;
+    let address = other.address();
+    let server = Server::empty()
+        .set(
+            "egress.allow",
+            format!("127.0.0.1:{},localhost:{}", address.port(), address.port()),
+        )
+        .start()
+        .await;
+    let entry = add(
+        &server,
+        never(&format!("curl -u me:secret http://{address}/echo")),
+    )
+    .await;
+    let row = run(&server, &entry).await;
+    assert_eq!(row["outcome"], "ok", "{row:#}");
+    let answer: serde_json::Value =
+        serde_json::from_str(row["output"]["first"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        (&answer["host"], &answer["run"]),
+        (&json!(address.to_string()), &row["id"])
+    );
+    assert!(answer["auth"].as_str().unwrap().starts_with("Basic "));
+    assert_eq!(
+        (&row["request_id"], &row["fuel_used"]),
+        (&json!(null), &json!(null))
+    );
+    // Credentials do not follow a redirect to another host.
+    let entry = add(
+        &server,
+        never(&format!("curl -L -u me:secret http://{address}/away")),
+    )
+    .await;
+    let row = run(&server, &entry).await;
+    let answer: serde_json::Value =
+        serde_json::from_str(row["output"]["first"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        (&row["outcome"], &answer["auth"]),
+        (&json!("ok"), &json!(null)),
+        "{row:#}"
+    );
+}

@@ -145,9 +145,11 @@ async fn a_scheduled_script_can_be_triggered() {
         );
         assert_eq!(reply["scriptPath"], format!("1/{script}"));
     }
+    let forced = json!({ "scriptPath": "off.ts", "force": true });
+    assert_eq!(post(&server, "trigger", forced).await["status"], "ok");
     let history = get(&server, "/api/v1/exec/schedules/history")
         .await
         .expect(200)
         .json();
-    assert_eq!(history["total"], 2);
+    assert_eq!(history["total"], 3);
 }
