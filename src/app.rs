@@ -24,21 +24,21 @@ use crate::cron::shell::Shell;
 use crate::cron::{self, Cron, Settings};
 use crate::egress::{Egress, Policy, Timeouts};
 use crate::exec::Exec;
+use crate::exec::directives::caps::Caps;
 use crate::exec::folder::Folder;
 use crate::exec::log::LogConfig;
 use crate::exec::log::reader::LogReader;
 use crate::exec::log::writer::{self, LogThread};
 use crate::exec::monitor::Monitor;
 use crate::exec::publish::Publisher;
+use crate::exec::refresh::tell_stray;
 use crate::exec::script::Script;
 use crate::exec::services::{Neighbours, Outside};
+use crate::exec::stray::strays;
 use crate::exec::watcher::FolderWatcher;
 use crate::sandbox::{EngineModules, Sandbox, SandboxConfig};
 use crate::shutdown::{Drained, Shutdown};
 use crate::store::Store;
-
-/// The largest `@memory`, as a multiple of the default.
-const MEMORY_FACTOR_MAX: u64 = 4;
 
 /// How long it may take until it is stored that a token was used.
 const LAST_USED_INTERVAL: Duration = Duration::from_secs(60);
@@ -59,6 +59,7 @@ pub struct App {
     cron: Arc<Cron>,
     log_thread: LogThread,
     drain: Duration,
+    store: Store,
 }
 
 /// The publisher without a server, for the verbs that need no more.
@@ -76,7 +77,19 @@ pub fn publisher(
         engine,
         sandbox,
         memory_bytes_default: config.limits.memory_bytes as usize,
+        bundle_bytes_max: config.limits.bundle_bytes as usize,
+        caps: caps(config),
     })
+}
+
+/// What scripts may ask for at most. A default above its maximum raises it.
+fn caps(config: &Config) -> Caps {
+    let limits = &config.limits;
+    Caps {
+        timeout: Duration::from_millis(limits.wall_clock_max_ms.max(limits.wall_clock_ms)),
+        fuel: limits.fuel_max_units.max(limits.fuel_units),
+        memory_bytes: limits.memory_max_bytes.max(limits.memory_bytes),
+    }
 }
 
 /// The sandbox with the built-in engine.
@@ -89,8 +102,9 @@ pub fn sandbox(config: &Config) -> anyhow::Result<(Arc<Sandbox>, Arc<Engine>)> {
     };
     let sandbox_config = SandboxConfig {
         instances_max: instances(config),
-        memory_bytes_max: (config.limits.memory_bytes * MEMORY_FACTOR_MAX) as usize,
+        memory_bytes_max: caps(config).memory_bytes as usize,
         cache_dir: Some(cache_dir(config)),
+        cache_bytes_max: config.server.cache_max_bytes,
     };
     Ok((Arc::new(Sandbox::new(&sandbox_config, &modules)?), engine))
 }
@@ -134,6 +148,7 @@ impl App {
                 connect: Duration::from_millis(config.egress.connect_ms),
                 first_byte: Duration::from_millis(config.egress.first_byte_ms),
             },
+            between_bytes: Duration::from_millis(config.egress.between_bytes_ms),
             log: log.clone(),
             monitor: monitor.clone(),
             echo: config.server.dev,
@@ -173,7 +188,7 @@ impl App {
         let drain = Duration::from_millis(config.server.drain_ms);
         // Last, since a token that was made must be shown: nothing may fail any more.
         let root = config.auth.token.as_ref().map(Secret::expose);
-        let (tokens, first_token) = Tokens::open(store, root, Utc::now()).await?;
+        let (tokens, first_token) = Tokens::open(store.clone(), root, Utc::now()).await?;
         let api = Api {
             dispatcher,
             tokens: Arc::new(tokens),
@@ -196,6 +211,7 @@ impl App {
             cron,
             log_thread,
             drain,
+            store,
         })
     }
 
@@ -210,6 +226,7 @@ impl App {
             cron,
             log_thread,
             drain,
+            store,
             ..
         } = self;
         api.stop = stop.clone();
@@ -224,6 +241,7 @@ impl App {
                 exec.changed(changes).await;
             }
         }));
+        stop.spawn(keep_export(store));
         let tokens = api.tokens.clone();
         stop.spawn(until(stop.clone(), save_last_used(tokens.clone())));
         stop.spawn(api::listener::serve(
@@ -255,12 +273,25 @@ async fn until(stop: Shutdown, work: impl Future<Output = ()>) {
     }
 }
 
-/// Files that contradict each other are told at once: some of them do not answer.
+/// Files that contradict each other, or that are in no deployment, are told at
+/// once: they do not answer.
 fn report_conflicts(exec: &Exec) {
+    strays(exec.folder()).iter().for_each(tell_stray);
     for (exec_id, deployment) in exec.live.all().iter() {
         for conflict in deployment.routes.conflicts() {
             let files = conflict.files.join(", ");
             tracing::warn!(deployment = %exec_id, route = conflict.route, files, "{}", conflict.reason);
+        }
+    }
+}
+
+/// The store of a server that came up is sound: a copy of it is kept to restore
+/// from. It is not broken off, since a part of a copy is of no use.
+async fn keep_export(store: Store) {
+    match store.keep_export(Utc::now()).await {
+        Ok((path, summary)) => tracing::debug!(path = %path.display(), ?summary, "exported"),
+        Err(error) => {
+            tracing::warn!(%error, "no export of the store was made; `footpath export` makes one")
         }
     }
 }

@@ -9,6 +9,7 @@ mod engine;
 mod init;
 mod invoke;
 mod log;
+mod logs;
 mod offline;
 mod serve;
 mod state;
@@ -32,6 +33,7 @@ enum Verb {
     Compile(compile::Arguments),
     Invoke(invoke::Arguments),
     Cron(cron::Arguments),
+    Logs(logs::Arguments),
     Export(state::ExportArguments),
     Import(state::ImportArguments),
     /// Work on the JavaScript engine itself (for `make guest`).
@@ -48,6 +50,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Verb::Compile(arguments) => compile::run(&arguments),
         Verb::Invoke(arguments) => invoke::run(&arguments),
         Verb::Cron(arguments) => cron::run(&arguments),
+        Verb::Logs(arguments) => logs::run(arguments),
         Verb::Export(arguments) => state::export(&arguments),
         Verb::Import(arguments) => state::import(&arguments),
         Verb::Engine(arguments) => engine::run(arguments),

@@ -26,6 +26,7 @@ pub mod routes;
 pub mod script;
 pub mod services;
 pub mod shared;
+pub mod stray;
 pub mod unload;
 pub mod validation;
 pub mod versions;
@@ -125,7 +126,7 @@ impl Exec {
             let source = match self.folder().read(&path) {
                 Ok(source) => source,
                 Err(error) => {
-                    let mut script = Script::new(path, "", Vec::new());
+                    let mut script = Script::new(path, "", Vec::new(), &self.publisher.caps);
                     script.problem = Some(Problem {
                         message: error.to_string(),
                         diagnostics: Vec::new(),
@@ -135,7 +136,7 @@ impl Exec {
                 }
             };
             let environment = environment::of_script(self.folder(), &path);
-            let mut script = Script::new(path, &source, environment);
+            let mut script = Script::new(path, &source, environment, &self.publisher.caps);
             let manifest = self.history.manifest(&script.path);
             let current = manifest.filter(|manifest| {
                 self.publisher

@@ -7,8 +7,10 @@
 //! - `cli`: the verbs of the program.
 //! - `cron`: entries, what comes due, and the rows.
 //! - `directives`: what the `// @name value` lines do.
+//! - `disk`: a disk that is full.
 //! - `engine`: the sandbox and the linker of handlers, without a server.
 //! - `errors`: what the caller and the log learn of a failure.
+//! - `examples`: what stands in `scripts/`, and what `init` makes.
 //! - `imports`: files that import files.
 //! - `limits`: hostile handlers.
 //! - `neighbours`: routes that call routes, and the world outside.
@@ -17,6 +19,8 @@
 //! - `routes`: from a URL to a script.
 //! - `shapes`: how a script may be written.
 //! - `shutdown`: how a server ends, and what the next one finds.
+//! - `tidy`: the house rules that a compiler does not know.
+//! - `upkeep`: what a server does without being asked.
 //! - `values`: what goes into a handler, and what its result means.
 //! - `web`: the Web APIs inside the engine.
 //! - `worker`: one instance that is kept.
@@ -36,10 +40,14 @@ mod cli;
 mod cron;
 #[path = "all/directives.rs"]
 mod directives;
+#[path = "all/disk.rs"]
+mod disk;
 #[path = "all/engine.rs"]
 mod engine;
 #[path = "all/errors.rs"]
 mod errors;
+#[path = "all/examples.rs"]
+mod examples;
 #[path = "all/imports.rs"]
 mod imports;
 #[path = "all/limits.rs"]
@@ -56,6 +64,10 @@ mod routes;
 mod shapes;
 #[path = "all/shutdown.rs"]
 mod shutdown;
+#[path = "all/tidy.rs"]
+mod tidy;
+#[path = "all/upkeep.rs"]
+mod upkeep;
 #[path = "all/values.rs"]
 mod values;
 #[path = "all/web.rs"]

@@ -27,7 +27,8 @@ function run() {
     if (typeof result === "object" && result !== null && typeof result.then === "function") {
       Promise.resolve(result).then(finishAsync, fail);
     } else {
-      finish(result, false);
+      // The body of a function script is over when it returns, awaits or not.
+      finish(result, script.spec.shape === "body");
     }
   } catch (error) {
     fail(error);

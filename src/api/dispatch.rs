@@ -18,7 +18,6 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use tokio::sync::OwnedSemaphorePermit;
-use wasmtime_wasi_http::{Error as WasiError, WasiBody};
 
 use super::access::{Arrival, Entry, host, text};
 use super::error::ApiError;
@@ -40,7 +39,7 @@ use crate::sandbox::Sandbox;
 use crate::sandbox::call::{Answer, Call, Report, Reported};
 use crate::sandbox::failure::{Failure, Limit};
 use crate::sandbox::limits::CallLimits;
-use crate::sandbox::services::{CallContext, Later, OutboundResult};
+use crate::sandbox::services::{CallContext, Later, OutboundResult, WasiBody, WasiError};
 use incoming::{limit_body, parameter, preflight, take_turn, too_large, without_token};
 use outgoing::{add, answer_preflight, note};
 pub use scheduled::Scheduled;
@@ -49,9 +48,6 @@ pub use scheduled::Scheduled;
 pub const EXECUTION_ID: HeaderName = HeaderName::from_static("x-execution-id");
 /// What the call cost, when that is known as the answer starts.
 pub const FUEL_USED: HeaderName = HeaderName::from_static("x-fuel-used");
-
-/// `@timeout unlimited` means this much.
-const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 
 /// An answer, and what is still to come of it.
 type Answered = (Response, Option<Tail>);
@@ -354,8 +350,8 @@ impl Dispatcher {
         CallLimits {
             timeout: match directives.timeout {
                 Timeout::Default => Duration::from_millis(limits.wall_clock_ms),
-                Timeout::After(timeout) => timeout.min(TIMEOUT_MAX),
-                Timeout::Unlimited => TIMEOUT_MAX,
+                Timeout::After(timeout) => timeout,
+                Timeout::Unlimited => self.exec.publisher.caps.timeout,
             },
             fuel: directives.fuel.unwrap_or(limits.fuel_units),
             memory_bytes: directives.memory_bytes.unwrap_or(limits.memory_bytes) as usize,

@@ -153,6 +153,16 @@ fn of_limit(limit: Limit, used: u64, max: u64) -> ApiError {
             "The header fields of a message that the handler sends or receives are too large",
             "put less into headers and more into bodies",
         ),
+        Limit::HostCall => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "The handler hands over too much at once",
+            "give kv, headers, URLs and console less at a time; send large bodies as streams",
+        ),
+        Limit::Handles => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "The handler has too much under way at once",
+            "await calls before making more of them",
+        ),
         Limit::Instances => (
             StatusCode::SERVICE_UNAVAILABLE,
             "Too many calls at once",

@@ -11,8 +11,12 @@ use clap::Args;
 const TYPES: &str = include_str!("../../guest/footpath.d.ts");
 
 const HELLO: &str = r#"// @description Says hello, to whoever asks.
-const { name = "world" } = metadata.query;
-return { hello: name };
+// A file may also be nothing but statements, with a return at its top level. It runs
+// the same, but an editor underlines the return, so this one is a function.
+export default function (req: Footpath.Req, res: Footpath.Res, metadata: Footpath.Metadata) {
+  const { name = "world" } = metadata.query;
+  return { hello: name };
+}
 "#;
 
 const COUNTER: &str = r#"// @description Counts its calls; the number survives a restart.
@@ -40,6 +44,9 @@ const TSCONFIG: &str = r#"{
 "#;
 
 /// Make a folder with two example scripts, tsconfig.json and footpath.d.ts.
+///
+/// The last two tell an editor, or `tsc`, what a handler sees: req, res, metadata,
+/// kv, fetch and the rest. Nothing that is there already is overwritten.
 #[derive(Args)]
 pub struct Arguments {
     /// The folder; made if it is missing.

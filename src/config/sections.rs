@@ -97,6 +97,9 @@ section! {
         data: PathBuf = PathBuf::from("data"),
         /// Folder of compiled components, which several servers may share. Not set: `components` in the data folder.
         cache: Option<PathBuf> = None,
+        /// Size of that folder, in bytes. Above it the components that were not used for the
+        /// longest time are deleted; they are compiled again when they are called.
+        cache_max_bytes: u64 = 4 << 30,
         /// Folder of the scripts.
         scripts: PathBuf = PathBuf::from("scripts"),
         /// Development mode: answers to callers carry error stacks.
@@ -111,17 +114,23 @@ section! {
     "limits" Limits {
         /// Wall-clock time of a request, in milliseconds. A script's own: @timeout.
         wall_clock_ms: u64 = 30_000,
+        /// The largest @timeout, in milliseconds; a script that asks for more is cut to it.
+        wall_clock_max_ms: u64 = 3_600_000,
         /// CPU of a request, in fuel units; about 5 seconds. A script's own: @fuel.
         fuel_units: u64 = 25_000_000_000,
+        /// The largest @fuel, in fuel units; a script that asks for more is cut to it.
+        fuel_max_units: u64 = 500_000_000_000,
         /// Memory of an instance, in bytes. A script's own: @memory.
         memory_bytes: u64 = 64 << 20,
+        /// The largest @memory, in bytes; a script that asks for more is cut to it.
+        memory_max_bytes: u64 = 256 << 20,
         /// Body of a request, in bytes.
         request_body_bytes: u64 = 10 << 20,
         /// Body of a response, in bytes.
         response_body_bytes: u64 = 32 << 20,
         /// Source text of one script, in bytes.
         source_bytes: u64 = 1 << 20,
-        /// A script with everything it imports, in bytes.
+        /// A script with everything it imports, and the body of a request to the management API, in bytes.
         bundle_bytes: u64 = 5 << 20,
         /// Time to send a whole body to the management API, in milliseconds.
         body_read_ms: u64 = 30_000,

@@ -23,6 +23,7 @@
 //! `[REDACTED]`. Edits take keys and names alike.
 
 pub mod block;
+pub mod caps;
 pub mod edit;
 pub mod fields;
 pub mod redact;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
+use super::directives::caps::Caps;
 use super::directives::redact::redact;
 use super::folder::{Folder, FolderError};
 use super::script::{Manifest, Problem, Program, hash};
@@ -33,6 +34,9 @@ pub struct Publisher {
     pub linker: Linker,
     pub sandbox: Arc<Sandbox>,
     pub memory_bytes_default: usize,
+    /// A script with all that it imports.
+    pub bundle_bytes_max: usize,
+    pub caps: Caps,
 }
 
 /// The forms of a component.
@@ -227,13 +231,14 @@ impl Publisher {
                 Err(error) => Err(ReadError(error.to_string())),
             }
         };
-        let bundle = bundle(entry, &read).map_err(|diagnostics| Problem {
-            message: diagnostics
-                .first()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            diagnostics,
-        })?;
+        let bundle =
+            bundle(entry, &read, self.bundle_bytes_max).map_err(|diagnostics| Problem {
+                message: diagnostics
+                    .first()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+                diagnostics,
+            })?;
         Ok((
             bundle,
             hashes.into_inner().unwrap_or_else(PoisonError::into_inner),

@@ -94,7 +94,7 @@ impl Exec {
     ) -> Result<Prepared, ExecError> {
         let started = Instant::now();
         let environment = environment::of_script(self.folder(), path);
-        let script = Script::new(path.clone(), &source, environment);
+        let script = Script::new(path.clone(), &source, environment, &self.publisher.caps);
         let built = if script.is_markdown() {
             None
         } else {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::history::{Author, Origin};
 use super::routes::mount::mount;
 use super::script::{Script, hash};
+use super::stray::{Stray, stray};
 use super::watcher::Changed;
 use super::{Exec, ExecError};
 use crate::model::exec_id::ExecId;
@@ -23,6 +24,10 @@ impl Exec {
             let result = match &change {
                 Changed::Inside(path) => self.changed_inside(path, &author).await,
                 Changed::Deployment(exec_id) => self.changed_below(exec_id, "", &author).await,
+                Changed::Outside(name) => {
+                    stray(self.folder(), name).iter().for_each(tell_stray);
+                    Ok(())
+                }
             };
             if let Err(error) = result {
                 tracing::warn!(?change, %error, "a changed file was not published");
@@ -123,6 +128,11 @@ impl Exec {
         self.outside.monitor.forget(path);
         Ok(())
     }
+}
+
+/// A file or folder that will never answer.
+pub fn tell_stray(stray: &Stray) {
+    tracing::warn!(name = stray.name, "{}", stray.reason);
 }
 
 /// What became of scripts whose files, or whose imports' files, have changed.

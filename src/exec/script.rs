@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OnceCell, Semaphore};
 
+use super::directives::caps::Caps;
 use super::directives::{Parsed, Warning};
 use crate::compile::capability::Capabilities;
 use crate::model::diagnostic::Diagnostic;
@@ -83,12 +84,17 @@ pub struct Program {
 
 impl Script {
     /// A script whose text is known and whose program is not.
-    pub fn new(path: ScriptPath, source: &str, environment: Vec<(String, String)>) -> Self {
+    pub fn new(
+        path: ScriptPath,
+        source: &str,
+        environment: Vec<(String, String)>,
+        caps: &Caps,
+    ) -> Self {
         let Parsed {
             directives,
             comments,
             warnings,
-        } = super::directives::parse(source);
+        } = caps.parse(source);
         let turns = match directives.concurrent {
             Concurrency::Unlimited => None,
             Concurrency::AtMost(turns) => Some(Arc::new(Semaphore::new(turns.get() as usize))),

@@ -3,10 +3,10 @@
 //! limits; the sandbox counts before it asks.
 
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use chrono::Utc;
 use http_body_util::BodyExt;
-use wasmtime_wasi_http::WasiBody;
 
 use super::log::line::ExecutionLine;
 use super::log::message::keeps_level;
@@ -14,13 +14,13 @@ use super::log::writer::LogWriter;
 use super::monitor::Monitor;
 use super::script::Script;
 use super::shared::Shared;
-use crate::egress::{Egress, EgressError, Timeouts};
+use crate::egress::{Egress, EgressError, Timeouts, watched};
 use crate::model::directives::LogLevel as Detail;
 use crate::model::exec_id::ExecId;
 use crate::model::script::ScriptPath;
 use crate::sandbox::services::{
     CallContext, KvError, KvPage, Later, LogLevel, OWN_AUTHORITY, OutboundError, OutboundResult,
-    Services,
+    Services, WasiBody, WasiError,
 };
 use crate::store::kv::{self, CompareAndSet, Kv};
 
@@ -46,6 +46,8 @@ pub struct DeploymentState {
 pub struct Outside {
     pub egress: Egress,
     pub timeouts: Timeouts,
+    /// Longest silence in the body of an answer from outside.
+    pub between_bytes: Duration,
     pub log: LogWriter,
     pub monitor: Arc<Monitor>,
     /// Development mode: what handlers print is in the program's own log too.
@@ -205,14 +207,22 @@ impl Services for ScriptServices {
             };
             return neighbours.call(self.deployment.exec_id.clone(), call.clone(), request);
         }
-        let (egress, timeouts) = (self.outside.egress.clone(), self.outside.timeouts);
+        let Outside {
+            timeouts,
+            between_bytes,
+            ..
+        } = *self.outside;
+        let egress = self.outside.egress.clone();
         Box::pin(async move {
             let sent = egress.send(request, timeouts).await;
             let response = sent.map_err(|error| OutboundError {
                 code: code(&error),
                 message: error.to_string(),
             })?;
-            Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
+            Ok(response.map(|body| {
+                let failed = |error: EgressError| WasiError::InternalError(Some(error.to_string()));
+                watched(body, between_bytes).map_err(failed).boxed_unsync()
+            }))
         })
     }
 }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 
 use serde::Serialize;
-use wasmtime_wasi_http::WasiBody;
+pub use wasmtime_wasi_http::{Error as WasiError, WasiBody};
 
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

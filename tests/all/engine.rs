@@ -97,6 +97,7 @@ async fn a_handler_answers() {
         version: &engine.version,
     };
     let config = SandboxConfig {
+        cache_bytes_max: u64::MAX,
         instances_max: 16,
         memory_bytes_max: 256 << 20,
         cache_dir: None,
