@@ -1,6 +1,8 @@
 //! The composition root: the only file that names every part. `App::build` reads
 //! as the order of dependencies, `run` as the life of the server.
 
+mod scheduler;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,11 +19,9 @@ use crate::auth::Tokens;
 use crate::compile::engine::{BUILT_IN, Engine};
 use crate::compile::link::Linker;
 use crate::config::{Config, Secret};
+use crate::cron::Cron;
 use crate::cron::call::Caller;
-use crate::cron::entry::Terms;
-use crate::cron::history::Kept;
 use crate::cron::shell::Shell;
-use crate::cron::{self, Cron, Settings};
 use crate::egress::{Egress, Policy, Timeouts};
 use crate::exec::Exec;
 use crate::exec::directives::caps::Caps;
@@ -42,9 +42,6 @@ use crate::store::Store;
 
 /// How long it may take until it is stored that a token was used.
 const LAST_USED_INTERVAL: Duration = Duration::from_secs(60);
-
-/// Old rows of cron are deleted this often.
-const CRON_PRUNE_INTERVAL: Duration = Duration::from_secs(600);
 
 /// A server, bound and ready to run.
 pub struct App {
@@ -122,7 +119,7 @@ impl App {
     pub async fn build(config: &Config) -> anyhow::Result<Self> {
         let store = Store::open(&config.server.data)?;
         let (sandbox, engine) = sandbox(config)?;
-        let cron_settings = cron_settings(config)?;
+        let cron_settings = scheduler::settings(config, instances(config))?;
         std::fs::create_dir_all(&config.server.scripts)
             .with_context(|| format!("cannot create {}", config.server.scripts.display()))?;
         let listener = TcpListener::bind(config.server.http)
@@ -177,7 +174,7 @@ impl App {
             routes: dispatcher.clone(),
             egress: exec.outside.egress.clone(),
             timeouts: exec.outside.timeouts,
-            own_hosts: Arc::new(own_hosts(config, address)),
+            own_hosts: Arc::new(scheduler::own_hosts(config, address)),
             response_bytes_max: config.limits.response_body_bytes,
         };
         let shell = Shell {
@@ -341,48 +338,6 @@ async fn follow_schedules(exec: Arc<Exec>, cron: Arc<Cron>) {
         }
         exec.live.changed().await;
     }
-}
-
-fn cron_settings(config: &Config) -> anyhow::Result<Settings> {
-    let cron = &config.cron;
-    let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
-    let seconds = u32::try_from(cron.timeout_seconds).unwrap_or(u32::MAX);
-    let timeout_seconds = seconds.clamp(1, cron::entry::TIMEOUT_SECONDS_MAX);
-    Ok(Settings {
-        terms: Terms {
-            timezone: cron::entry::zone_of(&cron.timezone).context("cron.timezone")?,
-            timeout_seconds,
-            shell: cron.shell,
-        },
-        // The other half is for those who come in by HTTP.
-        concurrent_runs_max: size(cron.concurrent_runs_max)
-            .clamp(1, (instances(config) as usize / 2).max(1)),
-        waiting_runs_max: size(cron.waiting_runs_max),
-        capacity_wait: Duration::from_millis(cron.capacity_wait_ms),
-        entries_max: size(cron.entries_max),
-        kept: Kept {
-            runs_max: size(cron.runs_per_entry_max).max(1),
-            age_max: cron::days(cron.runs_age_days_max.max(1)),
-        },
-        prune_interval: CRON_PRUNE_INTERVAL,
-    })
-}
-
-/// The names and addresses under which this server is reached.
-fn own_hosts(config: &Config, address: SocketAddr) -> Vec<String> {
-    let port = address.port();
-    let own = [
-        address.to_string(),
-        format!("localhost:{port}"),
-        format!("127.0.0.1:{port}"),
-        format!("[::1]:{port}"),
-    ];
-    let named = config
-        .cron
-        .hosts
-        .iter()
-        .map(|host| host.to_ascii_lowercase());
-    own.into_iter().chain(named).collect()
 }
 
 /// As many instances as half of the machine's memory holds.

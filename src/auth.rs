@@ -16,6 +16,7 @@ mod error;
 mod permission;
 mod presented;
 mod token;
+mod user;
 
 pub use error::AuthError;
 pub use permission::{KNOWN as KNOWN_PERMISSIONS, Permissions, ROOT};
@@ -25,9 +26,9 @@ pub use presented::{
 };
 pub use token::{NewToken, TokenInfo};
 
-use crate::model::user::{ME, is_user_name};
 use crate::store::{Store, StoreError};
 use token::{SecretHash, Token, TokenRecord, new_secret};
+use user::own_user;
 
 const KEY_PREFIX: &str = "auth/token/";
 /// The token of the first start, or of the configuration.
@@ -333,22 +334,6 @@ impl Tokens {
         Ok(token)
     }
 
-    /// Whether any token belongs to this user.
-    pub fn has_user(&self, user: &str) -> bool {
-        let table = self.table.load();
-        table.iter().any(|token| token.record.info.user == user)
-    }
-
-    fn check_user(&self, user: &str, by: &Permissions) -> Result<String, AuthError> {
-        if !is_user_name(user) || user == ME {
-            return Err(AuthError::BadUser);
-        }
-        if self.has_user(user) && !by.is_root() {
-            return Err(AuthError::BeyondOwn);
-        }
-        Ok(user.to_owned())
-    }
-
     fn check(
         &self,
         info: &TokenInfo,
@@ -400,16 +385,6 @@ impl Tokens {
         let changed = others.chain([Arc::new(Token::new(record))]).collect();
         self.table.store(Arc::new(changed));
         Ok(())
-    }
-}
-
-/// The user of a token that is given none: called like the token, if that can be
-/// a user's name.
-fn own_user(id: &str, alias: &str) -> String {
-    match is_user_name(alias) && alias != ME {
-        true => alias.to_owned(),
-        false if id == ROOT_ID => ROOT_ID.to_owned(),
-        false => id.replace('-', ""),
     }
 }
 

@@ -1,3 +1,5 @@
+//! The calendar, by golden tables and by a wall clock that is watched.
+
 use super::*;
 
 fn utc(text: &str) -> DateTime<Utc> {

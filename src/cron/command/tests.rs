@@ -1,3 +1,5 @@
+//! Commands as people write them, and what is refused of them.
+
 use http::Method;
 
 use super::curl::Target;

@@ -1,3 +1,5 @@
+//! What an entry may be.
+
 use super::*;
 
 fn terms() -> Terms {

@@ -1,3 +1,5 @@
+//! Rows in a real store.
+
 use super::*;
 use crate::cron::output::Output;
 use crate::cron::run::{RunResult, Trigger};

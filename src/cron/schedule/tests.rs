@@ -1,3 +1,5 @@
+//! Expressions, good and bad.
+
 use super::*;
 
 fn local(text: &str) -> NaiveDateTime {

@@ -1,3 +1,5 @@
+//! What becomes of occurrences.
+
 use super::*;
 use crate::cron::entry::{Terms, Wanted};
 

@@ -1,3 +1,5 @@
+//! Crontabs, honest and forged.
+
 use super::*;
 use crate::cron::crontab::render::render;
 
