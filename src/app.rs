@@ -3,6 +3,7 @@
 
 mod author;
 mod proxy;
+mod scheduler;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,6 +23,9 @@ use crate::author::Author;
 use crate::compile::engine::{BUILT_IN, Engine};
 use crate::compile::link::Linker;
 use crate::config::{Config, Secret};
+use crate::cron::Cron;
+use crate::cron::call::Caller;
+use crate::cron::shell::Shell;
 use crate::egress::{Egress, Policy, Timeouts};
 use crate::exec::Exec;
 use crate::exec::directives::caps::Caps;
@@ -67,6 +71,7 @@ pub struct App {
     author: Arc<Author>,
     watcher: FolderWatcher,
     waiting: Vec<Arc<Script>>,
+    cron: Arc<Cron>,
     log_thread: LogThread,
     drain: Duration,
     store: Store,
@@ -133,6 +138,7 @@ impl App {
     pub async fn build(config: &Config, stop: Shutdown) -> anyhow::Result<Self> {
         let store = Store::open(&config.server.data)?;
         let (sandbox, engine) = sandbox(config)?;
+        let cron_settings = scheduler::settings(config, instances(config))?;
         std::fs::create_dir_all(&config.server.scripts)
             .with_context(|| format!("cannot create {}", config.server.scripts.display()))?;
         let listener = bind(config.server.http, "--http").await?;
@@ -205,6 +211,18 @@ impl App {
         });
         let neighbours: Arc<dyn Neighbours> = dispatcher.clone();
         let _ = exec.outside.neighbours.set(Arc::downgrade(&neighbours));
+        let caller = Caller {
+            routes: dispatcher.clone(),
+            egress: exec.outside.egress.clone(),
+            timeouts: exec.outside.timeouts,
+            own_hosts: Arc::new(scheduler::own_hosts(config, address)),
+            response_bytes_max: config.limits.response_body_bytes,
+        };
+        let shell = Shell {
+            dir: config.server.data.join("cron"),
+        };
+        let cron = Arc::new(Cron::new(store.clone(), cron_settings, caller, shell));
+        cron.open(Utc::now()).await?;
         let drain = Duration::from_millis(config.server.drain_ms);
         let upstreams = proxy::upstreams(config, own_listeners)?;
         let aliases = Aliases::open(
@@ -226,6 +244,7 @@ impl App {
             aliases: aliases.clone(),
             access_log: access_log.clone(),
             proxy_domain: config.proxy.domain.clone(),
+            cron: cron.clone(),
             stop,
             started: Utc::now(),
             body_bytes_max: config.limits.bundle_bytes,
@@ -255,6 +274,7 @@ impl App {
             author,
             watcher,
             waiting,
+            cron,
             log_thread,
             drain,
             store,
@@ -272,6 +292,7 @@ impl App {
             author,
             mut watcher,
             waiting,
+            cron,
             log_thread,
             drain,
             store,
@@ -279,6 +300,11 @@ impl App {
         } = self;
         stop.spawn(until(stop.clone(), publish_waiting(exec.clone(), waiting)));
         let changing = exec.clone();
+        stop.spawn(until(
+            stop.clone(),
+            follow_schedules(exec.clone(), cron.clone()),
+        ));
+        stop.spawn(cron.run(stop.clone()));
         stop.spawn(until(stop.clone(), async move {
             while let Some(changes) = watcher.next().await {
                 changing.changed(changes).await;
@@ -390,6 +416,22 @@ async fn publish_waiting(exec: Arc<Exec>, waiting: Vec<Arc<Script>>) {
     if count > 0 {
         let took_ms = (Utc::now() - started).num_milliseconds();
         tracing::info!(count, took_ms, "published what was new");
+    }
+}
+
+/// Entries follow the `@schedule` lines of scripts.
+async fn follow_schedules(exec: Arc<Exec>, cron: Arc<Cron>) {
+    loop {
+        let scripts = api::cron::schedules::scheduled(&exec);
+        match cron.follow_scripts(scripts, false, Utc::now()).await {
+            Ok(reloaded) => {
+                for (script, reason) in reloaded.failed {
+                    tracing::warn!(script, reason, "@schedule is not used");
+                }
+            }
+            Err(error) => tracing::error!(%error, "schedules of scripts are not stored"),
+        }
+        exec.live.changed().await;
     }
 }
 

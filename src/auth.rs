@@ -16,6 +16,7 @@ mod error;
 mod permission;
 mod presented;
 mod token;
+mod user;
 
 pub use error::AuthError;
 pub use permission::{KNOWN as KNOWN_PERMISSIONS, Permissions, ROOT};
@@ -27,10 +28,13 @@ pub use token::{NewToken, TokenInfo};
 
 use crate::store::{Store, StoreError};
 use token::{SecretHash, Token, TokenRecord, new_secret};
+use user::own_user;
 
 const KEY_PREFIX: &str = "auth/token/";
 /// The token of the first start, or of the configuration.
 const ROOT_ID: &str = "root";
+/// The permission that reaches a user's entries.
+const CRON: &str = "cron";
 /// How many tokens there may be; each request compares with all of them.
 pub const TOKENS_MAX: usize = 1000;
 /// The longest alias, in characters.
@@ -53,6 +57,8 @@ pub struct TokenRequest {
     pub alias: String,
     pub permissions: Permissions,
     pub expires_at: Option<DateTime<Utc>>,
+    /// The user it belongs to; none for one of its own.
+    pub user: Option<String>,
 }
 
 /// What to change; `None` leaves it. `expires_at: Some(None)` takes the end away.
@@ -75,7 +81,11 @@ impl Tokens {
     ) -> Result<(Tokens, Option<NewToken>), StoreError> {
         let mut table = Vec::new();
         for entry in store.range(KEY_PREFIX, None, usize::MAX)?.entries {
-            let record = crate::store::from_record(&entry.key, &entry.record?)?;
+            let mut record: TokenRecord = crate::store::from_record(&entry.key, &entry.record?)?;
+            if record.info.user.is_empty() {
+                // It was made before there were users.
+                record.info.user = own_user(&record.info.id, &record.info.alias);
+            }
             table.push(Arc::new(Token::new(record)));
         }
         let tokens = Tokens {
@@ -114,6 +124,7 @@ impl Tokens {
             id: ROOT_ID.to_owned(),
             alias: ROOT_ID.to_owned(),
             permissions: Permissions::root(),
+            user: ROOT_ID.to_owned(),
             created_at: now,
             expires_at: None,
             enabled: true,
@@ -186,10 +197,22 @@ impl Tokens {
         if self.table.load().len() >= TOKENS_MAX {
             return Err(AuthError::TooMany);
         }
+        let id = uuid::Uuid::now_v7().to_string();
+        let user = match &request.user {
+            Some(user) => self.check_user(user, by)?,
+            None => {
+                let own = own_user(&id, &request.alias);
+                match self.has_user(&own) {
+                    true => own_user(&id, ""),
+                    false => own,
+                }
+            }
+        };
         let info = TokenInfo {
-            id: uuid::Uuid::now_v7().to_string(),
+            id,
             alias: request.alias.clone(),
             permissions: request.permissions.clone(),
+            user,
             created_at: now,
             expires_at: request.expires_at,
             enabled: true,
@@ -302,7 +325,10 @@ impl Tokens {
         let token = self
             .find(id)
             .ok_or_else(|| AuthError::NotFound { id: id.to_owned() })?;
-        if !by.include(&token.record.info.permissions) {
+        let permissions = &token.record.info.permissions;
+        // Whoever takes over a token takes over its user's entries.
+        let reaches_others = permissions.allow(CRON) && !by.is_root();
+        if !by.include(permissions) || reaches_others {
             return Err(AuthError::BeyondOwn);
         }
         Ok(token)

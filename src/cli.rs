@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 mod check;
 mod compile;
+mod cron;
 mod engine;
 mod init;
 mod invoke;
@@ -31,6 +32,7 @@ enum Verb {
     Check(check::Arguments),
     Compile(compile::Arguments),
     Invoke(invoke::Arguments),
+    Cron(cron::Arguments),
     Logs(logs::Arguments),
     Export(state::ExportArguments),
     Import(state::ImportArguments),
@@ -47,6 +49,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Verb::Check(arguments) => check::run(&arguments),
         Verb::Compile(arguments) => compile::run(&arguments),
         Verb::Invoke(arguments) => invoke::run(&arguments),
+        Verb::Cron(arguments) => cron::run(&arguments),
         Verb::Logs(arguments) => logs::run(arguments),
         Verb::Export(arguments) => state::export(&arguments),
         Verb::Import(arguments) => state::import(&arguments),

@@ -22,6 +22,7 @@ pub mod api;
 
 pub mod auth;
 pub mod author;
+pub mod cron;
 pub mod exec;
 pub mod proxy;
 

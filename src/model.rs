@@ -6,3 +6,4 @@ pub mod directives;
 pub mod exec_id;
 pub mod generation;
 pub mod script;
+pub mod user;

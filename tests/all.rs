@@ -6,6 +6,7 @@
 //! - `badinput`: malformed, oversized and misleading input.
 //! - `callers`: hostile callers.
 //! - `cli`: the verbs of the program.
+//! - `cron`: entries, what comes due, and the rows.
 //! - `directives`: what the `// @name value` lines do.
 //! - `disk`: a disk that is full.
 //! - `engine`: the sandbox and the linker of handlers, without a server.
@@ -39,6 +40,8 @@ mod badinput;
 mod callers;
 #[path = "all/cli.rs"]
 mod cli;
+#[path = "all/cron.rs"]
+mod cron;
 #[path = "all/directives.rs"]
 mod directives;
 #[path = "all/disk.rs"]

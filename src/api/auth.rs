@@ -43,6 +43,8 @@ pub struct TokenView {
     /// The name that a person gave it.
     pub alias: String,
     pub permissions: Vec<String>,
+    /// Whose entries and runs in cron it reaches.
+    pub user: String,
     pub created_at: String,
     pub expires_at: Option<String>,
     pub is_enabled: bool,
@@ -55,6 +57,7 @@ impl TokenView {
             id: info.id.clone(),
             alias: info.alias.clone(),
             permissions: info.permissions.names().to_vec(),
+            user: info.user.clone(),
             created_at: iso(info.created_at),
             expires_at: info.expires_at.map(iso),
             is_enabled: info.enabled,
@@ -114,6 +117,8 @@ pub struct CreateRequest {
     /// RFC 3339, seconds since 1970, `today` (its end) or `tomorrow`; null or absent for no end.
     #[schema(value_type = Value, required = false)]
     pub expires_at: Option<Value>,
+    /// The user in cron that it is for; by default one called like the alias.
+    pub user: Option<String>,
 }
 
 pub async fn create(
@@ -124,6 +129,7 @@ pub async fn create(
         alias,
         permissions,
         expires_at,
+        user,
     } = call.body;
     if alias.is_empty() {
         return Err(required("alias", Place::Body));
@@ -137,6 +143,7 @@ pub async fn create(
         alias,
         permissions: Permissions::new(permissions)?,
         expires_at,
+        user,
     };
     let made = match call.scope.dry_run {
         true => {
@@ -280,6 +287,7 @@ impl From<AuthError> for ApiError {
                 StatusCode::CONFLICT
             }
             AuthError::BadAlias
+            | AuthError::BadUser
             | AuthError::UnknownPermission { .. }
             | AuthError::NoPermission
             | AuthError::AlreadyExpired => StatusCode::BAD_REQUEST,

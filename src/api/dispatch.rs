@@ -10,6 +10,7 @@ mod incoming;
 mod neighbours;
 mod observing;
 mod outgoing;
+mod scheduled;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -31,7 +32,6 @@ use crate::config::Limits;
 use crate::exec::Exec;
 use crate::exec::cors;
 use crate::exec::live::Deployment;
-use crate::exec::log::line::Trigger;
 use crate::exec::notes::Notes;
 use crate::exec::routes::host::deployment_for_host;
 use crate::exec::routes::mount::MountKind;
@@ -48,6 +48,7 @@ use authoring::{Authoring, makes_routes, miss};
 use incoming::{limit_body, parameter, preflight, take_turn, too_large, without_token};
 use observing::Seen;
 use outgoing::{add, answer_preflight, note};
+pub use scheduled::Scheduled;
 
 /// Names the call in the answer, in every log line about it, and in error bodies.
 pub const EXECUTION_ID: HeaderName = HeaderName::from_static("x-execution-id");
@@ -80,6 +81,8 @@ pub struct Origin {
     pub execution_id: String,
     /// Routes that the calls which led to it are making.
     pub making: Making,
+    /// Cron called.
+    pub scheduled: Option<Scheduled>,
 }
 
 /// What answers, and how it was found.
@@ -100,15 +103,15 @@ impl Dispatcher {
         let arrival = Arrival {
             request_id: execution_id.clone(),
             client_ip: origin.client_ip,
-            trigger: if origin.depth == 0 {
-                Trigger::Http
-            } else {
-                Trigger::Internal
-            },
+            trigger: origin.trigger(),
             depth: origin.depth,
             exec_id: exec_id.clone(),
         };
         let mut entry = self.access.call(&request, arrival);
+        entry.receipt = origin
+            .scheduled
+            .as_ref()
+            .map(|scheduled| scheduled.usage.clone());
         let is_head = request.method() == Method::HEAD;
         let (mut response, tail) = match self.answer(request, origin, &exec_id, &mut entry).await {
             Ok(answered) => answered,
@@ -148,6 +151,9 @@ impl Dispatcher {
         }
         let missing = || ApiError::not_found("Script not found");
         let path = request.uri().path().to_owned();
+        if origin.scheduled_script().is_some() {
+            return self.due(exec_id, path, request, origin, entry).await;
+        }
         let mut authoring: Option<Authoring> = None;
         loop {
             // Looked up again after a wait: the route may have been made.

@@ -32,6 +32,8 @@ use crate::exec::history::Author;
 pub enum Surface {
     /// Bare objects; operations choose a deployment.
     Exec,
+    /// Bare objects; errors are `{ code, message, details }`.
+    Cron,
     /// `{ statusCode, message, data }`.
     ControlPlane,
     /// Bare objects, for everybody.
@@ -204,6 +206,7 @@ impl Surface {
         entry.failed(&error);
         match self {
             Self::Exec | Self::Open => error.into_response(),
+            Self::Cron => error.into_cron(),
             Self::ControlPlane => error.into_control_plane(),
         }
     }
@@ -225,6 +228,9 @@ where
         request,
     } = incoming;
     let (head, body) = request.into_parts();
+    if terms.surface == Surface::Cron && terms.has_body {
+        extract::refuse_text(&head.headers)?;
+    }
     let mut query = extract::query(head.uri.query())?;
     query.remove(auth::TOKEN_PARAMETER);
     let mut fields = match terms.has_body {

@@ -352,7 +352,7 @@ impl ApiError {
         self.response(body)
     }
 
-    fn response(self, body: Map<String, Value>) -> Response {
+    pub(super) fn response(self, body: Map<String, Value>) -> Response {
         let mut response = Response::new(Body::from(Value::Object(body).to_string()));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();

@@ -61,6 +61,7 @@ fn request(alias: &str, names: &[&str]) -> TokenRequest {
         alias: alias.to_owned(),
         permissions: permissions(names),
         expires_at: None,
+        user: None,
     }
 }
 

@@ -23,6 +23,9 @@ pub struct TokenInfo {
     /// The name a person gave it; unique.
     pub alias: String,
     pub permissions: Permissions,
+    /// Whose entries and runs in cron this token reaches; never changes.
+    #[serde(default)]
+    pub user: String,
     pub created_at: DateTime<Utc>,
     pub expires_at: Option<DateTime<Utc>>,
     pub enabled: bool,
@@ -183,6 +186,7 @@ mod tests {
                 id: "1".to_owned(),
                 alias: "a".to_owned(),
                 permissions: Permissions::root(),
+                user: String::new(),
                 created_at: DateTime::UNIX_EPOCH,
                 expires_at: None,
                 enabled: true,
@@ -209,6 +213,7 @@ mod tests {
             id: String::new(),
             alias: String::new(),
             permissions: Permissions::root(),
+            user: String::new(),
             created_at: at(0),
             expires_at: expires_at.map(at),
             enabled,

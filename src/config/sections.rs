@@ -187,6 +187,33 @@ section! {
 }
 
 section! {
+    /// Scheduled runs.
+    "cron" Cron {
+        /// Time zone of entries that name none (IANA), such as "Europe/Berlin".
+        timezone: String = "UTC".to_owned(),
+        /// Let entries run programs other than curl, as this server's own user.
+        shell: bool = false,
+        /// Host names, each optionally with a port, that are this server: URLs with them
+        /// are called in process, such as "example.org". Its own addresses are known.
+        hosts: Vec<String> = Vec::new(),
+        /// Time that one attempt may take, in seconds, for entries that do not say.
+        timeout_seconds: u64 = 600,
+        /// Entries in all.
+        entries_max: u64 = 100_000,
+        /// Runs under way at once. Never more than half of limits.instances.
+        concurrent_runs_max: u64 = 256,
+        /// Runs that wait at once; what comes due beyond them is left out.
+        waiting_runs_max: u64 = 10_000,
+        /// A run that has waited this long for its turn is left out, in milliseconds.
+        capacity_wait_ms: u64 = 60_000,
+        /// Runs kept of one entry; older ones are deleted.
+        runs_per_entry_max: u64 = 1_000,
+        /// Runs are deleted after this many days.
+        runs_age_days_max: u64 = 30,
+    }
+}
+
+section! {
     /// Management tokens.
     "auth" Auth {
         /// The root token, also as FOOTPATH_TOKEN. Not set: the first start makes one and prints it.

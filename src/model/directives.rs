@@ -179,7 +179,7 @@ pub struct Log {
     pub retention_days: Option<u32>,
 }
 
-/// `@schedule`: not available yet.
+/// `@schedule`: when the script runs without a caller.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Schedule {
     /// Five fields or one of the five macros, in UTC.

@@ -40,7 +40,6 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("chrono_tz", &["cron"]),
     ("clap", &["cli", "main"]),
     ("crc32fast", &["store"]),
-    ("cron", &["cron"]),
     ("hyper", &["api", "egress", "proxy"]),
     ("hyper_rustls", &["egress", "acme"]),
     ("hyper_util", &["api", "egress", "proxy", "acme", "cli"]),

@@ -205,6 +205,15 @@ many() {
     stop_all
 }
 
+# Entries of cron; it waits for a full minute.
+scheduled() {
+    serve "$work/hello" "$work/cron-data"
+    await "$url/hello"
+    python3 tests/bench/cron.py "$url" "$token" >"$work/cron"
+    while IFS=$'\t' read -r what figure; do row "$what" "$figure"; done <"$work/cron"
+    stop_all
+}
+
 row what figure "ours / this"
 row --- --- ---
 hello
@@ -213,6 +222,7 @@ stop_all
 peers
 many
 authoring
+scheduled
 for form in "" --portable; do
     # shellcheck disable=SC2086 # no form is no argument
     "$footpath" compile $form "$work/hello/1/hello.ts" -o "$work/component.wasm" >/dev/null 2>&1

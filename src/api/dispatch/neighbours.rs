@@ -27,6 +27,7 @@ impl Neighbours for Dispatcher {
                 exec_id: Some(exec_id),
                 execution_id: uuid::Uuid::new_v4().to_string(),
                 making: from.making.clone(),
+                scheduled: None,
             };
             let response = self.dispatch(request.map(Body::new), origin).await;
             Ok(response.map(|body| {

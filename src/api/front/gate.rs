@@ -107,6 +107,7 @@ impl Gate {
                     exec_id: Some(exec_id.clone()),
                     execution_id: Uuid::new_v4().to_string(),
                     making: Making::default(),
+                    scheduled: None,
                 };
                 let request = with_target(request, &path_and_query);
                 let response = self.dispatcher.dispatch(request, origin).await;
