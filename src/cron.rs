@@ -124,7 +124,7 @@ impl Cron {
         let gauges = {
             let table = self.table();
             Gauges {
-                entries: table.len(),
+                entries: table.count(),
                 running: table.slots().map(|slot| slot.running.len()).sum(),
                 waiting: self.waiting.load(Ordering::Relaxed),
             }

@@ -134,7 +134,7 @@ impl Cron {
         });
         let entries: Vec<Arc<Entry>> = entries.cloned().collect();
         let max = self.settings.entries_max;
-        if self.table().len() - old.len() + entries.len() > max {
+        if self.table().count() - old.len() + entries.len() > max {
             return Err(CronError::TooManyEntries { max });
         }
         if dry_run {

@@ -47,7 +47,7 @@ impl Cron {
     ) -> Result<Arc<Entry>, CronError> {
         let entry = Arc::new(Entry::create(user, wanted, &self.settings.terms, now)?);
         let max = self.settings.entries_max;
-        if self.table().len() >= max {
+        if self.table().count() >= max {
             return Err(CronError::TooManyEntries { max });
         }
         if !dry_run {

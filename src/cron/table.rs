@@ -121,7 +121,7 @@ impl Table {
         self.slots.values()
     }
 
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.slots.len()
     }
 

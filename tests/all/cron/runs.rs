@@ -45,7 +45,7 @@ async fn a_route_is_called_in_process_and_its_row_says_how_it_went() {
         answer["at"].as_str().unwrap()[..19],
         row["scheduled_at"].as_str().unwrap()[..19]
     );
-    assert_eq!(rows(&server, &entry).await, [row.clone()]);
+    assert_eq!(rows(&server, &entry).await, std::slice::from_ref(&row));
     // The other logs carry the same name.
     let request = row["request_id"].as_str().unwrap();
     let search = json!({ "query": request });

@@ -63,7 +63,7 @@ fn metadata_belong_to_the_next_line() {
     );
     assert_eq!(entry.record.policy.retries, 2);
     let rendered = render(&parsed.lines);
-    let again = read(&rendered, &[entry.clone()]).unwrap();
+    let again = read(&rendered, std::slice::from_ref(entry)).unwrap();
     assert_eq!(render(&again.lines), rendered);
 }
 
