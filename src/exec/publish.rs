@@ -3,12 +3,15 @@
 //! are the caller's, in this order.
 
 mod isolate;
+mod problem;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
+
+use problem::{problem, threw};
 
 use super::directives::caps::Caps;
 use super::directives::redact::redact;
@@ -23,12 +26,10 @@ use crate::compile::engine::Engine;
 use crate::compile::link::{Linker, Provenance};
 use crate::compile::shape::Shape;
 use crate::compile::stack::SourceMaps;
-use crate::model::diagnostic::Diagnostic;
 use crate::model::directives::Directives;
 use crate::model::script::ScriptPath;
 use crate::sandbox::Sandbox;
 use crate::sandbox::call::Worker;
-use crate::sandbox::failure::ScriptError;
 use crate::sandbox::handler::Handler;
 use crate::sandbox::snapshot::{LoadSpec, Snapshot, SnapshotError};
 
@@ -382,37 +383,11 @@ impl Publisher {
 
 fn engine_shape(shape: Shape) -> &'static str {
     match shape {
-        Shape::Body | Shape::Node => "node",
+        Shape::Body => "body",
+        Shape::Node => "node",
         Shape::CommonJs => "commonjs",
         Shape::Web => "web",
         Shape::Evaluate => "evaluate",
         Shape::Library => "library",
-    }
-}
-
-fn problem(message: &str) -> Problem {
-    Problem {
-        message: message.to_owned(),
-        diagnostics: Vec::new(),
-    }
-}
-
-fn threw(error: &ScriptError, maps: &SourceMaps) -> Problem {
-    let stack = maps.map_stack(&error.stack);
-    let message = format!(
-        "the script's top level threw {}: {}",
-        error.name, error.message
-    );
-    let diagnostic = maps.first_frame(&error.stack).map(|place| Diagnostic {
-        frame: maps.code_frame(&place).unwrap_or_default(),
-        path: place.path,
-        line: place.line,
-        column: place.column,
-        message: message.clone(),
-        hint: None,
-    });
-    Problem {
-        message: format!("{message}\n{stack}").trim_end().to_owned(),
-        diagnostics: diagnostic.into_iter().collect(),
     }
 }

@@ -57,6 +57,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         &["auth/token", "store", "cron", "proxy", "acme", "api/proxy"],
     ),
     ("rcgen", &["proxy", "acme"]),
+    ("reqwest", &["author"]),
     ("regex", &["exec/log"]),
     ("rustix", &["exec/log", "store"]),
     (
@@ -69,7 +70,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "app/certificates",
         ],
     ),
-    ("serde_norway", &["api/openapi"]),
+    ("serde_norway", &["api/openapi", "api/exec/user_openapi"]),
     ("similar", &["exec/versions"]),
     ("sled", &["store"]),
     ("strsim", &["config", "api/extract"]),

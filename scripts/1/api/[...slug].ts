@@ -27,28 +27,30 @@ function isTheCodesFault(error: any) {
   return error.name === "IsolateError" || error.code === "INVALID_SCRIPT";
 }
 
-const file = `${metadata.path.replace(/^\/|\/$/g, "")}.ts`;
-if (await fs.exists(file)) {
-  return res.status(503).json({ error: `${file} is there and does not answer; see scripts/list for why` });
-}
+export default async function (req: Footpath.Req, res: Footpath.Res, metadata: Footpath.Metadata) {
+  const file = `${metadata.path.replace(/^\/|\/$/g, "")}.ts`;
+  if (await fs.exists(file)) {
+    return res.status(503).json({ error: `${file} is there and does not answer; see scripts/list for why` });
+  }
 
-const request = {
-  method: metadata.method,
-  path: metadata.path,
-  query: metadata.query,
-  contentType: req.headers["content-type"],
-  body: req.body,
-};
-let prompt = `Write the handler for this request.\n<request>\n${quoted(request)}\n</request>`;
+  const request = {
+    method: metadata.method,
+    path: metadata.path,
+    query: metadata.query,
+    contentType: req.headers["content-type"],
+    body: req.body,
+  };
+  let prompt = `Write the handler for this request.\n<request>\n${quoted(request)}\n</request>`;
 
-for (let repairs = 0; ; repairs++) {
-  const { text: code } = await generateText({ model, system: SYSTEM, prompt });
-  try {
-    const result = await isolate.eval(code, { req, res, fetch, metadata, console });
-    await fs.write(file, `// @description Written by a model for ${metadata.method} ${metadata.path}\n${code}`, { ifNotExists: true });
-    return result;
-  } catch (error) {
-    if (repairs >= REPAIRS_MAX || !isTheCodesFault(error)) throw error;
-    prompt += `\n\nThis answer failed:\n${quoted(code)}\nwith this error:\n${quoted(error.message)}\nMend it.`;
+  for (let repairs = 0; ; repairs++) {
+    const { text: code } = await generateText({ model, system: SYSTEM, prompt });
+    try {
+      const result = await isolate.eval(code, { req, res, fetch, metadata, console });
+      await fs.write(file, `// @description Written by a model for ${metadata.method} ${metadata.path}\n${code}`, { ifNotExists: true });
+      return result;
+    } catch (error) {
+      if (repairs >= REPAIRS_MAX || !isTheCodesFault(error)) throw error;
+      prompt += `\n\nThis answer failed:\n${quoted(code)}\nwith this error:\n${quoted((error as Error).message)}\nMend it.`;
+    }
   }
 }

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use axum::body::Body;
 use http::Request;
 use http_body_util::BodyExt;
-use wasmtime_wasi_http::{Error as WasiError, WasiBody};
 
 use super::{Dispatcher, Origin};
 use crate::exec::services::Neighbours;
 use crate::model::exec_id::ExecId;
-use crate::sandbox::services::{CallContext, Later, OutboundResult};
+use crate::sandbox::services::{CallContext, Later, OutboundResult, WasiBody, WasiError};
 
 impl Neighbours for Dispatcher {
     fn call(

@@ -4,13 +4,13 @@
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
-use wasmtime_wasi_http::WasiBody;
 
 use super::Dispatcher;
 use crate::api::access::text;
 use crate::exec::script::Script;
 use crate::exec::traffic::{Observed, SAMPLE_BYTES_MAX};
 use crate::sandbox::call::{Answer, Reported};
+use crate::sandbox::services::WasiBody;
 
 /// What was read off a request before its script ran.
 pub struct Seen {

@@ -1,3 +1,5 @@
+//! What the caps let through, and what they do not.
+
 use super::*;
 
 fn caps() -> Caps {

@@ -8,7 +8,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full, Limited};
-use wasmtime_wasi_http::{Error as WasiError, WasiBody};
 
 use super::ScriptServices;
 use crate::compile::fences;
@@ -20,7 +19,7 @@ use crate::sandbox::failure::Failure;
 use crate::sandbox::limits::CallLimits;
 use crate::sandbox::services::isolate::{Evaluated, Evaluation, IsolateError, Outcome};
 use crate::sandbox::services::{
-    CallContext, KvError, KvPage, Later, LogLevel, OutboundResult, Services,
+    CallContext, KvError, KvPage, Later, LogLevel, OutboundResult, Services, WasiBody, WasiError,
 };
 use crate::sandbox::snapshot::Passed;
 
