@@ -122,7 +122,7 @@ fn operations(endpoints: Vec<Endpoint>) -> MethodRouter<Api> {
                                 )
                                 .await
                         }
-                        None => not_allowed(&api, &request, &endpoints, entry),
+                        None => not_allowed(&api, client, &request, &endpoints, entry),
                     }
                 },
             )
@@ -159,6 +159,7 @@ async fn logged(
 
 fn not_allowed(
     api: &Api,
+    client: SocketAddr,
     request: &Request,
     endpoints: &[Endpoint],
     entry: &mut Entry,
@@ -166,8 +167,11 @@ fn not_allowed(
     let surface = endpoints
         .first()
         .map_or(Surface::Exec, |endpoint| endpoint.terms.surface);
-    if surface != Surface::Open && !is_known(api, request, entry) {
-        return surface.error(ApiError::unauthorized(), entry);
+    let known = known(api, client, request, entry);
+    if let Err(denied) = known
+        && surface != Surface::Open
+    {
+        return surface.error(denied, entry);
     }
     let allowed: Vec<&str> = endpoints
         .iter()
@@ -199,9 +203,9 @@ async fn unknown(
         Surface::ControlPlane
     };
     logged(&api, client, request, async |request, entry| {
-        let error = match is_known(&api, &request, entry) {
-            true => ApiError::not_found("There is no such operation; /openapi.json lists all"),
-            false => ApiError::unauthorized(),
+        let error = match known(&api, client, &request, entry) {
+            Ok(()) => ApiError::not_found("There is no such operation; /openapi.json lists all"),
+            Err(denied) => denied,
         };
         surface.error(error, entry)
     })
@@ -209,16 +213,20 @@ async fn unknown(
 }
 
 /// Whether a request came with any valid token.
-fn is_known(api: &Api, request: &Request, entry: &mut Entry) -> bool {
-    let now = Utc::now();
+fn known(
+    api: &Api,
+    client: SocketAddr,
+    request: &Request,
+    entry: &mut Entry,
+) -> Result<(), ApiError> {
     let presented = crate::auth::presented(request.headers(), request.uri().query());
-    let token = presented
-        .iter()
-        .find_map(|one| api.tokens.authenticate(&one.token, now));
-    if let Some(token) = &token {
+    let known = api
+        .tokens
+        .identify(&presented, Some(client.ip()), Utc::now())?;
+    if let Some(token) = known.first() {
         entry.authenticated(&token.alias);
     }
-    token.is_some()
+    Ok(())
 }
 
 /// Any method, any path: a script answers.

@@ -136,6 +136,10 @@ impl App {
         let watcher = FolderWatcher::new(exec.folder())?;
         let waiting = exec.open().await?;
         report_conflicts(&exec);
+        // Last, since a token that was made must be shown: nothing may fail any more.
+        let root = config.auth.token.as_ref().map(Secret::expose);
+        let (tokens, first_token) = Tokens::open(store, root, Utc::now()).await?;
+        let tokens = Arc::new(tokens.failures_per_minute(config.auth.failures_per_minute));
         let dispatcher = Arc::new(Dispatcher {
             exec: exec.clone(),
             access: Arc::new(Access {
@@ -143,18 +147,17 @@ impl App {
                 monitor,
             }),
             sandbox,
+            tokens: tokens.clone(),
+            token_required: config.auth.scripts_need_token,
             limits: config.limits.clone(),
             dev: config.server.dev,
         });
         let neighbours: Arc<dyn Neighbours> = dispatcher.clone();
         let _ = exec.outside.neighbours.set(Arc::downgrade(&neighbours));
         let drain = Duration::from_millis(config.server.drain_ms);
-        // Last, since a token that was made must be shown: nothing may fail any more.
-        let root = config.auth.token.as_ref().map(Secret::expose);
-        let (tokens, first_token) = Tokens::open(store, root, Utc::now()).await?;
         let api = Api {
             dispatcher,
-            tokens: Arc::new(tokens),
+            tokens,
             logs: Arc::new(LogReader::new(&log_config, log)),
             stop: Shutdown::new(),
             started: Utc::now(),

@@ -9,24 +9,30 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Mutex;
 
+mod attempts;
+mod bounds;
 mod error;
+mod identify;
 mod permission;
 mod presented;
 mod token;
 
+pub use bounds::{BOUNDS_MAX, Bounds, Grant};
 pub use error::AuthError;
+pub use identify::Denied;
 pub use permission::{KNOWN as KNOWN_PERMISSIONS, Permissions, ROOT};
 pub use presented::{
-    Presented, SCRIPT_TOKENS_MAX, TOKEN_PARAMETER, matches_any, presented, strip_tokens,
-    without_tokens,
+    Presented, SCRIPT_TOKENS_MAX, TOKEN_HEADER, TOKEN_PARAMETER, matches_any, presented,
+    strip_tokens, without_tokens,
 };
-pub use token::{NewToken, TokenInfo};
+pub use token::{NewToken, SECRET_PREFIX, TokenInfo};
 
 use crate::store::{Store, StoreError};
-use token::{SecretHash, Token, TokenRecord, new_secret};
+use attempts::FailedAttempts;
+use token::{Previous, SecretHash, Token, TokenRecord, new_secret};
 
 const KEY_PREFIX: &str = "auth/token/";
 /// The token of the first start, or of the configuration.
@@ -35,6 +41,10 @@ const ROOT_ID: &str = "root";
 pub const TOKENS_MAX: usize = 1000;
 /// The longest alias, in characters.
 pub const ALIAS_CHARS_MAX: usize = 100;
+/// The longest time that an old secret may go on after a rotation.
+pub const OVERLAP_MAX: TimeDelta = TimeDelta::days(7);
+/// Failed attempts per minute and client address, when nothing else is said.
+const FAILURES_PER_MINUTE: u64 = 30;
 /// A configured root token below this length draws a warning.
 const SECRET_CHARS_MIN: usize = 16;
 
@@ -43,6 +53,7 @@ const SECRET_CHARS_MIN: usize = 16;
 pub struct Tokens {
     store: Store,
     table: ArcSwap<Vec<Arc<Token>>>,
+    attempts: FailedAttempts,
     /// Held by whoever changes the table.
     changing: Mutex<()>,
 }
@@ -51,7 +62,7 @@ pub struct Tokens {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRequest {
     pub alias: String,
-    pub permissions: Permissions,
+    pub grant: Grant,
     pub expires_at: Option<DateTime<Utc>>,
 }
 
@@ -60,6 +71,9 @@ pub struct TokenRequest {
 pub struct TokenUpdate {
     pub alias: Option<String>,
     pub permissions: Option<Permissions>,
+    pub deployments: Option<Vec<String>>,
+    pub users: Option<Vec<String>>,
+    pub addresses: Option<Vec<String>>,
     pub expires_at: Option<Option<DateTime<Utc>>>,
     pub enabled: Option<bool>,
 }
@@ -81,10 +95,18 @@ impl Tokens {
         let tokens = Tokens {
             store,
             table: ArcSwap::from_pointee(table),
+            attempts: FailedAttempts::new(FAILURES_PER_MINUTE),
             changing: Mutex::new(()),
         };
         let made = tokens.ensure_root(root_secret, now).await?;
         Ok((tokens, made))
+    }
+
+    /// Other limits for guessing than the built-in one.
+    #[must_use]
+    pub fn failures_per_minute(mut self, max: u64) -> Tokens {
+        self.attempts = FailedAttempts::new(max);
+        self
     }
 
     async fn ensure_root(
@@ -114,26 +136,29 @@ impl Tokens {
             id: ROOT_ID.to_owned(),
             alias: ROOT_ID.to_owned(),
             permissions: Permissions::root(),
+            bounds: Bounds::default(),
             created_at: now,
             expires_at: None,
             enabled: true,
             last_used_at: None,
+            previous_expires_at: None,
         };
         self.save(TokenRecord {
             info: info.clone(),
             hash,
+            previous: None,
         })
         .await?;
         Ok(made.then_some(NewToken { info, secret }))
     }
 
-    /// The token with this secret, if it is valid now. Never waits, and takes the
-    /// same time whichever token it is.
+    /// The token with this secret, if it is valid now, wherever it comes from.
+    /// Never waits, and takes the same time whichever token it is.
     pub fn authenticate(&self, secret: &str, now: DateTime<Utc>) -> Option<TokenInfo> {
         let hash = SecretHash::of(secret);
         let mut found = None;
         for token in self.table.load().iter() {
-            if token.record.hash.matches(&hash) {
+            if token.record.accepts(&hash, now) {
                 found = Some(token.clone());
             }
         }
@@ -158,11 +183,11 @@ impl Tokens {
         Some(self.find(id)?.current().info)
     }
 
-    /// Makes a token on behalf of somebody with the permissions `by`.
+    /// Makes a token on behalf of somebody with the grant `by`.
     pub async fn create(
         &self,
         request: TokenRequest,
-        by: &Permissions,
+        by: &Grant,
         now: DateTime<Utc>,
     ) -> Result<NewToken, AuthError> {
         let _changing = self.changing.lock().await;
@@ -171,6 +196,7 @@ impl Tokens {
         self.save(TokenRecord {
             info: info.clone(),
             hash: SecretHash::of(&secret),
+            previous: None,
         })
         .await?;
         Ok(NewToken { info, secret })
@@ -180,7 +206,7 @@ impl Tokens {
     pub fn check_request(
         &self,
         request: &TokenRequest,
-        by: &Permissions,
+        by: &Grant,
         now: DateTime<Utc>,
     ) -> Result<TokenInfo, AuthError> {
         if self.table.load().len() >= TOKENS_MAX {
@@ -189,29 +215,48 @@ impl Tokens {
         let info = TokenInfo {
             id: uuid::Uuid::now_v7().to_string(),
             alias: request.alias.clone(),
-            permissions: request.permissions.clone(),
+            permissions: request.grant.permissions.clone(),
+            bounds: request.grant.bounds.clone(),
             created_at: now,
             expires_at: request.expires_at,
             enabled: true,
             last_used_at: None,
+            previous_expires_at: None,
         };
         self.check(&info, by, now)?;
         Ok(info)
     }
 
-    /// Gives the token a new secret; the old one is refused from the next request on.
-    pub async fn rotate(&self, id: &str, by: &Permissions) -> Result<NewToken, AuthError> {
+    /// Gives the token a new secret. The old one goes on for `overlap`; if that is
+    /// zero it is refused from the next request on, and so is any older one.
+    pub async fn rotate(
+        &self,
+        id: &str,
+        overlap: TimeDelta,
+        by: &Grant,
+        now: DateTime<Utc>,
+    ) -> Result<NewToken, AuthError> {
         let _changing = self.changing.lock().await;
+        self.check_rotate(id, overlap, by)?;
         let mut record = self.changeable(id, by)?.current();
         let secret = new_secret();
-        record.hash = SecretHash::of(&secret);
+        let hash = std::mem::replace(&mut record.hash, SecretHash::of(&secret));
+        let until = now + overlap;
+        record.info.previous_expires_at = (overlap > TimeDelta::zero()).then_some(until);
+        record.previous = record
+            .info
+            .previous_expires_at
+            .map(|until| Previous { hash, until });
         let info = record.info.clone();
         self.save(record).await?;
         Ok(NewToken { info, secret })
     }
 
     /// Whether [`Tokens::rotate`] would be allowed.
-    pub fn check_rotate(&self, id: &str, by: &Permissions) -> Result<(), AuthError> {
+    pub fn check_rotate(&self, id: &str, overlap: TimeDelta, by: &Grant) -> Result<(), AuthError> {
+        if overlap < TimeDelta::zero() || overlap > OVERLAP_MAX {
+            return Err(AuthError::BadOverlap);
+        }
         self.changeable(id, by).map(|_| ())
     }
 
@@ -220,7 +265,7 @@ impl Tokens {
         &self,
         id: &str,
         update: TokenUpdate,
-        by: &Permissions,
+        by: &Grant,
         now: DateTime<Utc>,
     ) -> Result<TokenInfo, AuthError> {
         let _changing = self.changing.lock().await;
@@ -236,12 +281,16 @@ impl Tokens {
         &self,
         id: &str,
         update: TokenUpdate,
-        by: &Permissions,
+        by: &Grant,
         now: DateTime<Utc>,
     ) -> Result<TokenInfo, AuthError> {
         let mut info = self.changeable(id, by)?.current().info;
         info.alias = update.alias.unwrap_or(info.alias);
         info.permissions = update.permissions.unwrap_or(info.permissions);
+        let bounds = &mut info.bounds;
+        replace(&mut bounds.deployments, update.deployments);
+        replace(&mut bounds.users, update.users);
+        replace(&mut bounds.addresses, update.addresses);
         info.expires_at = update.expires_at.unwrap_or(info.expires_at);
         info.enabled = update.enabled.unwrap_or(info.enabled);
         // An end that has passed must not keep anybody from renaming a token.
@@ -258,7 +307,7 @@ impl Tokens {
     }
 
     /// Deletes the token; it is refused from the next request on.
-    pub async fn revoke(&self, id: &str, by: &Permissions) -> Result<(), AuthError> {
+    pub async fn revoke(&self, id: &str, by: &Grant) -> Result<(), AuthError> {
         let _changing = self.changing.lock().await;
         self.check_revoke(id, by)?;
         self.store.delete(&key(id)).await?;
@@ -272,7 +321,7 @@ impl Tokens {
     }
 
     /// Whether [`Tokens::revoke`] would be allowed.
-    pub fn check_revoke(&self, id: &str, by: &Permissions) -> Result<(), AuthError> {
+    pub fn check_revoke(&self, id: &str, by: &Grant) -> Result<(), AuthError> {
         self.changeable(id, by)?;
         self.check_root_remains(id)
     }
@@ -298,22 +347,17 @@ impl Tokens {
             .cloned()
     }
 
-    fn changeable(&self, id: &str, by: &Permissions) -> Result<Arc<Token>, AuthError> {
+    fn changeable(&self, id: &str, by: &Grant) -> Result<Arc<Token>, AuthError> {
         let token = self
             .find(id)
             .ok_or_else(|| AuthError::NotFound { id: id.to_owned() })?;
-        if !by.include(&token.record.info.permissions) {
+        if !by.include(&token.record.info.grant()) {
             return Err(AuthError::BeyondOwn);
         }
         Ok(token)
     }
 
-    fn check(
-        &self,
-        info: &TokenInfo,
-        by: &Permissions,
-        now: DateTime<Utc>,
-    ) -> Result<(), AuthError> {
+    fn check(&self, info: &TokenInfo, by: &Grant, now: DateTime<Utc>) -> Result<(), AuthError> {
         let chars = info.alias.chars().count();
         if chars == 0 || chars > ALIAS_CHARS_MAX || info.alias.chars().any(char::is_control) {
             return Err(AuthError::BadAlias);
@@ -325,7 +369,8 @@ impl Tokens {
                 alias: info.alias.clone(),
             });
         }
-        if !by.include(&info.permissions) {
+        info.bounds.check()?;
+        if !by.include(&info.grant()) {
             return Err(AuthError::BeyondOwn);
         }
         if info.expires_at.is_some_and(|expires| expires <= now) {
@@ -363,7 +408,14 @@ impl Tokens {
 }
 
 fn is_lasting_root(info: &TokenInfo) -> bool {
-    info.enabled && info.expires_at.is_none() && info.permissions.is_root()
+    let everywhere = info.permissions.is_root() && info.bounds.is_unbounded();
+    info.enabled && info.expires_at.is_none() && everywhere
+}
+
+fn replace(list: &mut Vec<String>, by: Option<Vec<String>>) {
+    if let Some(by) = by {
+        *list = by;
+    }
 }
 
 fn key(id: &str) -> String {

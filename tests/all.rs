@@ -16,6 +16,7 @@
 //! - `routes`: from a URL to a script.
 //! - `shapes`: how a script may be written.
 //! - `shutdown`: how a server ends, and what the next one finds.
+//! - `tokens`: who may call scripts, and when an old URL is dead.
 //! - `values`: what goes into a handler, and what its result means.
 //! - `web`: the Web APIs inside the engine.
 //! - `worker`: one instance that is kept.
@@ -53,6 +54,8 @@ mod routes;
 mod shapes;
 #[path = "all/shutdown.rs"]
 mod shutdown;
+#[path = "all/tokens.rs"]
+mod tokens;
 #[path = "all/values.rs"]
 mod values;
 #[path = "all/web.rs"]

@@ -1,6 +1,6 @@
 //! Tokens of the management API, in the control plane's envelope.
 
-use chrono::{DateTime, Days, NaiveTime, Utc};
+use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use http::StatusCode;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -11,7 +11,9 @@ use super::error::ApiError;
 use super::exec::view::iso;
 use super::extract::{Place, required};
 use super::reply::Answer;
-use crate::auth::{AuthError, NewToken, Permissions, TokenInfo, TokenRequest, TokenUpdate};
+use crate::auth::{
+    AuthError, Bounds, Grant, NewToken, Permissions, TokenInfo, TokenRequest, TokenUpdate,
+};
 
 /// The envelope of the control plane.
 #[derive(Debug, Serialize, ToSchema)]
@@ -43,10 +45,18 @@ pub struct TokenView {
     /// The name that a person gave it.
     pub alias: String,
     pub permissions: Vec<String>,
+    /// Execution ids that it counts for; empty for all.
+    pub deployments: Vec<String>,
+    /// Users whose schedules it counts for; empty for all.
+    pub users: Vec<String>,
+    /// Addresses and CIDR blocks that it counts from; empty for all.
+    pub ip_whitelist: Vec<String>,
     pub created_at: String,
     pub expires_at: Option<String>,
     pub is_enabled: bool,
     pub last_used_at: Option<String>,
+    /// Until when the secret before the last rotation goes on.
+    pub previous_expires_at: Option<String>,
 }
 
 impl TokenView {
@@ -55,10 +65,14 @@ impl TokenView {
             id: info.id.clone(),
             alias: info.alias.clone(),
             permissions: info.permissions.names().to_vec(),
+            deployments: info.bounds.deployments.clone(),
+            users: info.bounds.users.clone(),
+            ip_whitelist: info.bounds.addresses.clone(),
             created_at: iso(info.created_at),
             expires_at: info.expires_at.map(iso),
             is_enabled: info.enabled,
             last_used_at: info.last_used_at.map(iso),
+            previous_expires_at: info.previous_expires_at.map(iso),
         }
     }
 }
@@ -111,6 +125,18 @@ pub struct CreateRequest {
     pub alias: String,
     /// Such as `["exec:read", "cron"]`; `["*"]` for everything.
     pub permissions: Vec<String>,
+    /// Execution ids that it counts for; absent or empty for all.
+    #[serde(default)]
+    #[schema(required = false)]
+    pub deployments: Vec<String>,
+    /// Users whose schedules it counts for; absent or empty for all.
+    #[serde(default)]
+    #[schema(required = false)]
+    pub users: Vec<String>,
+    /// Addresses and CIDR blocks that it counts from; absent or empty for all.
+    #[serde(default)]
+    #[schema(required = false)]
+    pub ip_whitelist: Vec<String>,
     /// RFC 3339, seconds since 1970, `today` (its end) or `tomorrow`; null or absent for no end.
     #[schema(value_type = Value, required = false)]
     pub expires_at: Option<Value>,
@@ -119,10 +145,13 @@ pub struct CreateRequest {
 pub async fn create(
     call: Call<Nothing, CreateRequest>,
 ) -> Result<Answer<Envelope<NewTokenView>>, ApiError> {
-    let by = permissions(&call)?;
+    let by = grant(&call)?;
     let CreateRequest {
         alias,
         permissions,
+        deployments,
+        users,
+        ip_whitelist,
         expires_at,
     } = call.body;
     if alias.is_empty() {
@@ -135,7 +164,14 @@ pub async fn create(
         .transpose()?;
     let request = TokenRequest {
         alias,
-        permissions: Permissions::new(permissions)?,
+        grant: Grant {
+            permissions: Permissions::new(permissions)?,
+            bounds: Bounds {
+                deployments,
+                users,
+                addresses: ip_whitelist,
+            },
+        },
         expires_at,
     };
     let made = match call.scope.dry_run {
@@ -160,6 +196,9 @@ pub async fn create(
 pub struct UpdateRequest {
     pub alias: Option<String>,
     pub permissions: Option<Vec<String>>,
+    pub deployments: Option<Vec<String>>,
+    pub users: Option<Vec<String>>,
+    pub ip_whitelist: Option<Vec<String>>,
     /// Null takes the end away.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Value, required = false)]
@@ -175,11 +214,14 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D:
 pub async fn update(
     call: Call<Nothing, UpdateRequest>,
 ) -> Result<Answer<Envelope<TokenView>>, ApiError> {
-    let by = permissions(&call)?;
+    let by = grant(&call)?;
     let id = find(&call)?.id;
     let UpdateRequest {
         alias,
         permissions,
+        deployments,
+        users,
+        ip_whitelist,
         expires_at,
         is_enabled,
     } = call.body;
@@ -194,6 +236,9 @@ pub async fn update(
     let update = TokenUpdate {
         alias,
         permissions: permissions.map(Permissions::new).transpose()?,
+        deployments,
+        users,
+        addresses: ip_whitelist,
         expires_at: expires_at.map(ends).transpose()?,
         enabled: is_enabled,
     };
@@ -208,27 +253,48 @@ pub async fn update(
     ))
 }
 
-pub async fn rotate(call: Call<Nothing>) -> Result<Answer<Envelope<NewTokenView>>, ApiError> {
-    let by = permissions(&call)?;
+/// How to rotate.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct RotateRequest {
+    /// How long the old secret goes on, at most a week; absent or 0 for not at all.
+    pub overlap_seconds: Option<i64>,
+}
+
+pub async fn rotate(
+    call: Call<Nothing, RotateRequest>,
+) -> Result<Answer<Envelope<NewTokenView>>, ApiError> {
+    let by = grant(&call)?;
     let info = find(&call)?;
+    let overlap = TimeDelta::try_seconds(call.body.overlap_seconds.unwrap_or(0))
+        .ok_or(AuthError::BadOverlap)?;
     if call.scope.dry_run {
-        call.api.tokens.check_rotate(&info.id, &by)?;
+        call.api.tokens.check_rotate(&info.id, overlap, &by)?;
         let data = NewTokenView {
             token: None,
             info: TokenView::of(&info),
         };
         return Ok(wrapped(StatusCode::OK, "Token would be rotated", data));
     }
-    let made = call.api.tokens.rotate(&info.id, &by).await?;
-    Ok(wrapped(
-        StatusCode::OK,
-        "Token rotated; the old secret is refused from now on",
-        NewTokenView::of(made),
-    ))
+    let made = call
+        .api
+        .tokens
+        .rotate(&info.id, overlap, &by, Utc::now())
+        .await?;
+    let message = match made.info.previous_expires_at {
+        None => "Token rotated; the old secret is refused from now on",
+        Some(_) => "Token rotated; the old secret goes on until previous_expires_at",
+    };
+    Ok(wrapped(StatusCode::OK, message, NewTokenView::of(made)))
+}
+
+/// The token that asks.
+pub async fn me(call: Call<Nothing>) -> Result<Answer<Envelope<TokenView>>, ApiError> {
+    let token = call.token.as_ref().ok_or_else(ApiError::unauthorized)?;
+    Ok(wrapped(StatusCode::OK, "Token", TokenView::of(token)))
 }
 
 pub async fn revoke(call: Call<Nothing>) -> Result<Answer<Envelope<Option<TokenView>>>, ApiError> {
-    let by = permissions(&call)?;
+    let by = grant(&call)?;
     let id = find(&call)?.id;
     match call.scope.dry_run {
         true => call.api.tokens.check_revoke(&id, &by)?,
@@ -247,9 +313,9 @@ fn find<B>(call: &Call<Nothing, B>) -> Result<TokenInfo, ApiError> {
 }
 
 /// What the caller may do himself; nobody hands out more.
-fn permissions<B>(call: &Call<Nothing, B>) -> Result<Permissions, ApiError> {
+fn grant<B>(call: &Call<Nothing, B>) -> Result<Grant, ApiError> {
     let token = call.token.as_ref().ok_or_else(ApiError::unauthorized)?;
-    Ok(token.permissions.clone())
+    Ok(token.grant())
 }
 
 fn end(value: &Value, now: DateTime<Utc>) -> Result<DateTime<Utc>, ApiError> {
@@ -282,6 +348,9 @@ impl From<AuthError> for ApiError {
             AuthError::BadAlias
             | AuthError::UnknownPermission { .. }
             | AuthError::NoPermission
+            | AuthError::BadBound { .. }
+            | AuthError::TooManyBounds { .. }
+            | AuthError::BadOverlap
             | AuthError::AlreadyExpired => StatusCode::BAD_REQUEST,
             AuthError::BeyondOwn => StatusCode::FORBIDDEN,
             AuthError::Store(error) => return error.clone().into(),

@@ -4,6 +4,7 @@
 //! -> response, one line in the access log. It reads memory only; what may be
 //! called is decided elsewhere (`exec`), and so is how (`sandbox`).
 
+mod admission;
 mod incoming;
 mod outgoing;
 
@@ -23,7 +24,7 @@ use super::access::{Arrival, Entry, host, text};
 use super::error::ApiError;
 use super::exchange::Exchange;
 use super::watched::{Tail, watch};
-use crate::auth;
+use crate::auth::Tokens;
 use crate::config::Limits;
 use crate::exec::Exec;
 use crate::exec::cors;
@@ -34,14 +35,15 @@ use crate::exec::routes::mount::MountKind;
 use crate::exec::routes::parameters::Parameters;
 use crate::exec::script::Script;
 use crate::exec::services::Neighbours;
-use crate::model::directives::{Access, Directives, Mode, Timeout};
+use crate::model::directives::{Directives, Mode, Timeout};
 use crate::model::exec_id::ExecId;
 use crate::sandbox::Sandbox;
 use crate::sandbox::call::{Answer, Call, Report, Reported};
 use crate::sandbox::failure::{Failure, Limit};
 use crate::sandbox::limits::CallLimits;
 use crate::sandbox::services::{CallContext, Later, OutboundResult};
-use incoming::{limit_body, parameter, preflight, take_turn, too_large, without_token};
+use admission::{Credentials, no_referrer, stripped};
+use incoming::{limit_body, parameter, preflight, take_turn, too_large};
 use outgoing::{add, answer_preflight, note};
 
 /// Names the call in the answer, in every log line about it, and in error bodies.
@@ -59,6 +61,9 @@ pub struct Dispatcher {
     pub exec: Arc<Exec>,
     pub access: Arc<super::access::Access>,
     pub sandbox: Arc<Sandbox>,
+    pub tokens: Arc<Tokens>,
+    /// Scripts without a token of their own need one with `exec:run`.
+    pub token_required: bool,
     pub limits: Limits,
     /// Stacks are part of error answers.
     pub dev: bool,
@@ -96,6 +101,7 @@ impl Dispatcher {
         };
         let mut entry = self.access.call(&request, arrival);
         let is_head = request.method() == Method::HEAD;
+        let token_in_url = Credentials::in_url(request.headers(), request.uri().query());
         let (mut response, tail) = match self.answer(request, origin, &exec_id, &mut entry).await {
             Ok(answered) => answered,
             Err(error) => {
@@ -110,6 +116,9 @@ impl Dispatcher {
         };
         if let Ok(value) = HeaderValue::try_from(execution_id) {
             response.headers_mut().insert(EXECUTION_ID, value);
+        }
+        if token_in_url {
+            no_referrer(response.headers_mut());
         }
         watch(response, entry, tail, is_head)
     }
@@ -132,6 +141,10 @@ impl Dispatcher {
                 None,
             ));
         }
+        let credentials = self.credentials(&request, &origin)?;
+        if let Some(token) = credentials.known.first() {
+            entry.authenticated(&token.alias);
+        }
         let missing = || ApiError::not_found("Script not found");
         let deployment = self.exec.live.get(exec_id).ok_or_else(missing)?;
         let path = request.uri().path().to_owned();
@@ -151,13 +164,10 @@ impl Dispatcher {
                 text(request.headers(), header::ORIGIN),
             ),
         };
-        self.admit(&deployment, script, found.route.kind, &request)?;
-        let request = if script.directives.access == Access::Everybody {
-            request
-        } else {
-            without_token(request)
-        };
-        let (mut response, tail) = match found.route.kind {
+        let kind = found.route.kind;
+        self.admit(&deployment, exec_id, script, kind, &credentials, &origin)?;
+        let request = stripped(request, script, &credentials);
+        let (mut response, tail) = match kind {
             MountKind::Markdown => (self.markdown(script, request.method())?, None),
             MountKind::Script => {
                 self.run(
@@ -174,43 +184,6 @@ impl Dispatcher {
         };
         add(&cors, response.headers_mut());
         Ok((response, tail))
-    }
-
-    /// `@token` of the script; a Markdown file is behind that of the script beside it.
-    fn admit(
-        &self,
-        deployment: &Deployment,
-        script: &Script,
-        kind: MountKind,
-        request: &Request<Body>,
-    ) -> Result<(), ApiError> {
-        let guard = |script: &Script| match &script.directives.access {
-            Access::Everybody => Ok(()),
-            Access::Token(tokens) => {
-                let presented = auth::presented(request.headers(), request.uri().query());
-                let accepted: Vec<String> = tokens
-                    .iter()
-                    .map(|token| token.expose().to_owned())
-                    .collect();
-                if presented
-                    .iter()
-                    .any(|one| auth::matches_any(&accepted, &one.token))
-                {
-                    Ok(())
-                } else {
-                    Err(ApiError::unauthorized())
-                }
-            }
-        };
-        if kind == MountKind::Script {
-            return guard(script);
-        }
-        let siblings = crate::exec::routes::mount::sibling_scripts(script.path.relative());
-        siblings
-            .iter()
-            .flatten()
-            .filter_map(|path| deployment.scripts.get(path))
-            .try_for_each(|one| guard(one))
     }
 
     #[expect(

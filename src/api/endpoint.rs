@@ -189,7 +189,15 @@ impl Endpoint {
     /// Nobody without a token learns anything, and no body is read in vain.
     async fn called(&self, incoming: Incoming, entry: &mut Entry) -> Result<Response, ApiError> {
         let token = match self.terms.permission {
-            Some(permission) => Some(admit(&incoming.api, &incoming.request, permission)?),
+            Some(permission) => {
+                let Incoming {
+                    api,
+                    request,
+                    client,
+                    ..
+                } = &incoming;
+                Some(admit(api, request, *client, permission)?)
+            }
             None => None,
         };
         if let Some(token) = &token {
@@ -246,6 +254,7 @@ where
         &api.dispatcher.exec.live,
         terms,
     )?;
+    in_bounds(token.as_ref(), &scope, terms.surface)?;
     Ok(Call {
         query: extract::fields(query, Place::Query)?,
         body: extract::fields(fields, Place::Body)?,
@@ -259,24 +268,33 @@ where
 }
 
 /// The token that a request came with, if it may do this.
-pub fn admit(api: &Api, request: &Request, permission: &str) -> Result<TokenInfo, ApiError> {
-    let now = Utc::now();
+pub fn admit(
+    api: &Api,
+    request: &Request,
+    client: SocketAddr,
+    permission: &str,
+) -> Result<TokenInfo, ApiError> {
     let presented = auth::presented(request.headers(), request.uri().query());
-    let mut valid = presented
-        .iter()
-        .filter_map(|one| api.tokens.authenticate(&one.token, now))
-        .peekable();
-    if valid.peek().is_none() {
-        return Err(ApiError::unauthorized());
-    }
-    let allowed = valid.find(|token| token.permissions.allow(permission));
-    allowed.ok_or_else(|| {
-        let error = ApiError::new(
-            StatusCode::FORBIDDEN,
-            format!("The token lacks the permission {permission}"),
+    let known = api
+        .tokens
+        .identify(&presented, Some(client.ip()), Utc::now())?;
+    let allowed = known
+        .into_iter()
+        .find(|token| token.permissions.allow(permission));
+    allowed.ok_or_else(|| ApiError::lacks(permission))
+}
+
+/// Whether the token counts for the deployment that the operation is about.
+fn in_bounds(token: Option<&TokenInfo>, scope: &Scope, surface: Surface) -> Result<(), ApiError> {
+    let exec_id = scope.exec_id.as_str();
+    let outside = token.is_some_and(|token| !token.bounds.allow_deployment(exec_id));
+    if surface == Surface::Exec && outside {
+        let error = format!("The token does not count for the deployment {exec_id}");
+        return Err(
+            ApiError::new(StatusCode::FORBIDDEN, error).details(json!({ "deployment": exec_id }))
         );
-        error.details(json!({ "permission": permission }))
-    })
+    }
+    Ok(())
 }
 
 impl<Q, B> Call<Q, B> {

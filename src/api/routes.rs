@@ -124,11 +124,13 @@ pub fn all() -> Vec<Endpoint> {
         control!(POST "/api/v1/auth/tokens", AUTH, auth::create)
             .about("Make a token; its secret is shown this once")
             .status(StatusCode::CREATED),
+        control!(GET "/api/v1/auth/tokens/me", AUTH, auth::me).about("Read the token that asks"),
         control!(GET "/api/v1/auth/tokens/{id}", AUTH, auth::get).about("Read a token"),
         control!(PATCH "/api/v1/auth/tokens/{id}", AUTH, auth::update).about("Change a token"),
+        control!(PUT "/api/v1/auth/tokens/{id}", AUTH, auth::update).about("Change a token; the same as PATCH"),
         control!(DELETE "/api/v1/auth/tokens/{id}", AUTH, auth::revoke)
             .about("Revoke a token; it is refused from the next request on"),
         control!(POST "/api/v1/auth/tokens/{id}/rotate", AUTH, auth::rotate)
-            .about("Give a token a new secret; the old one is refused from the next request on"),
+            .about("Give a token a new secret; the old one goes on for overlap_seconds, if given, else stops at once"),
     ]
 }

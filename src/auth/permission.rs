@@ -12,13 +12,15 @@ use super::AuthError;
 pub const ROOT: &str = "*";
 
 /// All permissions there are. A route of the API asks for one of these.
-pub const KNOWN: [&str; 9] = [
+pub const KNOWN: [&str; 11] = [
     ROOT,
     "auth",
     "cron",
     "exec",
     "exec:read",
+    "exec:run",
     "exec:write",
+    "logs",
     "proxy",
     "proxy:alias",
     "proxy:cert",

@@ -46,7 +46,7 @@ impl House {
     async fn make(&self, alias: &str, names: &[&str]) -> NewToken {
         let request = request(alias, names);
         self.tokens
-            .create(request, &Permissions::root(), now())
+            .create(request, &Grant::root(), now())
             .await
             .unwrap()
     }
@@ -59,7 +59,7 @@ fn permissions(names: &[&str]) -> Permissions {
 fn request(alias: &str, names: &[&str]) -> TokenRequest {
     TokenRequest {
         alias: alias.to_owned(),
-        permissions: permissions(names),
+        grant: permissions(names).into(),
         expires_at: None,
     }
 }
@@ -91,10 +91,14 @@ async fn a_configured_root_token_takes_the_place_of_the_old_one() {
 #[tokio::test]
 async fn a_rotated_or_revoked_token_is_refused_from_the_next_request_on_and_after_a_restart() {
     let house = house().await;
-    let root = Permissions::root();
+    let root = Grant::root();
     let old = house.make("ci", &["exec:write"]).await;
     assert!(house.may(&old.secret, "exec:write"));
-    let new = house.tokens.rotate(&old.info.id, &root).await.unwrap();
+    let new = house
+        .tokens
+        .rotate(&old.info.id, TimeDelta::zero(), &root, now())
+        .await
+        .unwrap();
     assert_eq!(new.info.id, old.info.id);
     assert!(!house.may(&old.secret, "exec:write"));
     assert!(house.may(&new.secret, "exec:write"));
@@ -118,7 +122,7 @@ async fn disabling_and_expiring_end_a_token() {
         expires_at,
         ..TokenUpdate::default()
     };
-    let root = Permissions::root();
+    let root = Grant::root();
     let id = &token.info.id;
     house
         .tokens
@@ -160,7 +164,7 @@ async fn disabling_and_expiring_end_a_token() {
 #[tokio::test]
 async fn nobody_gets_more_than_he_has() {
     let house = house().await;
-    let keeper = permissions(&["auth", "exec:read"]);
+    let keeper = Grant::from(permissions(&["auth", "exec:read"]));
     let beyond = Err(AuthError::BeyondOwn);
     for names in [&["*"][..], &["exec"], &["exec:read", "cron"]] {
         let refused = house
@@ -175,7 +179,14 @@ async fn nobody_gets_more_than_he_has() {
         .await
         .unwrap();
     let root = &house.root.info.id;
-    assert_eq!(house.tokens.rotate(root, &keeper).await.map(drop), beyond);
+    assert_eq!(
+        house
+            .tokens
+            .rotate(root, TimeDelta::zero(), &keeper, now())
+            .await
+            .map(drop),
+        beyond
+    );
     assert_eq!(house.tokens.revoke(root, &keeper).await, beyond);
     let more = TokenUpdate {
         permissions: Some(permissions(&["exec"])),
@@ -207,7 +218,7 @@ async fn nobody_gets_more_than_he_has() {
 #[tokio::test]
 async fn the_last_root_token_cannot_go() {
     let house = house().await;
-    let root = Permissions::root();
+    let root = Grant::root();
     let id = house.root.info.id.clone();
     let weaken = [
         TokenUpdate {
@@ -245,7 +256,7 @@ async fn the_last_root_token_cannot_go() {
 #[tokio::test]
 async fn aliases_are_unique_and_of_sane_length() {
     let house = house().await;
-    let root = Permissions::root();
+    let root = Grant::root();
     let token = house.make("ci", &["exec"]).await;
     let taken = house
         .tokens
@@ -283,7 +294,7 @@ async fn the_time_of_use_is_kept_across_changes_and_restarts() {
     assert_eq!(last_used(&house), Some(later));
     house
         .tokens
-        .rotate(&token.info.id, &Permissions::root())
+        .rotate(&token.info.id, TimeDelta::zero(), &Grant::root(), now())
         .await
         .unwrap();
     assert_eq!(last_used(&house), Some(later));
@@ -295,4 +306,132 @@ async fn secrets_are_in_no_debug_output() {
     let shown = format!("{:?} {:?}", house.tokens, house.root);
     assert!(!shown.contains(&house.root.secret));
     assert!(!shown.contains(&house.root.secret[3..]));
+}
+
+#[tokio::test]
+async fn an_old_secret_goes_on_for_the_overlap_and_no_longer() {
+    let house = house().await;
+    let (root, hour) = (Grant::root(), TimeDelta::hours(1));
+    let first = house.make("ci", &["exec"]).await;
+    let id = &first.info.id;
+    let second = house.tokens.rotate(id, hour, &root, now()).await.unwrap();
+    assert_eq!(second.info.previous_expires_at, Some(now() + hour));
+    let (house, _) = house.restart(None).await;
+    let valid = |secret: &str, at| house.tokens.authenticate(secret, at).is_some();
+    let last = now() + hour - TimeDelta::seconds(1);
+    assert!(valid(&first.secret, last) && valid(&second.secret, last));
+    assert!(!valid(&first.secret, now() + hour) && valid(&second.secret, now() + hour));
+    // Only one secret goes on, and none after a rotation without overlap.
+    let third = house.tokens.rotate(id, hour, &root, now()).await.unwrap();
+    assert!(!valid(&first.secret, now()) && valid(&second.secret, now()));
+    house
+        .tokens
+        .rotate(id, TimeDelta::zero(), &root, now())
+        .await
+        .unwrap();
+    assert!(!valid(&second.secret, now()) && !valid(&third.secret, now()));
+    for overlap in [TimeDelta::seconds(-1), OVERLAP_MAX + TimeDelta::seconds(1)] {
+        let refused = house.tokens.rotate(id, overlap, &root, now()).await;
+        assert_eq!(refused, Err(AuthError::BadOverlap));
+    }
+}
+
+#[tokio::test]
+async fn nobody_reaches_further_than_he_does() {
+    let house = house().await;
+    let bounded = |deployments: &[&str]| Grant {
+        permissions: permissions(&["auth", "exec"]),
+        bounds: Bounds {
+            deployments: deployments.iter().map(|id| id.to_string()).collect(),
+            ..Bounds::default()
+        },
+    };
+    let request = |alias: &str, grant| TokenRequest {
+        alias: alias.to_owned(),
+        grant,
+        expires_at: None,
+    };
+    let keeper = bounded(&["1"]);
+    for beyond in [&[][..], &["2"], &["1", "2"]] {
+        let made = house
+            .tokens
+            .create(request("x", bounded(beyond)), &keeper, now())
+            .await;
+        assert_eq!(made.map(drop), Err(AuthError::BeyondOwn), "{beyond:?}");
+    }
+    let made = house
+        .tokens
+        .create(request("x", bounded(&["1"])), &keeper, now())
+        .await;
+    let wider = TokenUpdate {
+        deployments: Some(Vec::new()),
+        ..TokenUpdate::default()
+    };
+    let refused = house
+        .tokens
+        .update(&made.unwrap().info.id, wider, &keeper, now())
+        .await;
+    assert_eq!(refused, Err(AuthError::BeyondOwn));
+}
+
+#[tokio::test]
+async fn an_address_that_guesses_is_kept_waiting_even_with_a_good_token() {
+    let house = house().await;
+    let tokens = house.tokens.failures_per_minute(2);
+    let client = Some("192.0.2.1".parse().unwrap());
+    let present = |secret: &str| {
+        vec![Presented {
+            token: secret.to_owned(),
+            from_url: true,
+        }]
+    };
+    let (good, bad) = (present(&house.root.secret), present("guess"));
+    assert!(tokens.identify(&good, client, now()).is_ok());
+    assert_eq!(tokens.identify(&[], client, now()), Err(Denied::Missing));
+    for _ in 0..2 {
+        assert_eq!(tokens.identify(&bad, client, now()), Err(Denied::Unknown));
+    }
+    let waiting = tokens.identify(&good, client, now());
+    assert_eq!(
+        waiting,
+        Err(Denied::Guessing {
+            retry_after_seconds: 60
+        })
+    );
+    let another = Some("192.0.2.2".parse().unwrap());
+    assert!(tokens.identify(&good, another, now()).is_ok());
+    let later = now() + TimeDelta::minutes(1);
+    assert!(tokens.identify(&good, client, later).is_ok());
+}
+
+#[tokio::test]
+async fn a_token_counts_only_from_its_addresses() {
+    let house = house().await;
+    let grant = Grant {
+        permissions: permissions(&["exec"]),
+        bounds: Bounds {
+            addresses: vec!["10.0.0.0/8".to_owned()],
+            ..Bounds::default()
+        },
+    };
+    let request = TokenRequest {
+        alias: "inside".to_owned(),
+        grant,
+        expires_at: None,
+    };
+    let made = house
+        .tokens
+        .create(request, &Grant::root(), now())
+        .await
+        .unwrap();
+    let presented = [Presented {
+        token: made.secret,
+        from_url: false,
+    }];
+    let from = |address: &str| {
+        let client = Some(address.parse().unwrap());
+        house.tokens.identify(&presented, client, now()).map(drop)
+    };
+    assert_eq!(from("10.9.8.7"), Ok(()));
+    assert_eq!(from("192.0.2.1"), Err(Denied::Unknown));
 }

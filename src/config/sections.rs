@@ -179,6 +179,10 @@ section! {
     "auth" Auth {
         /// The root token, also as FOOTPATH_TOKEN. Not set: the first start makes one and prints it.
         token: Option<Secret> = None,
+        /// Scripts without a @token of their own can be called only with a token that has exec:run.
+        scripts_need_token: bool = false,
+        /// Wrong tokens of one client address in a minute, after which it has to wait.
+        failures_per_minute: u64 = 30,
     }
 }
 
