@@ -22,6 +22,7 @@ pub mod api;
 
 pub mod auth;
 pub mod exec;
+pub mod proxy;
 
 pub mod compile;
 pub mod egress;

@@ -39,6 +39,7 @@ pub mod kv;
 mod lock;
 mod record;
 mod repair;
+pub mod sealed;
 #[cfg(test)]
 mod tests;
 mod values;
