@@ -29,7 +29,7 @@ fn secret_of(reply: Reply) -> String {
 
 #[tokio::test]
 async fn a_token_that_may_run_opens_guarded_scripts_and_no_script_sees_it() {
-    let show = "return { url: metadata.url, auth: metadata.headers.authorization ?? null };";
+    let show = "return { url: req.url, auth: req.headers.authorization ?? null };";
     let server = Server::with_scripts(&[
         ("open.ts", show),
         ("guarded.ts", &format!("// @token its-own\n{show}")),
@@ -51,14 +51,10 @@ async fn a_token_that_may_run_opens_guarded_scripts_and_no_script_sees_it() {
     assert!(reply.text().contains("voucher-7"));
     let (_, reader) = make_other(&server).await;
     server.get("/guarded").token(&reader).await.expect(403);
-    let log = std::fs::read_to_string(server.data().join("logs/access.log"));
-    if let Ok(log) = log {
-        assert!(!log.contains(&secret));
-    }
     let lines = server
         .post(
             "/api/v1/exec/logs/read",
-            json!({ "file": "access.log" }).to_string(),
+            json!({ "file": "access.log", "lines": 1000 }).to_string(),
         )
         .as_root()
         .await;
