@@ -12,9 +12,11 @@ pub mod error;
 pub mod exchange;
 pub mod exec;
 pub mod extract;
+pub mod front;
 pub mod health;
 pub mod listener;
 pub mod openapi;
+pub mod proxy;
 pub mod reply;
 pub mod routes;
 pub mod scope;
@@ -36,6 +38,7 @@ use crate::auth::Tokens;
 use crate::exec::log::line::Trigger;
 use crate::exec::log::reader::LogReader;
 use crate::exec::routes::host::deployment_for_host;
+use crate::proxy::bundle::Bundles;
 use crate::shutdown::Shutdown;
 use access::{Arrival, Entry};
 use dispatch::{Dispatcher, EXECUTION_ID, Origin};
@@ -47,6 +50,8 @@ use watched::watch;
 pub const EXEC_READ: &str = "exec:read";
 pub const EXEC_WRITE: &str = "exec:write";
 pub const AUTH: &str = "auth";
+pub const PROXY_CERT: &str = "proxy:cert";
+pub const PROXY_ALIAS: &str = "proxy:alias";
 
 /// Everything that a surface may ask.
 #[derive(Clone)]
@@ -54,6 +59,7 @@ pub struct Api {
     pub dispatcher: Arc<Dispatcher>,
     pub tokens: Arc<Tokens>,
     pub logs: Arc<LogReader>,
+    pub bundles: Bundles,
     /// Ends what would otherwise never end.
     pub stop: Shutdown,
     pub started: DateTime<Utc>,
@@ -237,7 +243,7 @@ async fn script(
 ) -> Response {
     let origin = Origin {
         client_ip: Some(client.ip()),
-        https: false,
+        https: front::is_https(&request),
         depth: 0,
         exec_id: None,
         execution_id: Uuid::new_v4().to_string(),

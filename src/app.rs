@@ -12,7 +12,8 @@ use tokio::net::TcpListener;
 
 use crate::api::access::Access;
 use crate::api::dispatch::Dispatcher;
-use crate::api::{self, Api};
+use crate::api::front::{Front, FrontParts};
+use crate::api::{self, Api, listener};
 use crate::auth::Tokens;
 use crate::compile::engine::{BUILT_IN, Engine};
 use crate::compile::link::Linker;
@@ -28,9 +29,13 @@ use crate::exec::publish::Publisher;
 use crate::exec::script::Script;
 use crate::exec::services::{Neighbours, Outside};
 use crate::exec::watcher::FolderWatcher;
+use crate::proxy::bundle::Bundles;
+use crate::proxy::challenges::{ChallengeCerts, HttpChallenges};
+use crate::proxy::tls::TlsAcceptor;
 use crate::sandbox::{EngineModules, Sandbox, SandboxConfig};
 use crate::shutdown::{Drained, Shutdown};
 use crate::store::Store;
+use crate::store::sealed::MasterKey;
 
 /// The largest `@memory`, as a multiple of the default.
 const MEMORY_FACTOR_MAX: u64 = 4;
@@ -42,6 +47,9 @@ const LAST_USED_INTERVAL: Duration = Duration::from_secs(60);
 pub struct App {
     listener: TcpListener,
     pub address: SocketAddr,
+    https: Option<(TcpListener, TlsAcceptor)>,
+    pub https_address: Option<SocketAddr>,
+    front: FrontParts,
     /// The root token that the first start made; nobody can be told again.
     pub first_token: Option<String>,
     api: Api,
@@ -101,16 +109,27 @@ impl App {
         let (sandbox, engine) = sandbox(config)?;
         std::fs::create_dir_all(&config.server.scripts)
             .with_context(|| format!("cannot create {}", config.server.scripts.display()))?;
-        let listener = TcpListener::bind(config.server.http)
-            .await
-            .with_context(|| {
-                format!(
-                    "cannot listen on {}: choose another address with --http",
-                    config.server.http
-                )
-            })?;
+        let listener = bind(config.server.http, "--http").await?;
         let address = listener.local_addr()?;
-        let policy = Policy::new(&config.egress.allow, vec![address])?;
+        let https = match config.server.https {
+            Some(address) => Some(bind(address, "--https").await?),
+            None => None,
+        };
+        let https_address = https.as_ref().map(TcpListener::local_addr).transpose()?;
+        let own_listeners: Vec<SocketAddr> = [address].into_iter().chain(https_address).collect();
+        let policy = Policy::new(&config.egress.allow, own_listeners)?;
+        let master_key = config.server.master_key.as_ref().map(Secret::expose);
+        let master_key = MasterKey::open(&config.server.data, master_key)?;
+        let default_domain = config.proxy.default_domain.as_deref();
+        let bundles = Bundles::open(store.clone(), master_key, default_domain, Utc::now()).await?;
+        // What `acme` puts here, the listeners answer.
+        let (challenge_certs, http_challenges) =
+            (ChallengeCerts::default(), HttpChallenges::default());
+        let tls = TlsAcceptor::new(
+            bundles.clone(),
+            challenge_certs,
+            config.proxy.refuse_unknown,
+        )?;
         let log_config = LogConfig {
             dir: config.server.data.join("logs"),
             file_bytes_max: config.log.rotate_bytes,
@@ -159,15 +178,24 @@ impl App {
             dispatcher,
             tokens,
             logs: Arc::new(LogReader::new(&log_config, log)),
+            bundles,
             stop: Shutdown::new(),
             started: Utc::now(),
             body_bytes_max: config.limits.bundle_bytes,
             body_read_timeout: Duration::from_millis(config.limits.body_read_ms),
         };
         let first_token = first_token.map(|token| token.secret);
+        let front = FrontParts {
+            challenges: http_challenges,
+            redirect_port: redirect_port(config, https_address),
+            hsts_seconds: config.proxy.hsts_seconds,
+        };
         Ok(Self {
             listener,
             address,
+            https: https.map(|listener| (listener, tls)),
+            https_address,
+            front,
             first_token,
             api,
             exec,
@@ -182,6 +210,8 @@ impl App {
     pub async fn run(self, stop: Shutdown) {
         let Self {
             listener,
+            https,
+            front,
             mut api,
             exec,
             mut watcher,
@@ -199,11 +229,12 @@ impl App {
         }));
         let tokens = api.tokens.clone();
         stop.spawn(until(stop.clone(), save_last_used(tokens.clone())));
-        stop.spawn(api::listener::serve(
-            listener,
-            api::router(api),
-            stop.clone(),
-        ));
+        let front = Front::new(api::router(api), front);
+        if let Some((listener, tls)) = https {
+            let serving = listener::serve(listener, Some(tls), front.clone(), stop.clone());
+            stop.spawn(serving);
+        }
+        stop.spawn(listener::serve(listener, None, front, stop.clone()));
         stop.requested().await;
         if let Drained::Left(tasks) = stop.drain(drain).await {
             tracing::warn!(
@@ -218,6 +249,20 @@ impl App {
         // After all that may still log.
         let _ = tokio::task::spawn_blocking(|| log_thread.stop()).await;
     }
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| format!("cannot listen on {address}: choose another address with {flag}"))
+}
+
+/// Where plain HTTP is sent, if it is.
+fn redirect_port(config: &Config, https: Option<SocketAddr>) -> Option<u16> {
+    let configured = u16::try_from(config.proxy.https_port)
+        .ok()
+        .filter(|port| *port > 0);
+    let port = configured.or(https.map(|address| address.port()))?;
+    config.proxy.redirect_to_https.then_some(port)
 }
 
 /// Work that ends unfinished when the server stops: a start does it again.

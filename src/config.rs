@@ -16,7 +16,7 @@ mod sections;
 mod setting;
 
 pub use error::ConfigError;
-pub use sections::{Acme, Ai, Auth, Egress, Exec, Limits, Log, Server};
+pub use sections::{Acme, Ai, Auth, Egress, Exec, Limits, Log, Proxy, Server};
 pub use setting::Secret;
 
 use error::nearest;
@@ -38,6 +38,7 @@ pub struct Config {
     pub exec: Exec,
     pub auth: Auth,
     pub ai: Ai,
+    pub proxy: Proxy,
     pub acme: Acme,
 }
 
@@ -116,7 +117,7 @@ impl Config {
         text
     }
 
-    fn sections(&mut self) -> [&mut dyn Section; 8] {
+    fn sections(&mut self) -> [&mut dyn Section; 9] {
         [
             &mut self.server,
             &mut self.limits,
@@ -125,6 +126,7 @@ impl Config {
             &mut self.exec,
             &mut self.auth,
             &mut self.ai,
+            &mut self.proxy,
             &mut self.acme,
         ]
     }

@@ -25,7 +25,7 @@ pub struct Envelope<T> {
     pub data: T,
 }
 
-fn wrapped<T>(status: StatusCode, message: &str, data: T) -> Answer<Envelope<T>> {
+pub fn wrapped<T>(status: StatusCode, message: &str, data: T) -> Answer<Envelope<T>> {
     let body = Envelope {
         status_code: status.as_u16(),
         message: message.to_owned(),

@@ -8,7 +8,8 @@ use super::exec::{
     cache, component, listing, logs, magic_comments, monitor, route, scripts, shared_state, tree,
     validate, versions,
 };
-use super::{AUTH, EXEC_READ, EXEC_WRITE, auth, health, openapi};
+use super::proxy::bundles;
+use super::{AUTH, EXEC_READ, EXEC_WRITE, PROXY_CERT, auth, health, openapi};
 
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
@@ -17,7 +18,7 @@ const PATCH: Method = Method::PATCH;
 const DELETE: Method = Method::DELETE;
 
 /// Paths below these are never a script's.
-pub const RESERVED: [&str; 2] = ["/api/v1/exec", "/api/v1/auth"];
+pub const RESERVED: [&str; 3] = ["/api/v1/exec", "/api/v1/auth", "/api/v1/proxy"];
 
 /// `exec!(METHOD path, permission, function)`: bare answers, for a deployment.
 macro_rules! exec {
@@ -132,5 +133,19 @@ pub fn all() -> Vec<Endpoint> {
             .about("Revoke a token; it is refused from the next request on"),
         control!(POST "/api/v1/auth/tokens/{id}/rotate", AUTH, auth::rotate)
             .about("Give a token a new secret; the old one goes on for overlap_seconds, if given, else stops at once"),
+        control!(PATCH "/api/v1/proxy/cert/bundle", PROXY_CERT, bundles::install)
+            .about("Install a certificate; when it answers, the next handshake shows it"),
+        control!(GET "/api/v1/proxy/cert/bundle", PROXY_CERT, bundles::list)
+            .about("List certificates, or read one with its chain; never a key"),
+        control!(DELETE "/api/v1/proxy/cert/bundle", PROXY_CERT, bundles::remove)
+            .about("Forget the certificate of a domain"),
+        control!(POST "/api/v1/proxy/cert/bundle/rollback", PROXY_CERT, bundles::roll_back)
+            .about("Go back to the certificate before"),
+        control!(GET "/api/v1/proxy/cert/bundle/{domain}", PROXY_CERT, bundles::get)
+            .about("Read a certificate with its chain; never its key"),
+        control!(DELETE "/api/v1/proxy/cert/bundle/{domain}", PROXY_CERT, bundles::remove_one)
+            .about("Forget the certificate of a domain"),
+        control!(POST "/api/v1/proxy/cert/bundle/{domain}/rollback", PROXY_CERT, bundles::roll_back_one)
+            .about("Go back to the certificate before"),
     ]
 }

@@ -21,6 +21,9 @@ pub struct Arguments {
     /// Address of the HTTP listener; port 0 takes a free one.
     #[arg(long, value_name = "ADDR")]
     http: Option<String>,
+    /// Address of the HTTPS listener; without it there is none.
+    #[arg(long, value_name = "ADDR")]
+    https: Option<String>,
     /// Configuration file (TOML).
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -45,6 +48,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         // These lines are a contract: scripts wait for them. Nothing else goes
         // to standard output.
         println!("listening on http://{}", app.address);
+        if let Some(address) = app.https_address {
+            println!("listening on https://{address}");
+        }
         std::io::stdout().flush()?;
         app.run(stop).await;
         anyhow::Ok(())
@@ -76,6 +82,7 @@ fn configuration(arguments: &Arguments) -> anyhow::Result<Config> {
     flag("server.scripts", path(&arguments.scripts));
     flag("server.data", path(&arguments.data));
     flag("server.http", arguments.http.clone());
+    flag("server.https", arguments.https.clone());
     flag("server.dev", arguments.dev.then(|| "true".to_owned()));
     let file = Config::file(arguments.config.clone(), &variables);
     Ok(Config::load(

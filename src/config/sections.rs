@@ -101,6 +101,9 @@ section! {
         scripts: PathBuf = PathBuf::from("scripts"),
         /// Development mode: answers to callers carry error stacks.
         dev: bool = false,
+        /// Key that seals private keys in the store, as 64 hexadecimal digits. Not set: the file
+        /// `master.key` in the data folder, which the first start makes.
+        master_key: Option<Secret> = None,
         /// How long a stopping server waits for requests under way, in milliseconds.
         drain_ms: u64 = 30_000,
     }
@@ -195,6 +198,39 @@ section! {
         api_key: Option<Secret> = None,
         /// Name of the model, when a script does not name one.
         model: Option<String> = None,
+    }
+}
+
+section! {
+    /// TLS and the reverse proxy.
+    "proxy" Proxy {
+        /// Domain of the certificate for clients that name no host, or an unknown one.
+        /// Not set: the self-signed one.
+        default_domain: Option<String> = None,
+        /// Whether a handshake for an unknown host ends in an alert instead of the default certificate.
+        refuse_unknown: bool = false,
+        /// Whether plain HTTP is answered with a redirect to HTTPS, but for ACME's challenges.
+        redirect_to_https: bool = false,
+        /// Port of such redirects, if it is not that of the HTTPS listener. 0: it is.
+        https_port: u64 = 0,
+        /// How long browsers must use HTTPS only, in seconds; sent with answers over HTTPS. 0: not sent.
+        hsts_seconds: u64 = 0,
+        /// Proxies in front of this server, as addresses or CIDR blocks: what they say in
+        /// X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host is believed.
+        trusted: Vec<String> = Vec::new(),
+        /// Addresses that aliases may lead to although they are loopback, private or otherwise
+        /// special; written like egress.allow.
+        allow: Vec<String> = Vec::new(),
+        /// Time to connect to an upstream, TLS included, in milliseconds.
+        connect_ms: u64 = 10_000,
+        /// Time that an upstream may be silent before its answer begins, in milliseconds.
+        first_byte_ms: u64 = 60_000,
+        /// Time that either side may be silent within a body or an upgraded connection, in milliseconds.
+        idle_ms: u64 = 300_000,
+        /// Requests to upstreams at once; more are answered with 503.
+        requests_max: u64 = 10_000,
+        /// Requests that the proxy's access log keeps in memory.
+        log_entries: u64 = 10_000,
     }
 }
 

@@ -1,0 +1,372 @@
+//! Where one HTTP/1 request ends and the next begins, by the letter of RFC 9112.
+//!
+//! Whoever stands in front of us may read a sloppy request in another way than we
+//! do, and then see one request where we see two. So everything that can be read
+//! in two ways is refused, before hyper, which is more lenient, sees it. Pure:
+//! bytes in, framing out; what is refused is the connection's business.
+
+use std::ops::ControlFlow;
+
+/// A size line of a chunk with its extensions; they mean nothing to anybody.
+const CHUNK_LINE_BYTES_MAX: usize = 256;
+/// Trailer fields of one request together.
+const TRAILER_BYTES_MAX: usize = 8 << 10;
+
+/// Why a request is refused, for the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Violation(pub &'static str);
+
+/// Follows the bytes of one connection.
+#[derive(Debug, Default)]
+pub struct Framing {
+    state: State,
+    head: Head,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum State {
+    #[default]
+    Head,
+    /// So many bytes of a body are to come.
+    Body(u64),
+    ChunkLine,
+    /// So many bytes of a chunk are to come, and then its line end.
+    Chunk(u64),
+    ChunkEnd,
+    /// So many bytes of trailer fields went by.
+    Trailer(usize),
+    /// What comes may be HTTP or not: that is for the answer to say.
+    AskedToUpgrade,
+}
+
+/// What the lines of a head said so far.
+#[derive(Debug, Default)]
+struct Head {
+    /// Bytes that were looked at.
+    scanned: usize,
+    has_request_line: bool,
+    is_http_10: bool,
+    is_connect: bool,
+    /// In a target of the absolute form.
+    authority: Option<Vec<u8>>,
+    host: Option<Vec<u8>>,
+    length: Option<u64>,
+    chunked: bool,
+    upgrade: bool,
+}
+
+impl Framing {
+    /// Takes as many bytes as make sense by themselves; 0 when more are needed.
+    pub fn step(&mut self, bytes: &[u8]) -> Result<usize, Violation> {
+        match self.state {
+            State::Head => self.head(bytes),
+            State::Body(left) => Ok(self.data(left, bytes, State::Head)),
+            State::Chunk(left) => Ok(self.data(left, bytes, State::ChunkEnd)),
+            State::ChunkLine => self.chunk_line(bytes),
+            State::ChunkEnd => match bytes {
+                [b'\r', b'\n', ..] => Ok(self.to(State::ChunkLine, 2)),
+                [] | [b'\r'] => Ok(0),
+                _ => Err(Violation("a chunk is longer than its size")),
+            },
+            State::Trailer(seen) => self.trailer(seen, bytes),
+            State::AskedToUpgrade => Ok(0),
+        }
+    }
+
+    /// The next byte is the first of a request.
+    pub fn is_between(&self) -> bool {
+        self.state == State::Head && self.head.scanned == 0
+    }
+
+    pub fn is_in_head(&self) -> bool {
+        self.state == State::Head
+    }
+
+    pub fn asked_to_upgrade(&self) -> bool {
+        self.state == State::AskedToUpgrade
+    }
+
+    /// The answer said no: HTTP goes on.
+    pub fn not_upgraded(&mut self) {
+        self.state = State::Head;
+    }
+
+    /// Bytes of a body that need not be looked at.
+    pub fn passing(&self) -> u64 {
+        match self.state {
+            State::Body(left) | State::Chunk(left) => left,
+            _ => 0,
+        }
+    }
+
+    fn to(&mut self, state: State, taken: usize) -> usize {
+        self.state = state;
+        taken
+    }
+
+    fn data(&mut self, left: u64, bytes: &[u8], then: State) -> usize {
+        let taken = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let left = left - taken as u64;
+        let next = match (left, self.state) {
+            (0, State::Body(_)) => self.after_body(),
+            (0, _) => then,
+            (left, State::Body(_)) => State::Body(left),
+            (left, _) => State::Chunk(left),
+        };
+        self.to(next, taken)
+    }
+
+    fn after_body(&self) -> State {
+        match self.head.upgrade {
+            true => State::AskedToUpgrade,
+            false => State::Head,
+        }
+    }
+
+    fn head(&mut self, bytes: &[u8]) -> Result<usize, Violation> {
+        if self.is_between() {
+            self.head = Head::default();
+            // One empty line before a request is forgiven (section 2.2).
+            if bytes.starts_with(b"\r\n") && !bytes[2..].starts_with(b"\r") {
+                self.head.scanned = 2;
+            }
+        }
+        while let Some(line) = line(&bytes[self.head.scanned..])? {
+            self.head.scanned += line.len() + 2;
+            if self.head.line(line)?.is_break() {
+                let taken = self.head.scanned;
+                let next = match (self.head.chunked, self.head.length) {
+                    (true, _) => State::ChunkLine,
+                    (false, Some(left @ 1..)) => State::Body(left),
+                    (false, _) => self.after_body(),
+                };
+                let upgrade = self.head.upgrade;
+                self.head = Head {
+                    upgrade,
+                    ..Head::default()
+                };
+                return Ok(self.to(next, taken));
+            }
+        }
+        Ok(0)
+    }
+
+    fn chunk_line(&mut self, bytes: &[u8]) -> Result<usize, Violation> {
+        let Some(line) = line(bytes)? else {
+            return match bytes.len() {
+                0..CHUNK_LINE_BYTES_MAX => Ok(0),
+                _ => Err(Violation("the size line of a chunk is too long")),
+            };
+        };
+        let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit());
+        let (digits, extension) = line.split_at(digits.count());
+        if !(1..=15).contains(&digits.len()) {
+            return Err(Violation("the size of a chunk is no number"));
+        }
+        if !(extension.is_empty() || extension.starts_with(b";")) || !is_text(extension) {
+            return Err(Violation("something follows the size of a chunk"));
+        }
+        let size = digits.iter().fold(0, |size: u64, digit| {
+            size * 16 + u64::from(char::from(*digit).to_digit(16).unwrap_or_default())
+        });
+        let next = match size {
+            0 => State::Trailer(0),
+            size => State::Chunk(size),
+        };
+        Ok(self.to(next, line.len() + 2))
+    }
+
+    fn trailer(&mut self, seen: usize, bytes: &[u8]) -> Result<usize, Violation> {
+        let line = line(bytes)?;
+        let seen = seen + line.map_or(bytes.len(), |line| line.len() + 2);
+        if seen > TRAILER_BYTES_MAX {
+            return Err(Violation("the trailer fields are too long"));
+        }
+        match line {
+            None => Ok(0),
+            Some([]) => {
+                let next = self.after_body();
+                Ok(self.to(next, 2))
+            }
+            Some(line) => {
+                let (name, _) = field(line)?;
+                let forbidden = [
+                    "content-length",
+                    "transfer-encoding",
+                    "host",
+                    "authorization",
+                ];
+                if forbidden
+                    .iter()
+                    .any(|one| name.eq_ignore_ascii_case(one.as_bytes()))
+                {
+                    return Err(Violation("a trailer field that belongs in the head"));
+                }
+                Ok(self.to(State::Trailer(seen), line.len() + 2))
+            }
+        }
+    }
+}
+
+impl Head {
+    /// `Break` at the empty line that ends the head.
+    fn line(&mut self, line: &[u8]) -> Result<ControlFlow<()>, Violation> {
+        if !self.has_request_line {
+            self.request_line(line)?;
+            self.has_request_line = true;
+            return Ok(ControlFlow::Continue(()));
+        }
+        if line.is_empty() {
+            self.end()?;
+            return Ok(ControlFlow::Break(()));
+        }
+        let (name, value) = field(line)?;
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        if is("content-length") {
+            let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+            let number = std::str::from_utf8(value).ok().filter(|_| digits);
+            let length = number.and_then(|text| text.parse().ok());
+            let length = length.ok_or(Violation("Content-Length is no number"))?;
+            if self.length.replace(length).is_some() {
+                return Err(Violation("there are two Content-Length"));
+            }
+        } else if is("transfer-encoding") {
+            if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
+                return Err(Violation("Transfer-Encoding is not `chunked`"));
+            }
+            self.chunked = true;
+        } else if is("host") {
+            if !is_host(value) {
+                return Err(Violation("Host is no host"));
+            }
+            if self.host.replace(value.to_vec()).is_some() {
+                return Err(Violation("there are two Host"));
+            }
+        } else if is("upgrade") {
+            self.upgrade = true;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn request_line(&mut self, line: &[u8]) -> Result<(), Violation> {
+        let mut parts = line.split(|byte| *byte == b' ');
+        let (Some(method), Some(target), Some(version), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Violation("the request line has not three parts"));
+        };
+        if method.is_empty() || !method.iter().all(is_token) {
+            return Err(Violation("the method is no token"));
+        }
+        self.is_http_10 = match version {
+            b"HTTP/1.1" => false,
+            b"HTTP/1.0" => true,
+            _ => return Err(Violation("the version is not 1.0 or 1.1")),
+        };
+        self.is_connect = method == b"CONNECT";
+        self.upgrade = self.is_connect;
+        let is_plain = |byte: &u8| *byte > b' ' && *byte != 0x7f && *byte != b'#';
+        if target.is_empty() || !target.iter().all(is_plain) {
+            return Err(Violation(
+                "the target has a character that it must not have",
+            ));
+        }
+        if let Some(authority) = authority(target) {
+            self.authority = Some(authority.to_vec());
+            return match is_host(authority) && !authority.is_empty() {
+                true => Ok(()),
+                false => Err(Violation("the target's host is no host")),
+            };
+        }
+        let fits = match target {
+            b"*" => method == b"OPTIONS",
+            _ if self.is_connect => is_host(target),
+            _ => target.starts_with(b"/"),
+        };
+        match fits {
+            true => Ok(()),
+            false => Err(Violation("the target has none of the four forms")),
+        }
+    }
+
+    fn end(&self) -> Result<(), Violation> {
+        if self.chunked && self.length.is_some() {
+            return Err(Violation("both Content-Length and Transfer-Encoding"));
+        }
+        if self.chunked && self.is_http_10 {
+            return Err(Violation("Transfer-Encoding in HTTP/1.0"));
+        }
+        if self.is_connect && (self.chunked || self.length.is_some()) {
+            return Err(Violation("CONNECT with a body"));
+        }
+        match (&self.host, &self.authority) {
+            (None, _) if !self.is_http_10 => Err(Violation("there is no Host")),
+            (Some(host), Some(authority)) if !host.eq_ignore_ascii_case(authority) => {
+                Err(Violation("Host and the target name two hosts"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The first line without its end; none if that is still to come.
+fn line(bytes: &[u8]) -> Result<Option<&[u8]>, Violation> {
+    // Every byte is looked at again when more come, but a head has few pieces.
+    for (index, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'\r' => match bytes.get(index + 1) {
+                Some(b'\n') => return Ok(Some(&bytes[..index])),
+                Some(_) => return Err(Violation("CR without LF")),
+                None => return Ok(None),
+            },
+            b'\n' => return Err(Violation("LF without CR")),
+            b'\t' | b' '..=b'~' | 0x80.. => {}
+            _ => return Err(Violation("a control character")),
+        }
+    }
+    Ok(None)
+}
+
+/// A field's name and its value without the space around it.
+fn field(line: &[u8]) -> Result<(&[u8], &[u8]), Violation> {
+    let colon = line.iter().position(|byte| *byte == b':');
+    let (name, value) = line.split_at(colon.ok_or(Violation("a field has no colon"))?);
+    if name.is_empty() || !name.iter().all(is_token) {
+        return Err(Violation("the name of a field is no token"));
+    }
+    Ok((name, value[1..].trim_ascii()))
+}
+
+fn is_text(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..))
+}
+
+/// RFC 9110, section 5.6.2.
+fn is_token(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
+}
+
+/// A host and perhaps a port; empty is legal where there is no authority.
+fn is_host(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+;=".contains(byte))
+}
+
+/// Of a target in absolute form.
+fn authority(target: &[u8]) -> Option<&[u8]> {
+    let scheme = target.windows(3).position(|three| three == b"://")?;
+    if !target[..scheme].eq_ignore_ascii_case(b"http")
+        && !target[..scheme].eq_ignore_ascii_case(b"https")
+    {
+        return None;
+    }
+    let rest = &target[scheme + 3..];
+    let end = rest.iter().position(|byte| b"/?".contains(byte));
+    Some(&rest[..end.unwrap_or(rest.len())])
+}
+
+#[cfg(test)]
+mod tests;

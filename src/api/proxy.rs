@@ -1,0 +1,4 @@
+//! The proxy's API, under `/api/v1/proxy/`, in the control plane's envelope. One
+//! file a surface; the list of operations is `api::routes`.
+
+pub mod bundles;
