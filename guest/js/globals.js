@@ -46,4 +46,5 @@ defineGlobals("node/buffer.js", ["Buffer"]);
 defineGlobals("node/process.js", ["process"]);
 defineGlobals("node/require.js", ["require"]);
 defineGlobals("kv.js", ["kv"]);
+defineGlobals("acme.js", ["acme"]);
 defineGlobals("answer/shared.js", ["shared"]);

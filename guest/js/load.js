@@ -8,7 +8,7 @@ import { describe } from "footpath:errors.js";
 /** The published script: its LoadSpec without the sources, its handler, whether it has `shared`. */
 export const script = { spec: null, style: null, handler: null, deferred: false, shared: false };
 
-const CAPABILITIES = ["fetch", "kv", "shared"];
+const CAPABILITIES = ["fetch", "kv", "shared", "acme"];
 
 /** Starts loading; the function it returns gives the outcome as JSON. */
 export function load(spec) {

@@ -10,13 +10,14 @@ pub enum Capability {
     Fetch,
     Kv,
     Shared,
+    Acme,
 }
 
 /// Capabilities in a fixed order.
 pub type Capabilities = BTreeSet<Capability>;
 
 impl Capability {
-    pub const ALL: [Self; 3] = [Self::Fetch, Self::Kv, Self::Shared];
+    pub const ALL: [Self; 4] = [Self::Fetch, Self::Kv, Self::Shared, Self::Acme];
 
     /// The global that uses it, which is also its name in answers and logs.
     pub fn global(self) -> &'static str {
@@ -24,6 +25,7 @@ impl Capability {
             Self::Fetch => "fetch",
             Self::Kv => "kv",
             Self::Shared => "shared",
+            Self::Acme => "acme",
         }
     }
 
@@ -33,6 +35,7 @@ impl Capability {
             Self::Fetch => "wasi:http/outgoing-handler",
             Self::Kv => "footpath:host/kv",
             Self::Shared => "footpath:host/shared-state",
+            Self::Acme => "footpath:host/acme",
         }
     }
 }
