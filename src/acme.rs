@@ -39,6 +39,7 @@ use seams::{CertificateTable, ChallengeAnswers, DnsHook};
 pub use certificate::CertificateError;
 pub use due::Why;
 pub use error::AcmeError;
+pub use name::normalise;
 pub use order::{Ordered, Outcome, Request};
 pub use overview::{CertificateView, State};
 pub use settings::{ChallengeKind, ExternalAccount, KeyType, Settings};

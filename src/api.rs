@@ -14,6 +14,7 @@ pub mod exec;
 pub mod extract;
 pub mod front;
 pub mod health;
+pub mod inside;
 pub mod listener;
 pub mod openapi;
 pub mod proxy;
@@ -34,6 +35,7 @@ use chrono::{DateTime, Utc};
 use http::{HeaderValue, Method, StatusCode, header};
 use uuid::Uuid;
 
+use crate::acme::Acme;
 use crate::auth::Tokens;
 use crate::exec::log::line::Trigger;
 use crate::exec::log::reader::LogReader;
@@ -60,6 +62,7 @@ pub struct Api {
     pub tokens: Arc<Tokens>,
     pub logs: Arc<LogReader>,
     pub bundles: Bundles,
+    pub acme: Acme,
     /// Ends what would otherwise never end.
     pub stop: Shutdown,
     pub started: DateTime<Utc>,
@@ -247,6 +250,8 @@ async fn script(
         depth: 0,
         exec_id: None,
         execution_id: Uuid::new_v4().to_string(),
+        dry_run: None,
+        is_own: false,
     };
     api.dispatcher.dispatch(request, origin).await
 }

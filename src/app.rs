@@ -1,18 +1,23 @@
 //! The composition root: the only file that names every part. `App::build` reads
 //! as the order of dependencies, `run` as the life of the server.
 
+mod certificates;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
 use chrono::Utc;
 use tokio::net::TcpListener;
 
+use crate::acme::seams::DnsHook;
+use crate::acme::{self, Acme};
 use crate::api::access::Access;
 use crate::api::dispatch::Dispatcher;
 use crate::api::front::{Front, FrontParts};
+use crate::api::inside::Inside;
 use crate::api::{self, Api, listener};
 use crate::auth::Tokens;
 use crate::compile::engine::{BUILT_IN, Engine};
@@ -36,6 +41,7 @@ use crate::sandbox::{EngineModules, Sandbox, SandboxConfig};
 use crate::shutdown::{Drained, Shutdown};
 use crate::store::Store;
 use crate::store::sealed::MasterKey;
+use certificates::{Answers, DnsScript, ForScripts, Table};
 
 /// The largest `@memory`, as a multiple of the default.
 const MEMORY_FACTOR_MAX: u64 = 4;
@@ -53,6 +59,8 @@ pub struct App {
     /// The root token that the first start made; nobody can be told again.
     pub first_token: Option<String>,
     api: Api,
+    /// Scripts hold it weakly.
+    inside: Arc<Inside>,
     exec: Arc<Exec>,
     watcher: FolderWatcher,
     waiting: Vec<Arc<Script>>,
@@ -121,10 +129,32 @@ impl App {
         let master_key = config.server.master_key.as_ref().map(Secret::expose);
         let master_key = MasterKey::open(&config.server.data, master_key)?;
         let default_domain = config.proxy.default_domain.as_deref();
-        let bundles = Bundles::open(store.clone(), master_key, default_domain, Utc::now()).await?;
+        let bundles = Bundles::open(
+            store.clone(),
+            master_key.clone(),
+            default_domain,
+            Utc::now(),
+        )
+        .await?;
         // What `acme` puts here, the listeners answer.
         let (challenge_certs, http_challenges) =
             (ChallengeCerts::default(), HttpChallenges::default());
+        let own_dispatcher = Arc::new(OnceLock::new());
+        let dns = config.acme.dns.clone().map(|path| {
+            let dispatcher = own_dispatcher.clone();
+            Arc::new(DnsScript { path, dispatcher }) as Arc<dyn DnsHook>
+        });
+        let parts = acme::Parts {
+            store: store.clone(),
+            master: master_key,
+            table: Arc::new(Table(bundles.clone())),
+            answers: Arc::new(Answers {
+                http: http_challenges.clone(),
+                tls: challenge_certs.clone(),
+            }),
+            dns,
+        };
+        let acme = Acme::new(parts, certificates::settings(&config.acme)?)?;
         let tls = TlsAcceptor::new(
             bundles.clone(),
             challenge_certs,
@@ -146,7 +176,11 @@ impl App {
             log: log.clone(),
             monitor: monitor.clone(),
             echo: config.server.dev,
-            neighbours: std::sync::OnceLock::new(),
+            neighbours: OnceLock::new(),
+            certificates: Arc::new(ForScripts {
+                acme: acme.clone(),
+                scripts: config.server.scripts.clone(),
+            }),
         };
         let publisher = publisher(config, sandbox.clone(), engine)?;
         let versions_max = config.exec.versions_per_script_max as usize;
@@ -171,19 +205,23 @@ impl App {
             limits: config.limits.clone(),
             dev: config.server.dev,
         });
-        let neighbours: Arc<dyn Neighbours> = dispatcher.clone();
-        let _ = exec.outside.neighbours.set(Arc::downgrade(&neighbours));
+        let _ = own_dispatcher.set(Arc::downgrade(&dispatcher));
         let drain = Duration::from_millis(config.server.drain_ms);
         let api = Api {
-            dispatcher,
+            dispatcher: dispatcher.clone(),
             tokens,
             logs: Arc::new(LogReader::new(&log_config, log)),
             bundles,
+            acme,
             stop: Shutdown::new(),
             started: Utc::now(),
             body_bytes_max: config.limits.bundle_bytes,
             body_read_timeout: Duration::from_millis(config.limits.body_read_ms),
         };
+        let router = api::router(api.clone());
+        let inside = Arc::new(Inside { router, dispatcher });
+        let neighbours: Arc<dyn Neighbours> = inside.clone();
+        let _ = exec.outside.neighbours.set(Arc::downgrade(&neighbours));
         let first_token = first_token.map(|token| token.secret);
         let front = FrontParts {
             challenges: http_challenges,
@@ -198,6 +236,7 @@ impl App {
             front,
             first_token,
             api,
+            inside,
             exec,
             watcher,
             waiting,
@@ -213,6 +252,7 @@ impl App {
             https,
             front,
             mut api,
+            inside: _inside,
             exec,
             mut watcher,
             waiting,
@@ -227,6 +267,9 @@ impl App {
                 exec.changed(changes).await;
             }
         }));
+        let acme = api.acme.clone();
+        let renewing = stop.clone();
+        stop.spawn(async move { acme.run(renewing).await });
         let tokens = api.tokens.clone();
         stop.spawn(until(stop.clone(), save_last_used(tokens.clone())));
         let front = Front::new(api::router(api), front);

@@ -183,6 +183,8 @@ impl Exec {
     pub fn services(&self, deployment: &Deployment, script: &Script) -> Arc<dyn Services> {
         Arc::new(ScriptServices {
             script: script.path.clone(),
+            // Every script is a file that somebody saved.
+            is_persons: true,
             detail: script.directives.log.level,
             environment: script.environment.clone(),
             deployment: deployment.state.clone(),

@@ -16,9 +16,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::Limited;
 use tokio::sync::OwnedSemaphorePermit;
-use wasmtime_wasi_http::{Error as WasiError, WasiBody};
 
 use super::access::{Arrival, Entry, host, text};
 use super::error::ApiError;
@@ -34,22 +33,25 @@ use crate::exec::routes::host::deployment_for_host;
 use crate::exec::routes::mount::MountKind;
 use crate::exec::routes::parameters::Parameters;
 use crate::exec::script::Script;
-use crate::exec::services::Neighbours;
 use crate::model::directives::{Directives, Mode, Timeout};
 use crate::model::exec_id::ExecId;
 use crate::sandbox::Sandbox;
 use crate::sandbox::call::{Answer, Call, Report, Reported};
 use crate::sandbox::failure::{Failure, Limit};
 use crate::sandbox::limits::CallLimits;
-use crate::sandbox::services::{CallContext, Later, OutboundResult};
+use crate::sandbox::services::CallContext;
+use crate::sandbox::services::dry_run::DryRun;
 use admission::{Credentials, no_referrer, stripped};
-use incoming::{limit_body, parameter, preflight, take_turn, too_large};
+use incoming::{asks_for_dry_run, limit_body, parameter, preflight, take_turn, too_large};
 use outgoing::{add, answer_preflight, note};
 
 /// Names the call in the answer, in every log line about it, and in error bodies.
 pub const EXECUTION_ID: HeaderName = HeaderName::from_static("x-execution-id");
 /// What the call cost, when that is known as the answer starts.
 pub const FUEL_USED: HeaderName = HeaderName::from_static("x-fuel-used");
+
+/// What a call with `?dry_run=true` would have changed of certificates.
+pub const DRY_RUN: HeaderName = HeaderName::from_static("x-dry-run");
 
 /// `@timeout unlimited` means this much.
 const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
@@ -79,11 +81,17 @@ pub struct Origin {
     /// The deployment, when the caller is a neighbour; else the host name tells.
     pub exec_id: Option<ExecId>,
     pub execution_id: String,
+    /// The caller's dry run; else the query tells.
+    pub dry_run: Option<DryRun>,
+    /// The server itself asks, and no script's `@token` keeps it out.
+    pub is_own: bool,
 }
 
 impl Dispatcher {
     /// Answers a request, whatever happens.
-    pub async fn dispatch(&self, request: Request<Body>, origin: Origin) -> Response {
+    pub async fn dispatch(&self, request: Request<Body>, mut origin: Origin) -> Response {
+        origin.dry_run = origin.dry_run.or_else(|| asks_for_dry_run(&request));
+        let dry_run = origin.dry_run.clone();
         let exec_id = origin.exec_id.clone().unwrap_or_else(|| {
             deployment_for_host(host(&request), |name| self.exec.live.exists(name))
         });
@@ -119,6 +127,9 @@ impl Dispatcher {
         }
         if token_in_url {
             no_referrer(response.headers_mut());
+        }
+        if let Some(value) = dry_run.and_then(|dry_run| dry_run.summary()?.try_into().ok()) {
+            response.headers_mut().insert(DRY_RUN, value);
         }
         watch(response, entry, tail, is_head)
     }
@@ -213,6 +224,7 @@ impl Dispatcher {
             parameters: parameters.0.into_iter().map(parameter).collect(),
             path,
             depth: origin.depth,
+            dry_run: origin.dry_run,
         };
         let worker = script
             .program
@@ -335,26 +347,37 @@ impl Dispatcher {
     }
 }
 
-impl Neighbours for Dispatcher {
-    fn call(
-        self: Arc<Self>,
+impl Dispatcher {
+    /// Answers a call that a script makes to a route of its own deployment.
+    pub async fn dispatch_inside(
+        &self,
         exec_id: ExecId,
         from: CallContext,
-        request: Request<WasiBody>,
-    ) -> Later<'static, OutboundResult> {
-        Box::pin(async move {
-            let origin = Origin {
-                client_ip: from.client_ip,
-                https: false,
-                depth: from.depth + 1,
-                exec_id: Some(exec_id),
-                execution_id: uuid::Uuid::new_v4().to_string(),
-            };
-            let response = self.dispatch(request.map(Body::new), origin).await;
-            Ok(response.map(|body| {
-                body.map_err(|error| WasiError::InternalError(Some(error.to_string())))
-                    .boxed_unsync()
-            }))
-        })
+        request: Request<Body>,
+    ) -> Response {
+        let origin = Origin {
+            client_ip: from.client_ip,
+            https: false,
+            depth: from.depth + 1,
+            exec_id: Some(exec_id),
+            execution_id: uuid::Uuid::new_v4().to_string(),
+            dry_run: from.dry_run,
+            is_own: false,
+        };
+        self.dispatch(request, origin).await
+    }
+
+    /// Answers a request that the server itself makes to one of its routes.
+    pub async fn dispatch_own(&self, exec_id: ExecId, request: Request<Body>) -> Response {
+        let origin = Origin {
+            client_ip: None,
+            https: false,
+            depth: 1,
+            exec_id: Some(exec_id),
+            execution_id: uuid::Uuid::new_v4().to_string(),
+            dry_run: None,
+            is_own: true,
+        };
+        self.dispatch(request, origin).await
     }
 }

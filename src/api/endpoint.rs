@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 use super::access::Entry;
 use super::error::ApiError;
 use super::extract::{self, Place};
+use super::inside::InsideName;
 use super::reply::{Described, Reply, describe, shape_schema, unless_unchanged};
 use super::scope::Scope;
 use super::{Api, EXEC_READ};
@@ -196,7 +197,10 @@ impl Endpoint {
                     client,
                     ..
                 } = &incoming;
-                Some(admit(api, request, *client, permission)?)
+                match InsideName::allowed(request, permission) {
+                    Some(name) => Some(name),
+                    None => Some(admit(api, request, *client, permission)?),
+                }
             }
             None => None,
         };

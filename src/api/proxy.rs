@@ -2,3 +2,4 @@
 //! file a surface; the list of operations is `api::routes`.
 
 pub mod bundles;
+pub mod certs;

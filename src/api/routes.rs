@@ -8,7 +8,7 @@ use super::exec::{
     cache, component, listing, logs, magic_comments, monitor, route, scripts, shared_state, tree,
     validate, versions,
 };
-use super::proxy::bundles;
+use super::proxy::{bundles, certs};
 use super::{AUTH, EXEC_READ, EXEC_WRITE, PROXY_CERT, auth, health, openapi};
 
 const GET: Method = Method::GET;
@@ -133,6 +133,12 @@ pub fn all() -> Vec<Endpoint> {
             .about("Revoke a token; it is refused from the next request on"),
         control!(POST "/api/v1/auth/tokens/{id}/rotate", AUTH, auth::rotate)
             .about("Give a token a new secret; the old one goes on for overlap_seconds, if given, else stops at once"),
+        control!(GET "/api/v1/proxy/certs", PROXY_CERT, certs::list)
+            .about("How every certificate stands: dates, next renewal and why then, last error, trace"),
+        control!(GET "/api/v1/proxy/certs/{domain}", PROXY_CERT, certs::get)
+            .about("How a certificate stands, with the trace from its request to its first handshake"),
+        control!(DELETE "/api/v1/proxy/certs/{domain}", PROXY_CERT, certs::forget)
+            .about("Stop renewing a certificate without being asked; what is served stays"),
         control!(PATCH "/api/v1/proxy/cert/bundle", PROXY_CERT, bundles::install)
             .about("Install a certificate; when it answers, the next handshake shows it"),
         control!(GET "/api/v1/proxy/cert/bundle", PROXY_CERT, bundles::list)

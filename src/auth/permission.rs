@@ -49,6 +49,11 @@ impl Permissions {
         &self.0
     }
 
+    /// One permission, for callers inside of the server that have no token.
+    pub fn of_inside(permission: &'static str) -> Permissions {
+        Permissions(vec![permission.to_owned()])
+    }
+
     pub fn root() -> Permissions {
         Permissions(vec![ROOT.to_owned()])
     }

@@ -243,5 +243,25 @@ section! {
         ca: Option<PathBuf> = None,
         /// Contact of the account, such as "mailto:ops@example.com".
         contact: Option<String> = None,
+        /// URL of a staging directory, which is asked first after a failure.
+        staging: Option<String> = None,
+        /// Id of the key of an external account, and the key itself as base64url.
+        eab_key_id: Option<String> = None,
+        /// See eab_key_id.
+        eab_mac_key: Option<Secret> = None,
+        /// Ways to prove a name, in the order in which they are tried. Wildcards need dns-01.
+        challenges: Vec<String> = ["http-01", "tls-alpn-01", "dns-01"].map(str::to_owned).to_vec(),
+        /// Path of the script that changes DNS records for dns-01: it gets POST with
+        /// { action: "present" or "cleanup", domain, name, value }, and any 2xx means done.
+        dns: Option<String> = None,
+        /// Certificates that the server keeps without any script: one entry each, of one
+        /// or more names separated by spaces.
+        names: Vec<String> = Vec::new(),
+        /// Profile of new orders, if the directory has any.
+        profile: Option<String> = None,
+        /// Keys of new certificates: ec256, ec384 or rsa2048.
+        key_type: String = "ec256".to_owned(),
+        /// How often is looked whether a certificate is due, in milliseconds.
+        check_ms: u64 = 60_000,
     }
 }

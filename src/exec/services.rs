@@ -18,6 +18,7 @@ use crate::egress::{Egress, EgressError, Timeouts};
 use crate::model::directives::LogLevel as Detail;
 use crate::model::exec_id::ExecId;
 use crate::model::script::ScriptPath;
+use crate::sandbox::services::acme::{OrderError, OrderRequest, OrderedCertificate};
 use crate::sandbox::services::{
     CallContext, KvError, KvPage, Later, LogLevel, OWN_AUTHORITY, OutboundError, OutboundResult,
     Services,
@@ -30,8 +31,30 @@ pub trait Neighbours: Send + Sync + 'static {
         self: Arc<Self>,
         exec_id: ExecId,
         from: CallContext,
+        caller: Caller,
         request: http::Request<WasiBody>,
     ) -> Later<'static, OutboundResult>;
+}
+
+/// The script that calls.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub script: ScriptPath,
+    /// A person wrote it, so it may act on certificates in its own name.
+    pub is_persons: bool,
+}
+
+/// Orders certificates for scripts.
+pub trait Certificates: Send + Sync + 'static {
+    fn order(
+        &self,
+        from: &CallContext,
+        script: &ScriptPath,
+        request: OrderRequest,
+    ) -> Later<'_, Result<OrderedCertificate, OrderError>>;
+
+    /// How a domain stands, as a JSON object.
+    fn status(&self, domain: &str) -> Result<Option<String>, OrderError>;
 }
 
 /// What all scripts of a deployment share.
@@ -52,11 +75,14 @@ pub struct Outside {
     pub echo: bool,
     /// Set once the dispatcher exists; it owns what it calls.
     pub neighbours: OnceLock<Weak<dyn Neighbours>>,
+    pub certificates: Arc<dyn Certificates>,
 }
 
 /// The services of one script.
 pub struct ScriptServices {
     pub script: ScriptPath,
+    /// See [`Caller::is_persons`].
+    pub is_persons: bool,
     /// Its `@log-level`.
     pub detail: Detail,
     pub environment: Vec<(String, String)>,
@@ -203,7 +229,12 @@ impl Services for ScriptServices {
                     })
                 });
             };
-            return neighbours.call(self.deployment.exec_id.clone(), call.clone(), request);
+            let caller = Caller {
+                script: self.script.clone(),
+                is_persons: self.is_persons,
+            };
+            let exec_id = self.deployment.exec_id.clone();
+            return neighbours.call(exec_id, call.clone(), caller, request);
         }
         let (egress, timeouts) = (self.outside.egress.clone(), self.outside.timeouts);
         Box::pin(async move {
@@ -214,6 +245,19 @@ impl Services for ScriptServices {
             })?;
             Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
         })
+    }
+
+    fn acme_order<'a>(
+        &'a self,
+        call: &'a CallContext,
+        request: OrderRequest,
+    ) -> Later<'a, Result<OrderedCertificate, OrderError>> {
+        let certificates = &self.outside.certificates;
+        certificates.order(call, &self.script, request)
+    }
+
+    fn acme_status<'a>(&'a self, domain: &'a str) -> Later<'a, Result<Option<String>, OrderError>> {
+        Box::pin(async move { self.outside.certificates.status(domain) })
     }
 }
 

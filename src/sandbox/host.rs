@@ -1,6 +1,7 @@
 //! The host side of the handler's imports: the state of one call, and one file
 //! per WIT interface of ours. WASI's own interfaces come from their crates.
 
+mod acme;
 mod context;
 mod kv;
 mod log;
@@ -27,6 +28,7 @@ mod bindings {
         world: "footpath:host/host",
         imports: {
             "footpath:host/kv": async | trappable,
+            "footpath:host/acme": async | trappable,
             default: trappable,
         },
     });
@@ -112,6 +114,7 @@ pub fn linker(engine: &Engine, shared: &Module) -> wasmtime::Result<Linker<State
     bindings::footpath::host::log::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     bindings::footpath::host::kv::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     bindings::footpath::host::shared_state::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
+    bindings::footpath::host::acme::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     linker.root().module(ENGINE_IMPORT, shared)?;
     Ok(linker)
 }

@@ -2,12 +2,18 @@
 //! handed in by whoever makes the call. The sandbox checks capabilities; a
 //! service that is asked was granted.
 
+pub mod acme;
+pub mod dry_run;
+
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 
 use serde::Serialize;
 use wasmtime_wasi_http::WasiBody;
+
+use acme::{OrderError, OrderRequest, OrderedCertificate};
+use dry_run::DryRun;
 
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -22,6 +28,8 @@ pub struct CallContext {
     pub path: String,
     /// How many calls of our own routes led here.
     pub depth: u32,
+    /// Set when no certificate shall change.
+    pub dry_run: Option<DryRun>,
 }
 
 /// The value of a route parameter.
@@ -106,6 +114,15 @@ pub trait Services: Send + Sync + 'static {
         call: &CallContext,
         request: http::Request<WasiBody>,
     ) -> Later<'static, OutboundResult>;
+
+    /// Hands out a certificate, ordering it if it is due.
+    fn acme_order<'a>(
+        &'a self,
+        call: &'a CallContext,
+        request: OrderRequest,
+    ) -> Later<'a, Result<OrderedCertificate, OrderError>>;
+    /// How a domain stands, as a JSON object.
+    fn acme_status<'a>(&'a self, domain: &'a str) -> Later<'a, Result<Option<String>, OrderError>>;
 }
 
 /// The host name under which a relative `fetch` leaves the engine.

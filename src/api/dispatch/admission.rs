@@ -69,7 +69,10 @@ impl Dispatcher {
             token.permissions.allow(EXEC_RUN) && token.bounds.allow_deployment(exec_id.as_str())
         });
         // A neighbour was let in where the first call arrived.
-        if may_run || origin.depth > 0 && script.directives.access == Access::Everybody {
+        if may_run
+            || origin.is_own
+            || origin.depth > 0 && script.directives.access == Access::Everybody
+        {
             return Ok(());
         }
         if kind == MountKind::Script {

@@ -127,12 +127,13 @@ pub async fn performance(call: Call<Nothing, PerformanceRequest>) -> Result<Resp
 }
 
 pub async fn metrics(call: Call<Nothing>) -> Result<Response, ApiError> {
-    let text = call
+    let mut text = call
         .api
         .dispatcher
         .access
         .monitor
         .metrics(&gauges(&call.api), &Process::now());
+    text.push_str(&call.api.acme.metrics());
     Ok(([(header::CONTENT_TYPE, PROMETHEUS)], text).into_response())
 }
 
