@@ -4,6 +4,7 @@
 //! - `api`: the management API, one file a surface.
 //! - `badinput`: malformed, oversized and misleading input.
 //! - `callers`: hostile callers.
+//! - `certificates`: certificates renew themselves, against a real authority.
 //! - `cli`: the verbs of the program.
 //! - `directives`: what the `// @name value` lines do.
 //! - `engine`: the sandbox and the linker of handlers, without a server.
@@ -30,6 +31,8 @@ mod api;
 mod badinput;
 #[path = "all/callers.rs"]
 mod callers;
+#[path = "all/certificates.rs"]
+mod certificates;
 #[path = "all/cli.rs"]
 mod cli;
 #[path = "all/directives.rs"]
