@@ -19,7 +19,7 @@ const BACKOFF_MAX: TimeDelta = TimeDelta::days(1);
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Ledger {
-    /// Orders of the last week that were not due.
+    /// Certificates of the last week that were not due.
     pub orders: Vec<Order>,
     /// Failed validations of the last hour.
     pub failed_validations: Vec<DateTime<Utc>>,
@@ -81,22 +81,23 @@ impl Ledger {
     }
 
     /// Before the authority is asked: a crash in between counts too.
-    pub fn attempt(&mut self, names: &[String], was_due: bool, now: DateTime<Utc>) {
-        self.orders
-            .retain(|order| now - order.at < TimeDelta::weeks(1));
+    pub fn attempt(&mut self, now: DateTime<Utc>) {
         self.failed_validations
             .retain(|at| now - *at < TimeDelta::hours(1));
+        self.last_attempt_at = Some(now);
+        self.next_attempt_at = Some(now + backoff(self.failures + 1));
+    }
+
+    /// The authority counts what it has issued.
+    pub fn succeeded(&mut self, names: &[String], was_due: bool, now: DateTime<Utc>) {
+        self.orders
+            .retain(|order| now - order.at < TimeDelta::weeks(1));
         if !was_due {
             self.orders.push(Order {
                 at: now,
                 names: names.to_vec(),
             });
         }
-        self.last_attempt_at = Some(now);
-        self.next_attempt_at = Some(now + backoff(self.failures + 1));
-    }
-
-    pub fn succeeded(&mut self) {
         self.failures = 0;
         self.next_attempt_at = None;
         self.last_error = None;
@@ -146,8 +147,8 @@ mod tests {
         let a = names(&["a.test"]);
         for minute in 0..3 {
             assert_eq!(ledger.may_order(&a, at(minute)), Ok(()));
-            ledger.attempt(&a, false, at(minute));
-            ledger.succeeded();
+            ledger.attempt(at(minute));
+            ledger.succeeded(&a, false, at(minute));
         }
         assert_eq!(
             ledger.may_order(&a, at(3)).unwrap_err().code(),
@@ -160,7 +161,8 @@ mod tests {
         assert_eq!(ledger.may_order(&a, at(7 * 24 * 60)), Ok(()));
         let mut renewing = Ledger::default();
         for minute in 0..10 {
-            renewing.attempt(&a, true, at(minute));
+            renewing.attempt(at(minute));
+            renewing.succeeded(&a, true, at(minute));
             assert_eq!(renewing.may_order(&a, at(minute)), Ok(()));
         }
     }
@@ -171,7 +173,7 @@ mod tests {
         let a = names(&["a.test"]);
         for minute in [0, 10, 20] {
             assert_eq!(ledger.may_order(&a, at(minute)), Ok(()));
-            ledger.attempt(&a, true, at(minute));
+            ledger.attempt(at(minute));
             ledger.failed(&invalid(), at(minute));
         }
         let refused = ledger.may_order(&a, at(30)).unwrap_err();
@@ -182,9 +184,8 @@ mod tests {
     #[test]
     fn waiting_grows_and_a_success_ends_it() {
         let mut ledger = Ledger::default();
-        let a = names(&["a.test"]);
         for expected in [1, 10, 100, 24 * 60, 24 * 60] {
-            ledger.attempt(&a, true, at(0));
+            ledger.attempt(at(0));
             // A crash now waits as long as a failure would.
             assert_eq!(ledger.next_attempt_at, Some(at(expected)));
             ledger.failed(&AcmeError::Timeout { seconds: 1 }, at(0));
@@ -197,7 +198,7 @@ mod tests {
         };
         ledger.failed(&busy, at(0));
         assert_eq!(ledger.next_attempt_at, Some(at(2 * 24 * 60)));
-        ledger.succeeded();
+        ledger.succeeded(&names(&["a.test"]), true, at(0));
         assert!(ledger.may_try(at(0)) && ledger.last_error.is_none());
     }
 }

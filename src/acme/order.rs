@@ -114,8 +114,7 @@ impl Acme {
         let mut ledger = record::ledger(&self.0.store, domain)?;
         ledger.may_order(&names, now)?;
         let after_failure = ledger.failures > 0;
-        // Nothing to renew is no excuse: a first order counts like a forced one.
-        ledger.attempt(&names, was_due && in_force.is_some(), now);
+        ledger.attempt(now);
         record::put_ledger(&self.0.store, domain, &ledger).await?;
         let done = self
             .ask_authority(&names, &request, key_type, replaces, after_failure)
@@ -128,7 +127,8 @@ impl Acme {
                     (Some(_), false) => Why::Forced,
                 };
                 let ordered = self.keep(&names, &request, key_type, issued, why).await?;
-                ledger.succeeded();
+                // Nothing to renew is no excuse: a first one counts like a forced one.
+                ledger.succeeded(&names, was_due && in_force.is_some(), now);
                 record::put_ledger(&self.0.store, domain, &ledger).await?;
                 Ok(ordered)
             }

@@ -3,12 +3,15 @@
 //! are both made from this, and the types in and out are those of the function,
 //! so that what is served and what is described are one thing.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
+use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
@@ -23,10 +26,13 @@ use super::inside::InsideName;
 use super::reply::{Described, Reply, describe, shape_schema, unless_unchanged};
 use super::scope::Scope;
 use super::{Api, EXEC_READ};
-use crate::auth::{self, TokenInfo};
+use crate::auth::{self, Presented, TokenInfo, Tokens};
 use crate::exec::Exec;
 use crate::exec::edit::{self, Condition};
 use crate::exec::history::{Author, Origin};
+
+/// A stream ends so soon after its token does.
+const TOKEN_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The envelopes of answers and errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,12 +176,20 @@ impl Endpoint {
         let token_in_url = auth::presented(headers, incoming.request.uri().query())
             .iter()
             .any(|one| one.from_url);
+        let presented = auth::presented(headers, incoming.request.uri().query());
+        let (tokens, client) = (incoming.api.tokens.clone(), incoming.client.ip());
         let if_none_match = headers.get(header::IF_NONE_MATCH).cloned();
         let mut response = match self.called(incoming, entry).await {
             Ok(response) if self.method == Method::GET => unless_unchanged(response, if_none_match),
             Ok(response) => response,
             Err(error) => self.terms.surface.error(error, entry),
         };
+        if self.terms.permission.is_some() && is_endless(&response) {
+            response = response.map(|body| {
+                let ended = no_longer_valid(tokens, presented, client);
+                Body::from_stream(body.into_data_stream().take_until(Box::pin(ended)))
+            });
+        }
         if token_in_url {
             let headers = response.headers_mut();
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -208,6 +222,23 @@ impl Endpoint {
             entry.authenticated(&token.alias);
         }
         (self.call)(incoming, token).await
+    }
+}
+
+/// Whether an answer goes on until somebody goes away.
+fn is_endless(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}
+
+/// Waits until none of these tokens is valid any more.
+async fn no_longer_valid(tokens: Arc<Tokens>, presented: Vec<Presented>, client: IpAddr) {
+    loop {
+        tokio::time::sleep(TOKEN_CHECK_INTERVAL).await;
+        let known = tokens.recognise(&presented, Some(client), Utc::now());
+        if known.is_empty() {
+            return;
+        }
     }
 }
 

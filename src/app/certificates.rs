@@ -32,7 +32,7 @@ use crate::model::script::ScriptPath;
 use crate::proxy::bundle::{Bundles, NewBundle, Precondition};
 use crate::proxy::challenges::{ChallengeCerts, HttpChallenges};
 use crate::sandbox::services::acme::{OrderError, OrderOutcome, OrderRequest, OrderedCertificate};
-use crate::sandbox::services::{CallContext, Later};
+use crate::sandbox::services::{CallContext, Later, OWN_AUTHORITY};
 use crate::store::files::write_atomic;
 
 /// How much of a DNS hook's refusal is repeated, in bytes.
@@ -140,6 +140,7 @@ impl DnsHook for DnsScript {
             let request = Request::builder()
                 .method(Method::POST)
                 .uri(&self.path)
+                .header(header::HOST, OWN_AUTHORITY)
                 .header(header::CONTENT_TYPE, "application/json")
                 .body(Body::from(body.to_string()))
                 .map_err(|error| error.to_string())?;

@@ -252,8 +252,26 @@ impl Services for ScriptServices {
         call: &'a CallContext,
         request: OrderRequest,
     ) -> Later<'a, Result<OrderedCertificate, OrderError>> {
-        let certificates = &self.outside.certificates;
-        certificates.order(call, &self.script, request)
+        Box::pin(async move {
+            let names = request.names.join(" ");
+            let certificates = &self.outside.certificates;
+            let ordered = certificates.order(call, &self.script, request).await;
+            // The run's own log says which certificate it was about.
+            let (level, message) = match &ordered {
+                Ok(made) => (
+                    LogLevel::Info,
+                    format!(
+                        "acme.order {names}: {} serial {} fingerprint {}",
+                        made.outcome.name(),
+                        made.serial,
+                        made.fingerprint
+                    ),
+                ),
+                Err(error) => (LogLevel::Warn, format!("acme.order {names}: {error}")),
+            };
+            self.log(call, level, &message);
+            ordered
+        })
     }
 
     fn acme_status<'a>(&'a self, domain: &'a str) -> Later<'a, Result<Option<String>, OrderError>> {

@@ -17,7 +17,7 @@ const RENEW: &str = include_str!("../../scripts/1/certs/renew.ts");
 const CERTS: &str = "/api/v1/proxy/certs";
 
 const ORDER: &str =
-    "const { name, ...options } = await req.json(); return await acme.order(name, options);";
+    "const { name, ...options } = req.body; return await acme.order(name, options);";
 
 async fn certificate(server: &Server, domain: &str) -> Value {
     let reply = server.get(&format!("{CERTS}/{domain}")).as_root().await;
@@ -25,7 +25,7 @@ async fn certificate(server: &Server, domain: &str) -> Value {
 }
 
 async fn order(server: &Server, body: Value) -> Reply {
-    server.post("/order", body.to_string()).await
+    server.request(Method::POST, "/order").json(&body).await
 }
 
 fn ordered(reply: Reply) -> Value {
@@ -280,7 +280,7 @@ async fn tls_alpn_and_dns_prove_names_too() {
     let authority = authority!();
     let hook = format!(
         "// @token not-for-everybody\n\
-         const {{ action, name, value }} = await req.json();\n\
+         const {{ action, name, value }} = req.body;\n\
          const path = action === 'present' ? 'set-txt' : 'clear-txt';\n\
          const body = JSON.stringify({{ host: name + '.', value }});\n\
          const done = await fetch('http://127.0.0.1:{}/' + path, {{ method: 'POST', body }});\n\
@@ -376,17 +376,129 @@ async fn an_authority_that_refuses_most_nonces_issues_all_the_same() {
 }
 
 #[tokio::test]
+async fn certificates_of_seconds_are_renewed_before_they_end() {
+    if !is_installed() {
+        skip!("the Debian packages pebble and pebble-challtestsrv are not installed");
+    }
+    let short = json!({ "certificateValidityPeriod": 16 });
+    let authority = Authority::start_with(&[], short);
+    let server = Server::with_script("certs/renew.ts", RENEW);
+    let server = authority.asked_by(server).start().await;
+    server.get("/certs/renew").await.expect(200);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let known = certificate(&server, "your-app.com").await;
+        assert_ne!(known["status"], "expired", "{known}\n{}", server.log());
+        if known["trace"]["generation"].as_u64() >= Some(3) {
+            assert_eq!(known["trace"]["requested_by"], "renewal");
+            assert_eq!(
+                known["serial"],
+                serial_shown(authority.https, "your-app.com")
+            );
+            break;
+        }
+        assert!(Instant::now() < deadline, "{known}\n{}", server.log());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_external_account_is_bound() {
+    if !is_installed() {
+        skip!("the Debian packages pebble and pebble-challtestsrv are not installed");
+    }
+    let key = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W";
+    let binding = json!({
+        "externalAccountBindingRequired": true,
+        "externalAccountMACKeys": { "kid-1": key },
+    });
+    let authority = Authority::start_with(&[], binding);
+    let setup = || authority.asked_by(Server::with_script("order.ts", ORDER));
+    let without = setup().start().await;
+    order(&without, json!({ "name": "a.test" }))
+        .await
+        .expect(500);
+    assert!(
+        without.log().contains("the certificate authority refused"),
+        "{}",
+        without.log()
+    );
+    drop(without);
+    let server = setup()
+        .set("acme.eab_key_id", "kid-1")
+        .set("acme.eab_mac_key", key)
+        .start()
+        .await;
+    assert_eq!(
+        ordered(order(&server, json!({ "name": "a.test" })).await)["status"],
+        "issued"
+    );
+    assert!(!server.log().contains(key));
+}
+
+/// An authority that gives every request the same answer.
+async fn parrot(answer: &'static str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    format!("http://{address}/dir")
+}
+
+#[tokio::test]
+async fn an_authority_that_talks_nonsense_is_an_error_with_a_name() {
+    let cases = [
+        (
+            "HTTP/1.1 500 Oh\r\nconnection: close\r\ncontent-length: 2\r\n\r\nno",
+            "ACME_CONNECTION",
+            None,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 5\r\n\r\n{\"a\":",
+            "ACME_CONNECTION",
+            None,
+        ),
+        (
+            "HTTP/1.1 429 No\r\nconnection: close\r\nretry-after: 77\r\ncontent-length: 2\r\n\r\n{}",
+            "ACME_BUSY",
+            Some(77),
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 50\r\n\r\ncut off",
+            "ACME_CONNECTION",
+            None,
+        ),
+        ("no HTTP at all", "ACME_CONNECTION", None),
+    ];
+    let script = "try { await acme.order('a.test'); } catch (e) { return { code: e.code, retryAfter: e.retryAfter ?? null }; }";
+    for (answer, code, retry_after) in cases {
+        let directory = parrot(answer).await;
+        let server = Server::with_script("order.ts", script).set("acme.directory", directory);
+        let server = server.start().await;
+        let expected = json!({ "code": code, "retryAfter": retry_after });
+        server.get("/order").await.expect_json(200, expected);
+    }
+}
+
+#[tokio::test]
 async fn only_the_certificate_endpoint_is_open_to_scripts() {
     let server = Server::with_script(
         "try.ts",
-        "const { path, method = 'GET' } = await req.json();
+        "const { path, method = 'GET' } = req.body;
          const answer = await fetch(path, { method, headers: { authorization: 'Bearer x' } });
          return { status: answer.status };",
     );
     let server = server.start().await;
     let asks = async |path: &str| {
-        let body = json!({ "path": path }).to_string();
-        server.post("/try", body).await.expect(200).json()["status"].clone()
+        let body = json!({ "path": path });
+        let asked = server.request(Method::POST, "/try").json(&body);
+        asked.await.expect(200).json()["status"].clone()
     };
     assert_eq!(asks("/api/v1/proxy/cert/bundle").await, 200);
     for closed in [

@@ -54,7 +54,7 @@ async fn a_token_that_may_run_opens_guarded_scripts_and_no_script_sees_it() {
     let lines = server
         .post(
             "/api/v1/exec/logs/read",
-            json!({ "file": "access.log", "lines": 1000 }).to_string(),
+            json!({ "file": "access/access.log", "lines": 1000 }).to_string(),
         )
         .as_root()
         .await;
@@ -103,6 +103,22 @@ async fn a_rotated_token_is_dead_everywhere_at_once() {
             .await
             .expect(400);
     }
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_token() {
+    let server = Server::with_script("a.ts", "return 1;").start().await;
+    let (id, secret) = make(&server, json!({ "permissions": ["exec:read"] })).await;
+    server.get("/a").await.expect(200);
+    let target = format!("/api/v1/exec/logs/stream?file=access/access.log&token={secret}");
+    let follow = server.get(&target);
+    let (stream, _) = tokio::join!(follow, async {
+        // However late the stream opens, it must not outlive the token: this test
+        // fails by waiting for its end in vain.
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        rotate(&server, &id, json!({})).await.expect(200)
+    });
+    assert!([200, 401].contains(&stream.status.as_u16()), "{stream:?}");
 }
 
 #[tokio::test]

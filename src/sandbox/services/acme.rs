@@ -19,6 +19,17 @@ pub enum OrderOutcome {
     DryRun,
 }
 
+impl OrderOutcome {
+    /// As scripts see it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::NotDue => "not_due",
+            Self::DryRun => "dry_run",
+        }
+    }
+}
+
 /// A certificate with its key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OrderedCertificate {

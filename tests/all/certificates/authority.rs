@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::{PATIENCE, Setup};
@@ -41,6 +41,11 @@ fn free_ports<const N: usize>() -> [u16; N] {
 impl Authority {
     /// Starts with variables such as `PEBBLE_WFE_NONCEREJECT`.
     pub fn start(variables: &[(&str, &str)]) -> Self {
+        Self::start_with(variables, json!({}))
+    }
+
+    /// Starts with further keys of its configuration.
+    pub fn start_with(variables: &[(&str, &str)], more: Value) -> Self {
         let home = TempDir::new().expect("a temporary folder");
         let [http, https, api, dns, dns_management] = free_ports();
         let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()])
@@ -52,7 +57,7 @@ impl Authority {
         };
         let cert = file("api.pem", certificate.cert.pem());
         let key = file("api-key.pem", certificate.signing_key.serialize_pem());
-        let config = json!({ "pebble": {
+        let mut config = json!({ "pebble": {
             "listenAddress": format!("127.0.0.1:{api}"),
             "certificate": cert,
             "privateKey": key,
@@ -60,6 +65,9 @@ impl Authority {
             "tlsPort": https,
             "externalAccountBindingRequired": false,
         }});
+        for (key, value) in more.as_object().into_iter().flatten() {
+            config["pebble"][key] = value.clone();
+        }
         let config = file("pebble.json", config.to_string());
         let names = Command::new(NAME_SERVER)
             .args(["-defaultIPv4", "127.0.0.1", "-defaultIPv6", ""])
