@@ -32,7 +32,8 @@ release: ## Build the optimised binary: target/release/footpath
 
 .PHONY: bench
 bench: release ## Print figures beside peers measured in the same run (needs wrk)
-	test -x $(PEERS)/node_modules/.bin/workerd || ! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(PEERS) workerd || true
+	cargo build --locked --release --example bare_axum
+	! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(PEERS) workerd @bytecodealliance/componentize-js || true
 	tests/bench/run.sh
 
 .PHONY: guest

@@ -12,6 +12,8 @@ const PACKAGES: &[(&str, &str)] = &[
 ];
 
 fn main() {
+    // Every call of `free` goes through src/scrub.rs.
+    println!("cargo:rustc-link-arg=--wrap=free");
     let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
     let root = Path::new(&root);
     let mut text = Vec::new();

@@ -40,7 +40,9 @@ use crate::auth::Tokens;
 use crate::exec::log::line::Trigger;
 use crate::exec::log::reader::LogReader;
 use crate::exec::routes::host::deployment_for_host;
+use crate::proxy::aliases::Aliases;
 use crate::proxy::bundle::Bundles;
+use crate::proxy::log::AccessLog;
 use crate::shutdown::Shutdown;
 use access::{Arrival, Entry};
 use dispatch::{Dispatcher, EXECUTION_ID, Origin};
@@ -52,6 +54,7 @@ use watched::watch;
 pub const EXEC_READ: &str = "exec:read";
 pub const EXEC_WRITE: &str = "exec:write";
 pub const AUTH: &str = "auth";
+pub const LOGS: &str = "logs";
 pub const PROXY_CERT: &str = "proxy:cert";
 pub const PROXY_ALIAS: &str = "proxy:alias";
 
@@ -63,6 +66,11 @@ pub struct Api {
     pub logs: Arc<LogReader>,
     pub bundles: Bundles,
     pub acme: Acme,
+    pub aliases: Aliases,
+    /// Of the listeners.
+    pub access_log: AccessLog,
+    /// Short names of aliases are below this domain.
+    pub proxy_domain: String,
     /// Ends what would otherwise never end.
     pub stop: Shutdown,
     pub started: DateTime<Utc>,
@@ -87,7 +95,9 @@ pub fn router(api: Api) -> Router {
         router = router.route(path, operations(at_path));
     }
     for prefix in routes::RESERVED {
-        router = router.route(prefix, any(unknown));
+        if !endpoints.iter().any(|endpoint| endpoint.path == prefix) {
+            router = router.route(prefix, any(unknown));
+        }
         router = router.route(&format!("{prefix}/{{*rest}}"), any(unknown));
     }
     router.fallback(script).with_state(api)

@@ -3,7 +3,7 @@
 
 mod certificates;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -16,13 +16,14 @@ use crate::acme::seams::DnsHook;
 use crate::acme::{self, Acme};
 use crate::api::access::Access;
 use crate::api::dispatch::Dispatcher;
-use crate::api::front::{Front, FrontParts};
+use crate::api::front::{Front, FrontParts, Gate};
 use crate::api::inside::Inside;
 use crate::api::{self, Api, listener};
 use crate::auth::Tokens;
 use crate::compile::engine::{BUILT_IN, Engine};
 use crate::compile::link::Linker;
 use crate::config::{Config, Secret};
+use crate::egress::upstream::Upstreams;
 use crate::egress::{Egress, Policy, Timeouts};
 use crate::exec::Exec;
 use crate::exec::folder::Folder;
@@ -34,8 +35,11 @@ use crate::exec::publish::Publisher;
 use crate::exec::script::Script;
 use crate::exec::services::{Neighbours, Outside};
 use crate::exec::watcher::FolderWatcher;
-use crate::proxy::bundle::Bundles;
+use crate::proxy::aliases::Aliases;
+use crate::proxy::bundle::{Bundles, check};
 use crate::proxy::challenges::{ChallengeCerts, HttpChallenges};
+use crate::proxy::forward::{Forwarder, Patience};
+use crate::proxy::log::AccessLog;
 use crate::proxy::tls::TlsAcceptor;
 use crate::sandbox::{EngineModules, Sandbox, SandboxConfig};
 use crate::shutdown::{Drained, Shutdown};
@@ -112,7 +116,8 @@ fn cache_dir(config: &Config) -> PathBuf {
 
 impl App {
     /// Opens the store, the sandbox and the folder, and binds the listener.
-    pub async fn build(config: &Config) -> anyhow::Result<Self> {
+    /// What lives on beyond a request ends with `stop`.
+    pub async fn build(config: &Config, stop: Shutdown) -> anyhow::Result<Self> {
         let store = Store::open(&config.server.data)?;
         let (sandbox, engine) = sandbox(config)?;
         std::fs::create_dir_all(&config.server.scripts)
@@ -125,7 +130,7 @@ impl App {
         };
         let https_address = https.as_ref().map(TcpListener::local_addr).transpose()?;
         let own_listeners: Vec<SocketAddr> = [address].into_iter().chain(https_address).collect();
-        let policy = Policy::new(&config.egress.allow, own_listeners)?;
+        let policy = Policy::new(&config.egress.allow, own_listeners.clone())?;
         let master_key = config.server.master_key.as_ref().map(Secret::expose);
         let master_key = MasterKey::open(&config.server.data, master_key)?;
         let default_domain = config.proxy.default_domain.as_deref();
@@ -189,6 +194,15 @@ impl App {
         let watcher = FolderWatcher::new(exec.folder())?;
         let waiting = exec.open().await?;
         report_conflicts(&exec);
+        let upstreams = upstreams(config, own_listeners)?;
+        let aliases = Aliases::open(
+            store.clone(),
+            upstreams.clone(),
+            &config.proxy.aliases,
+            Utc::now(),
+        )?;
+        let forwarder = forwarder(config, upstreams, stop.clone())?;
+        let access_log = AccessLog::new(config.proxy.log_entries as usize);
         // Last, since a token that was made must be shown: nothing may fail any more.
         let root = config.auth.token.as_ref().map(Secret::expose);
         let (tokens, first_token) = Tokens::open(store, root, Utc::now()).await?;
@@ -213,7 +227,10 @@ impl App {
             logs: Arc::new(LogReader::new(&log_config, log)),
             bundles,
             acme,
-            stop: Shutdown::new(),
+            aliases: aliases.clone(),
+            access_log: access_log.clone(),
+            proxy_domain: config.proxy.domain.clone(),
+            stop,
             started: Utc::now(),
             body_bytes_max: config.limits.bundle_bytes,
             body_read_timeout: Duration::from_millis(config.limits.body_read_ms),
@@ -225,6 +242,12 @@ impl App {
         let first_token = first_token.map(|token| token.secret);
         let front = FrontParts {
             challenges: http_challenges,
+            gate: Gate {
+                aliases,
+                forwarder,
+                log: access_log,
+                dispatcher: api.dispatcher.clone(),
+            },
             redirect_port: redirect_port(config, https_address),
             hsts_seconds: config.proxy.hsts_seconds,
         };
@@ -251,7 +274,7 @@ impl App {
             listener,
             https,
             front,
-            mut api,
+            api,
             inside: _inside,
             exec,
             mut watcher,
@@ -260,7 +283,6 @@ impl App {
             drain,
             ..
         } = self;
-        api.stop = stop.clone();
         stop.spawn(until(stop.clone(), publish_waiting(exec.clone(), waiting)));
         stop.spawn(until(stop.clone(), async move {
             while let Some(changes) = watcher.next().await {
@@ -297,6 +319,40 @@ impl App {
 async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     let bound = TcpListener::bind(address).await;
     bound.with_context(|| format!("cannot listen on {address}: choose another address with {flag}"))
+}
+
+/// The way to upstreams; they are reached as `proxy.allow` says.
+fn upstreams(config: &Config, own_listeners: Vec<SocketAddr>) -> anyhow::Result<Upstreams> {
+    let policy = Policy::of("proxy.allow", &config.proxy.allow, own_listeners)?;
+    let mut roots = Vec::new();
+    if let Some(path) = &config.proxy.upstream_ca {
+        let pem = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read proxy.upstream_ca {}", path.display()))?;
+        roots = check::chain(&pem)?;
+    }
+    Ok(Upstreams::new(policy, roots)?)
+}
+
+fn forwarder(config: &Config, upstreams: Upstreams, stop: Shutdown) -> anyhow::Result<Forwarder> {
+    let proxy = &config.proxy;
+    let trusted = proxy.trusted.iter().map(|text| {
+        let block = text.parse().or_else(|_| text.parse().map(IpAddr::into));
+        block.with_context(|| format!("proxy.trusted: {text:?} is no address and no CIDR block"))
+    });
+    let patience = Patience {
+        connect: Duration::from_millis(proxy.connect_ms),
+        first_byte: Duration::from_millis(proxy.first_byte_ms),
+        idle: Duration::from_millis(proxy.idle_ms),
+    };
+    let trusted = trusted.collect::<anyhow::Result<_>>()?;
+    let requests_max = proxy.requests_max as usize;
+    Ok(Forwarder::new(
+        upstreams,
+        patience,
+        requests_max,
+        trusted,
+        stop,
+    ))
 }
 
 /// Where plain HTTP is sent, if it is.

@@ -28,6 +28,7 @@ mod headers;
 mod policy;
 #[cfg(test)]
 mod tests;
+pub mod upstream;
 
 pub use address::Reason;
 pub use error::{EgressError, Phase};
@@ -64,16 +65,7 @@ impl Egress {
         policy: Policy,
         extra_roots: Vec<CertificateDer<'static>>,
     ) -> Result<Egress, rustls::Error> {
-        let mut roots =
-            rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        for root in extra_roots {
-            roots.add(root)?;
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let tls = client_tls(extra_roots)?;
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -122,6 +114,22 @@ impl fmt::Debug for Egress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Egress")
     }
+}
+
+/// Trusts the public web's certificate authorities and `extra_roots`.
+fn client_tls(
+    extra_roots: Vec<CertificateDer<'static>>,
+) -> Result<rustls::ClientConfig, rustls::Error> {
+    let mut roots =
+        rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    for root in extra_roots {
+        roots.add(root)?;
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    Ok(rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
 }
 
 fn prepare<B: Body>(mut request: Request<B>) -> Result<Request<B>, EgressError> {

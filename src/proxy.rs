@@ -5,8 +5,13 @@
 //! This module must not know where certificates come from (`acme`), nor the
 //! routes of the management API.
 
+pub mod alias;
+pub mod aliases;
 pub mod bundle;
 pub mod challenges;
+pub mod forward;
+pub mod log;
 pub mod name;
+pub mod permission;
 pub mod sni;
 pub mod tls;

@@ -13,6 +13,7 @@
 //! - `limits`: hostile handlers.
 //! - `neighbours`: routes that call routes, and the world outside.
 //! - `portable`: components outside of Footpath.
+//! - `proxy`: TLS, certificates, aliases, and what is no HTTP.
 //! - `reload`: a saved file is live; what a restart finds.
 //! - `routes`: from a URL to a script.
 //! - `shapes`: how a script may be written.
@@ -49,6 +50,8 @@ mod limits;
 mod neighbours;
 #[path = "all/portable.rs"]
 mod portable;
+#[path = "all/proxy.rs"]
+mod proxy;
 #[path = "all/reload.rs"]
 mod reload;
 #[path = "all/routes.rs"]

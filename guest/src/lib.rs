@@ -13,6 +13,7 @@ mod load;
 mod native;
 mod prelude;
 mod runtime;
+mod scrub;
 mod stack;
 
 #[expect(clippy::all, reason = "generated code")]

@@ -16,9 +16,13 @@ use rquickjs::{
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 
-/// A request that allocates less than this never pays for a cycle collection,
-/// which would touch, and so copy, every page of the image.
-const GC_THRESHOLD_BYTES: usize = 12 * 1024 * 1024;
+/// A cycle collection touches, and so copies, every page of the image: a request
+/// with fewer allocations alive than this never pays for one.
+const GC_THRESHOLD_ALLOCATIONS: usize = 128 * 1024;
+
+/// QuickJS counts bytes, but on WASI it does not know how large a block is: each
+/// counts as its overhead alone.
+const COUNTED_BYTES: usize = 8;
 
 struct Cell(OnceCell<Runtime>);
 // SAFETY: a component instance has one thread.
@@ -36,7 +40,7 @@ pub extern "C" fn engine_compile() -> u64 {
 #[unsafe(no_mangle)]
 pub extern "C" fn engine_init() {
     let mut config = Config::default();
-    config.gc_threshold(GC_THRESHOLD_BYTES);
+    config.gc_threshold(GC_THRESHOLD_ALLOCATIONS * COUNTED_BYTES);
     let runtime = Runtime::new(config).expect("the build sees this fail");
     native::rejections::track(&runtime);
     // SAFETY: the context belongs to the runtime, which is alive.
@@ -61,6 +65,11 @@ pub fn with<R>(f: impl FnOnce(&Ctx<'_>) -> R) -> R {
 /// Runs QuickJS jobs (promise reactions) until none is left.
 pub fn run_jobs() {
     drain_jobs(runtime());
+}
+
+/// Frees cycles that nothing reaches, which the image would carry otherwise.
+pub fn collect_garbage() {
+    runtime().context().runtime().run_gc();
 }
 
 fn runtime() -> &'static Runtime {

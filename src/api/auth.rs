@@ -318,7 +318,7 @@ fn grant<B>(call: &Call<Nothing, B>) -> Result<Grant, ApiError> {
     Ok(token.grant())
 }
 
-fn end(value: &Value, now: DateTime<Utc>) -> Result<DateTime<Utc>, ApiError> {
+pub fn end(value: &Value, now: DateTime<Utc>) -> Result<DateTime<Utc>, ApiError> {
     let midnight = |days| {
         let day = now.date_naive().checked_add_days(Days::new(days))?;
         Some(day.and_time(NaiveTime::MIN).and_utc())

@@ -1,20 +1,30 @@
 //! What comes before any route: the answers to certificate authorities, the way
 //! to HTTPS, aliases. Everything else goes to the router.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::{IntoResponse, Response};
+use chrono::Utc;
 use http::{HeaderValue, Method, Request, StatusCode, header};
+use http_body::Body as _;
 use tower::ServiceExt;
 
 use super::access::host;
+use super::dispatch::EXECUTION_ID;
 use super::error::ApiError;
+use crate::auth;
 use crate::proxy::challenges::{HTTP_PREFIX, HttpChallenges};
+use crate::proxy::log::{Kind, Line, Pending};
 use crate::proxy::tls::TlsInfo;
+
+mod gate;
+
+pub use gate::Gate;
+use gate::Visitor;
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone)]
@@ -28,6 +38,7 @@ pub struct Peer {
 #[derive(Clone)]
 pub struct FrontParts {
     pub challenges: HttpChallenges,
+    pub gate: Gate,
     /// Plain HTTP is sent to HTTPS at this port.
     pub redirect_port: Option<u16>,
     /// 0: browsers are told nothing.
@@ -39,6 +50,7 @@ pub struct FrontParts {
 pub struct Front {
     router: Router,
     challenges: HttpChallenges,
+    gate: Gate,
     redirect_port: Option<u16>,
     hsts: Option<HeaderValue>,
 }
@@ -47,6 +59,7 @@ impl Front {
     pub fn new(router: Router, parts: FrontParts) -> Self {
         let FrontParts {
             challenges,
+            gate,
             redirect_port,
             hsts_seconds,
         } = parts;
@@ -54,32 +67,70 @@ impl Front {
         Self {
             router,
             challenges,
+            gate,
             redirect_port,
             hsts: hsts.and_then(|text| text.try_into().ok()),
         }
     }
 
+    /// A connection has begun.
+    pub fn connected(&self, peer: &Peer) {
+        if let Some(tls) = peer.tls.as_ref().filter(|tls| tls.is_first) {
+            self.gate.log.write(first_handshake(tls, peer));
+        }
+    }
+
     /// Answers a request, whatever happens.
-    pub async fn answer(&self, mut request: Request<Body>, peer: Peer) -> Response {
-        if let Some(answer) = self.challenge(&request) {
-            return answer;
-        }
-        if !names_one_host(&request) {
-            return ApiError::bad_request("Host and :authority name two hosts").into_response();
-        }
-        let is_tls = peer.tls.is_some();
-        if let Some(port) = self.redirect_port.filter(|_| !is_tls) {
-            return redirect(&request, port);
-        }
-        request.extensions_mut().insert(ConnectInfo(peer.client));
-        request.extensions_mut().insert(peer);
-        let answered = self.router.clone().oneshot(request).await;
-        let mut response = answered.unwrap_or_else(|never| match never {});
-        if let Some(hsts) = self.hsts.as_ref().filter(|_| is_tls) {
+    pub async fn answer(&self, request: Request<Body>, peer: Peer) -> Response {
+        let client = self
+            .gate
+            .forwarder
+            .client(peer.client.ip(), request.headers());
+        let pending = self.gate.log.begin(line(&request, &peer, client));
+        let is_https = peer.tls.is_some() || self.gate.is_told_https(&request, &peer);
+        let mut response = self.routed(request, peer, client, is_https, pending).await;
+        if let Some(hsts) = self.hsts.as_ref().filter(|_| is_https) {
             let headers = response.headers_mut();
             headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
         }
         response
+    }
+
+    async fn routed(
+        &self,
+        mut request: Request<Body>,
+        peer: Peer,
+        client: IpAddr,
+        is_https: bool,
+        mut pending: Pending,
+    ) -> Response {
+        if let Some(answer) = self.challenge(&request) {
+            return noted(answer, &mut pending);
+        }
+        if !names_one_host(&request) {
+            let error = ApiError::bad_request("Host and :authority name two hosts");
+            return noted(error.into_response(), &mut pending);
+        }
+        if let Some(port) = self.redirect_port.filter(|_| !is_https) {
+            return noted(redirect(&request, port), &mut pending);
+        }
+        let found = self.gate.lookup(&request);
+        if let Some(alias) = found {
+            let visitor = Visitor {
+                peer: peer.client.ip(),
+                client,
+                is_https,
+            };
+            return self.gate.pass(request, &alias, visitor, pending).await;
+        }
+        let address = SocketAddr::new(client, peer.client.port());
+        request.extensions_mut().insert(ConnectInfo(address));
+        request.extensions_mut().insert(Scheme { is_https });
+        let answered = self.router.clone().oneshot(request).await;
+        noted(
+            answered.unwrap_or_else(|never| match never {}),
+            &mut pending,
+        )
     }
 
     /// http-01 (RFC 8555, section 8.3). A token that nobody waits for may be a
@@ -93,10 +144,64 @@ impl Front {
     }
 }
 
+/// How a request came, for those behind the router.
+#[derive(Debug, Clone, Copy)]
+struct Scheme {
+    is_https: bool,
+}
+
 /// Whether a request came over TLS.
 pub fn is_https(request: &Request<Body>) -> bool {
-    let peer = request.extensions().get::<Peer>();
-    peer.is_some_and(|peer| peer.tls.is_some())
+    let scheme = request.extensions().get::<Scheme>();
+    scheme.is_some_and(|scheme| scheme.is_https)
+}
+
+/// Puts an answer of this server's own into the log.
+pub(super) fn noted(response: Response, pending: &mut Pending) -> Response {
+    pending.answered(response.status());
+    let id = response.headers().get(EXECUTION_ID);
+    if let Some(id) = id.and_then(|id| id.to_str().ok()) {
+        pending.line.trace_id = id.to_owned();
+    }
+    // What streams is counted by the log of scripts.
+    let length = response.body().size_hint().exact();
+    pending.line.bytes_out = length.unwrap_or_default();
+    response
+}
+
+fn line(request: &Request<Body>, peer: &Peer, client: IpAddr) -> Line {
+    let uri = request.uri();
+    let url = match uri.query() {
+        Some(query) => format!("{}?{}", uri.path(), auth::without_tokens(query)),
+        None => uri.path().to_owned(),
+    };
+    let tls = peer.tls.as_deref();
+    Line {
+        kind: Kind::Response,
+        method: Some(request.method().clone()),
+        host: host(request).to_owned(),
+        url,
+        client_ip: Some(client),
+        tls: tls.map(|tls| tls.version),
+        fingerprint: tls.map(|tls| tls.fingerprint.clone()),
+        message: None,
+        ..Line::event(Utc::now(), String::new())
+    }
+}
+
+fn first_handshake(tls: &TlsInfo, peer: &Peer) -> Line {
+    let bundle = &tls.served.info;
+    let message = format!(
+        "the first handshake with generation {} of {}, serial {}",
+        bundle.generation, bundle.domain, bundle.serial
+    );
+    Line {
+        host: bundle.domain.clone(),
+        client_ip: Some(peer.client.ip()),
+        tls: Some(tls.version),
+        fingerprint: Some(tls.fingerprint.clone()),
+        ..Line::event(Utc::now(), message)
+    }
 }
 
 /// Whoever reads the one sees another site than who reads the other. In HTTP/1 the

@@ -92,6 +92,7 @@ pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, front: Front
                         client,
                         tls: Some(info),
                     };
+                    shared.front.connected(&peer);
                     converse(&shared, stream, BytesMut::new(), is_h2, peer, watcher).await;
                 }
                 None => {}

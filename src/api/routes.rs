@@ -8,8 +8,8 @@ use super::exec::{
     cache, component, listing, logs, magic_comments, monitor, route, scripts, shared_state, tree,
     validate, versions,
 };
-use super::proxy::{bundles, certs};
-use super::{AUTH, EXEC_READ, EXEC_WRITE, PROXY_CERT, auth, health, openapi};
+use super::proxy::{aliases, bundles, certs, logs as access_log, permissions};
+use super::{AUTH, EXEC_READ, EXEC_WRITE, LOGS, PROXY_ALIAS, PROXY_CERT, auth, health, openapi};
 
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
@@ -18,7 +18,7 @@ const PATCH: Method = Method::PATCH;
 const DELETE: Method = Method::DELETE;
 
 /// Paths below these are never a script's.
-pub const RESERVED: [&str; 3] = ["/api/v1/exec", "/api/v1/auth", "/api/v1/proxy"];
+pub const RESERVED: [&str; 4] = ["/api/v1/exec", "/api/v1/auth", "/api/v1/proxy", "/_logs"];
 
 /// `exec!(METHOD path, permission, function)`: bare answers, for a deployment.
 macro_rules! exec {
@@ -37,6 +37,13 @@ macro_rules! control {
             Some($permission),
             $function,
         )
+    };
+}
+
+/// Bare answers, for no deployment.
+macro_rules! bare {
+    ($method:ident $path:literal, $permission:ident, $function:path) => {
+        Endpoint::new(Surface::Open, $method, $path, Some($permission), $function)
     };
 }
 
@@ -153,5 +160,41 @@ pub fn all() -> Vec<Endpoint> {
             .about("Forget the certificate of a domain"),
         control!(POST "/api/v1/proxy/cert/bundle/{domain}/rollback", PROXY_CERT, bundles::roll_back_one)
             .about("Go back to the certificate before"),
+        control!(GET "/api/v1/proxy/aliases", PROXY_ALIAS, aliases::list).about("List aliases"),
+        control!(POST "/api/v1/proxy/aliases", PROXY_ALIAS, aliases::create)
+            .about("Lead a host to an upstream or to scripts")
+            .status(StatusCode::CREATED),
+        control!(GET "/api/v1/proxy/aliases/{id}", PROXY_ALIAS, aliases::get).about("Read an alias"),
+        control!(PATCH "/api/v1/proxy/aliases/{id}", PROXY_ALIAS, aliases::update).about("Change an alias"),
+        control!(DELETE "/api/v1/proxy/aliases/{id}", PROXY_ALIAS, aliases::remove).about("Delete an alias"),
+        control!(PATCH "/api/v1/proxy/aliases/{id}/state", PROXY_ALIAS, aliases::set_state)
+            .about("Switch an alias on or off"),
+        control!(GET "/api/v1/proxy/aliases/{id}/permissions", PROXY_ALIAS, permissions::get)
+            .about("Who may use an alias"),
+        control!(PUT "/api/v1/proxy/aliases/{id}/permissions", PROXY_ALIAS, permissions::replace)
+            .about("Replace the permissions of an alias"),
+        control!(DELETE "/api/v1/proxy/aliases/{id}/permissions", PROXY_ALIAS, permissions::reset)
+            .about("Let everybody use an alias"),
+        control!(PATCH "/api/v1/proxy/aliases/{id}/permissions/default", PROXY_ALIAS, permissions::set_default)
+            .about("What holds for those that are in no group"),
+        control!(PATCH "/api/v1/proxy/aliases/{id}/permissions/state", PROXY_ALIAS, permissions::set_state)
+            .about("Refuse everybody, or not"),
+        control!(PUT "/api/v1/proxy/aliases/{id}/permissions/groups/{group}/{kind}", PROXY_ALIAS, permissions::put_group)
+            .about("Make a group of the kind token, password or ip"),
+        control!(DELETE "/api/v1/proxy/aliases/{id}/permissions/groups/{group}", PROXY_ALIAS, permissions::remove_group)
+            .about("Delete a group"),
+        control!(PUT "/api/v1/proxy/aliases/{id}/permissions/permissions/{group}", PROXY_ALIAS, permissions::put_access)
+            .about("What a group may do"),
+        control!(DELETE "/api/v1/proxy/aliases/{id}/permissions/permissions/{group}", PROXY_ALIAS, permissions::remove_access)
+            .about("A group may do everything"),
+        bare!(GET "/_logs", LOGS, access_log::read)
+            .about("The access log of the listeners, newest first")
+            .shape(&access_log::read_shape()),
+        bare!(GET "/_logs/stream", LOGS, access_log::stream)
+            .about("Follow the access log as server-sent events")
+            .media("text/event-stream"),
+        bare!(GET "/_logs/stats", LOGS, access_log::stats)
+            .about("Numbers since the start")
+            .shape(&access_log::stats_shape()),
     ]
 }

@@ -44,6 +44,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let data = std::env::temp_dir().join(format!("footpath-invoke-{}", std::process::id()));
     let mut config = script.config.clone();
     config.server.http = ([127, 0, 0, 1], 0).into();
+    config.server.https = None;
     config.server.data.clone_from(&data);
     config.server.dev = true;
     config.log.filter = "warn,footpath::script=info".to_owned();
@@ -52,9 +53,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     let result = runtime.block_on(async {
-        let app = App::build(&config).await?;
-        let address = app.address;
         let stop = Shutdown::new();
+        let app = App::build(&config, stop.clone()).await?;
+        let address = app.address;
         let serving = tokio::spawn(app.run(stop.clone()));
         let answer = send(
             arguments,

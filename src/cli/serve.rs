@@ -39,11 +39,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let app = App::build(&config).await?;
+        let stop = Shutdown::new();
+        let app = App::build(&config, stop.clone()).await?;
         if let Some(token) = &app.first_token {
             eprintln!("{}", first_token(token, app.address));
         }
-        let stop = Shutdown::new();
         stop.listen_for_signals()?;
         // These lines are a contract: scripts wait for them. Nothing else goes
         // to standard output.

@@ -218,6 +218,12 @@ section! {
         /// Proxies in front of this server, as addresses or CIDR blocks: what they say in
         /// X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host is believed.
         trusted: Vec<String> = Vec::new(),
+        /// Aliases, such as "app.example.com/api=http://10.0.0.5:3000" or "docs.example.com=scripts:2".
+        aliases: Vec<String> = Vec::new(),
+        /// Short names of aliases become the first label of this domain's hosts.
+        domain: String = "localhost".to_owned(),
+        /// PEM file with extra roots for the TLS of upstreams.
+        upstream_ca: Option<PathBuf> = None,
         /// Addresses that aliases may lead to although they are loopback, private or otherwise
         /// special; written like egress.allow.
         allow: Vec<String> = Vec::new(),

@@ -47,6 +47,16 @@ impl Connector {
             .wrap_connector(Dialer { policy });
         Connector { https }
     }
+
+    /// As [`Connector::new`], but TLS offers HTTP/1.1 only.
+    pub fn http1(policy: Arc<Policy>, tls: rustls::ClientConfig) -> Connector {
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(Dialer { policy });
+        Connector { https }
+    }
 }
 
 impl Service<Uri> for Connector {
@@ -110,7 +120,7 @@ impl Service<Uri> for Dialer {
         if let Ok(ip) = host(&uri).parse::<IpAddr>() {
             let address = SocketAddr::new(ip, port);
             if let Some(reason) = self.policy.refused(host(&uri), address) {
-                let refused = EgressError::refused(host(&uri), address, reason);
+                let refused = EgressError::refused(host(&uri), address, reason, self.policy.key());
                 return Box::pin(async move { Err(refused.into()) });
             }
         }
@@ -166,7 +176,7 @@ fn filter(
     for address in addresses {
         match policy.refused(host, address) {
             None => allowed.push(address),
-            Some(reason) => refused = EgressError::refused(host, address, reason),
+            Some(reason) => refused = EgressError::refused(host, address, reason, policy.key()),
         }
     }
     if allowed.is_empty() {
@@ -183,14 +193,14 @@ fn dns(host: &str, reason: &str) -> EgressError {
 }
 
 /// Without the brackets of an IPv6 address.
-fn host(uri: &Uri) -> &str {
+pub(super) fn host(uri: &Uri) -> &str {
     let host = uri.host().unwrap_or_default();
     host.strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host)
 }
 
-fn port(uri: &Uri) -> u16 {
+pub(super) fn port(uri: &Uri) -> u16 {
     let default = if uri.scheme() == Some(&Scheme::HTTPS) {
         443
     } else {

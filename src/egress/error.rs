@@ -53,6 +53,7 @@ impl EgressError {
         host: &str,
         address: std::net::SocketAddr,
         reason: Reason,
+        key: &str,
     ) -> EgressError {
         let port = address.port();
         let host_and_port = match host.parse::<IpAddr>() {
@@ -63,7 +64,7 @@ impl EgressError {
             host: host.to_owned(),
             address: address.ip(),
             reason,
-            hint: format!("the operator can allow it with {host_and_port:?} in egress.allow"),
+            hint: format!("the operator can allow it with {host_and_port:?} in {key}"),
         }
     }
 }

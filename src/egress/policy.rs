@@ -11,15 +11,21 @@ use super::address::{Reason, special};
 pub struct Policy {
     allowed: Vec<Allowed>,
     own_listeners: Vec<SocketAddr>,
+    /// The key of the configuration that holds the allow list, for messages.
+    key: Option<&'static str>,
 }
+
+/// What scripts may reach is set there.
+const KEY: &str = "egress.allow";
 
 /// An entry of the allow list that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "egress.allow: {entry:?} is not a host, an IP address or a CIDR block, each optionally with a port, \
+    "{key}: {entry:?} is not a host, an IP address or a CIDR block, each optionally with a port, \
      such as \"db.internal:5432\", \"10.1.2.3\", \"10.0.0.0/8\" or \"[fd00::1]:80\""
 )]
 pub struct PolicyError {
+    pub key: &'static str,
     pub entry: String,
 }
 
@@ -39,14 +45,29 @@ enum Target {
 impl Policy {
     /// `own_listeners` are this server's addresses, as they were bound.
     pub fn new(allow: &[String], own_listeners: Vec<SocketAddr>) -> Result<Policy, PolicyError> {
+        Policy::of(KEY, allow, own_listeners)
+    }
+
+    /// As [`Policy::new`], for an allow list under another key.
+    pub fn of(
+        key: &'static str,
+        allow: &[String],
+        own_listeners: Vec<SocketAddr>,
+    ) -> Result<Policy, PolicyError> {
         let allowed = allow
             .iter()
-            .map(|entry| parse(entry))
+            .map(|entry| parse(key, entry))
             .collect::<Result<_, _>>()?;
         Ok(Policy {
             allowed,
             own_listeners,
+            key: Some(key),
         })
+    }
+
+    /// The key of the configuration that could allow more.
+    pub fn key(&self) -> &'static str {
+        self.key.unwrap_or(KEY)
     }
 
     /// Why `host`, which resolved to `address`, must not be dialled; `None` if it may.
@@ -91,9 +112,10 @@ impl Allowed {
     }
 }
 
-fn parse(entry: &str) -> Result<Allowed, PolicyError> {
+fn parse(key: &'static str, entry: &str) -> Result<Allowed, PolicyError> {
     let (target, port) = split_port(entry.trim());
     let refused = || PolicyError {
+        key,
         entry: entry.to_owned(),
     };
     let target = parse_target(target).ok_or_else(refused)?;

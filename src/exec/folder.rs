@@ -148,7 +148,13 @@ impl Folder {
         let place = self.place(path)?;
         let removed = fs::remove_file(&place).and_then(|()| files::sync_folder_of(&place));
         removed.map_err(|error| fault(path.as_str(), error))?;
-        let deployment = self.root.join(path.exec_id().as_str());
+        self.remove_empty(path.exec_id(), &place);
+        Ok(())
+    }
+
+    /// Removes the folders that are empty since a file has left its place.
+    fn remove_empty(&self, exec_id: &ExecId, place: &Path) {
+        let deployment = self.root.join(exec_id.as_str());
         let mut folder = place.parent();
         while let Some(empty) =
             folder.filter(|folder| folder.starts_with(&deployment) && *folder != deployment)
@@ -158,9 +164,9 @@ impl Folder {
             }
             folder = empty.parent();
         }
-        Ok(())
     }
 
+    /// Moves a file, and deletes the folders that are empty then.
     pub fn rename(
         &self,
         from: &ScriptPath,
@@ -178,7 +184,9 @@ impl Folder {
         let renamed = made
             .and_then(|()| fs::rename(&old, &new))
             .and_then(|()| files::sync_folder_of(&new));
-        renamed.map_err(|error| fault(from.as_str(), error))
+        renamed.map_err(|error| fault(from.as_str(), error))?;
+        self.remove_empty(from.exec_id(), &old);
+        Ok(())
     }
 
     /// The deployments: folders directly below the root with a fitting name.

@@ -15,6 +15,8 @@ use super::bundle::BundleInfo;
 pub struct Served {
     pub info: BundleInfo,
     pub certified: Arc<CertifiedKey>,
+    /// As in `info`, for log lines to share.
+    pub fingerprint: Arc<str>,
     /// When the first handshake showed it.
     pub first_handshake: OnceCell<DateTime<Utc>>,
 }
@@ -22,6 +24,7 @@ pub struct Served {
 impl Served {
     pub fn new(info: BundleInfo, certified: Arc<CertifiedKey>) -> Arc<Self> {
         Arc::new(Self {
+            fingerprint: info.fingerprint.as_str().into(),
             info,
             certified,
             first_handshake: OnceCell::new(),

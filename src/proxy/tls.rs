@@ -40,8 +40,10 @@ pub struct TlsInfo {
     /// Such as `TLSv1.3`.
     pub version: &'static str,
     pub server_name: Option<Arc<str>>,
-    /// Of the certificate that was shown.
+    /// The certificate that was shown.
     pub served: Arc<Served>,
+    /// Of that certificate.
+    pub fingerprint: Arc<str>,
     /// HTTP/2 was agreed on.
     pub is_h2: bool,
     /// The first handshake that showed this certificate.
@@ -125,6 +127,7 @@ impl TlsAcceptor {
             is_h2: connection.alpn_protocol() == Some(b"h2"),
             server_name,
             is_first: served.shown(Utc::now()),
+            fingerprint: served.fingerprint.clone(),
             served,
         };
         if info.is_first {

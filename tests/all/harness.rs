@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Method;
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -99,6 +100,11 @@ impl Setup {
         self.home.path().join("data")
     }
 
+    /// With an HTTPS listener too.
+    pub fn https(self) -> Self {
+        self.argument("--https").argument("127.0.0.1:0")
+    }
+
     pub async fn start(self) -> Server {
         let process = self.spawn().expect("the server starts");
         Server {
@@ -170,6 +176,11 @@ impl Server {
         self.process.address
     }
 
+    /// Of the HTTPS listener, for a server that was set up with [`Setup::https`].
+    pub fn https_address(&self) -> SocketAddr {
+        self.process.https_address.expect("an HTTPS listener")
+    }
+
     pub fn pid(&self) -> u32 {
         self.process.child.id()
     }
@@ -194,9 +205,20 @@ impl Server {
         fs::remove_file(self.scripts().join("1").join(path)).expect("the file was there");
     }
 
-    /// What the server wrote to standard error so far.
+    /// What the server has logged so far: standard error, the access log, and
+    /// the execution log with its texts as they were before JSON.
     pub fn log(&self) -> String {
-        self.process.log()
+        let file = |name: &str| {
+            fs::read_to_string(self.setup.data().join("logs").join(name)).unwrap_or_default()
+        };
+        let mut log = self.process.log() + &file("access/access.log");
+        for line in file("executions/executions.log").lines() {
+            let line: Value = serde_json::from_str(line).unwrap_or_default();
+            let text = |field: &str| line[field].as_str().unwrap_or_default();
+            let fields = ["execution_id", "script", "level", "message", "stack"].map(text);
+            log += &(fields.join(" ") + "\n");
+        }
+        log
     }
 
     /// Memory that the process holds now, in bytes.

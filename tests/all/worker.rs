@@ -57,6 +57,17 @@ async fn nothing_of_a_request_stays_for_the_next() {
 }
 
 #[tokio::test]
+async fn the_garbage_of_its_calls_is_collected() {
+    // Each call leaves a thousand cycles; all together they are more than the memory.
+    let source = "// @mode worker\n// @memory 16mb\n\
+                  for (let i = 0; i < 1000; i++) { const a: any = { i }; a.self = a; }\nreturn 'ok';";
+    let server = Server::with_script("g.ts", source).start().await;
+    for _ in 0..300 {
+        server.get("/g").await.expect_text(200, "ok");
+    }
+}
+
+#[tokio::test]
 async fn its_calls_take_turns() {
     let source = r#"
         // @mode worker

@@ -1,31 +1,34 @@
 #!/usr/bin/env bash
 # One table of figures, all measured in this run on this machine: Footpath beside
-# node and workerd, where they are installed. Needs wrk, curl and a release build.
-# Ratios say more than the figures: a machine that is busy is slow for all.
+# what is installed of bare axum, node, workerd and wasmtime serve. Needs wrk, curl
+# and a release build (make bench). Ratios say more than figures: a machine that is
+# busy is slow for all.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 target="${CARGO_TARGET_DIR:-$PWD/target}"
 footpath="$target/release/footpath"
+modules="$PWD/.peers/node_modules"
 seconds="${BENCH_SECONDS:-5}"
 routes="${BENCH_ROUTES:-1000}"
+token=bench-root-token-0123456789
 work="$(mktemp -d)"
 pids=()
-cleanup() {
+stop_all() {
     for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
     wait 2>/dev/null || true
-    rm -rf "$work"
+    pids=()
 }
-trap cleanup EXIT
+trap 'stop_all; rm -rf "$work"' EXIT
 
 [ -x "$footpath" ] || { echo "bench: build first: make release" >&2; exit 1; }
 command -v wrk >/dev/null || { echo "bench: wrk is not installed: apt-get install wrk" >&2; exit 1; }
 
-row() { printf '| %-44s | %-28s |\n' "$1" "$2"; }
+row() { printf '| %-46s | %-30s | %-18s |\n' "$1" "$2" "${3:-}"; }
 
 # Waits until a URL answers.
 await() {
-    for _ in $(seq 300); do
+    for _ in $(seq 600); do
         curl -fs -o /dev/null "$1" && return
         sleep 0.05
     done
@@ -33,95 +36,138 @@ await() {
     exit 1
 }
 
-# Starts Footpath on a folder of scripts; sets `url` and `pid`.
-serve() {
-    FOOTPATH_TOKEN=bench-root-token-0123456789 "$footpath" serve "$1" --data "$2" --http 127.0.0.1:0 >"$work/out" 2>"$work/err" &
+# Starts a program that prints where it listens; sets `url` and `pid`.
+start() {
+    "$@" >"$work/out" 2>"$work/err" &
     pid=$!
     pids+=("$pid")
-    for _ in $(seq 2000); do
+    for _ in $(seq 3000); do
         grep -q listening "$work/out" && break
         sleep 0.01
     done
     url="$(sed -n 's/^listening on //p' "$work/out")"
 }
 
-# Requests per second and p99 of a URL.
+# Starts Footpath on a folder of scripts.
+serve() {
+    start env FOOTPATH_TOKEN="$token" "$footpath" serve "$1" --data "$2" --http 127.0.0.1:0
+}
+
+# Prints a row with requests per second and p99 of a URL, beside our own rate.
+ours=
 load() {
-    wrk -t1 -c32 -d1 "$1" >/dev/null
-    wrk -t1 -c32 -d"$seconds" --latency "$1" |
-        awk '/Requests\/sec/ {rate=$2} /99%/ {p99=$2} /Non-2xx/ {bad=" (" $5 " failed)"} END {printf "%d/s, p99 %s%s", rate, p99, bad}'
+    wrk -t1 -c32 -d1 "$2" >/dev/null
+    wrk -t1 -c32 -d"$seconds" --latency "$2" >"$work/wrk"
+    local rate figure
+    rate="$(awk '/Requests\/sec/ {print $2}' "$work/wrk")"
+    figure="$(awk '/99%/ {p99=$2} /Non-2xx/ {bad=" (" $5 " failed)"} END {printf "p99 %s%s", p99, bad}' "$work/wrk")"
+    ours="${ours:-$rate}"
+    row "$1" "$(printf '%.0f/s, %s' "$rate" "$figure")" "$(awk -v a="$ours" -v b="$rate" 'BEGIN {printf "%.2f", a / b}')"
 }
 
-# The median and the 99th percentile of lines of numbers, in ms.
-percentiles() { sort -n | awk '{v[NR]=$1} END {printf "p50 %.1f ms, p99 %.1f ms", v[int((NR+1)/2)], v[int(NR*0.99)]}'; }
-
-row "what" "figure"
-row "---" "---"
-
-mkdir -p "$work/hello/1"
-echo 'return { hello: "world" };' >"$work/hello/1/hello.ts"
-printf '// @mode worker\nreturn { hello: "world" };\n' >"$work/hello/1/worker.ts"
-serve "$work/hello" "$work/data"
-await "$url/hello"
-await "$url/worker"
-row "footpath, fresh instance per request" "$(load "$url/hello")"
-row "footpath, worker mode" "$(load "$url/worker")"
-
-publish() {
-    curl -fs -o /dev/null -w '%{time_total}\n' -H "Authorization: Bearer bench-root-token-0123456789" \
-        -H 'content-type: application/json' -d "{\"path\":\"published.ts\",\"content\":\"return { n: $1 };\"}" \
-        "$url/api/v1/exec/scripts/write"
+# The median and the 99th percentile of lines of seconds, in ms.
+percentiles() {
+    sort -n | awk '{v[NR]=$1 * 1000} END {printf "p50 %.1f ms, p99 %.1f ms", v[int((NR+1)/2)], v[int(NR*0.99)]}'
 }
-for n in $(seq 100); do publish "$n"; done | awk '{print $1 * 1000}' >"$work/publish"
-row "publish by API until it answers, 100 times" "$(percentiles <"$work/publish")"
-kill "$pid" && wait "$pid" 2>/dev/null || true
 
-if command -v node >/dev/null; then
-    cat >"$work/node.js" <<'JS'
-require("http").createServer((req, res) => {
-  res.setHeader("content-type", "application/json");
-  res.end(JSON.stringify({ hello: "world" }));
-}).listen(18971, "127.0.0.1");
-JS
-    node "$work/node.js" &
-    pids+=($!)
-    await http://127.0.0.1:18971/
-    row "node $(node --version), one process" "$(load http://127.0.0.1:18971/)"
-    kill "${pids[-1]}"
-fi
+hello() {
+    mkdir -p "$work/hello/1"
+    echo 'return { hello: "world" };' >"$work/hello/1/hello.ts"
+    printf '// @mode worker\nreturn { hello: "world" };\n' >"$work/hello/1/worker.ts"
+    serve "$work/hello" "$work/data"
+    await "$url/hello"
+    await "$url/worker"
+    load "footpath, fresh instance per request" "$url/hello"
+    load "footpath, worker mode" "$url/worker"
+}
 
-workerd="$PWD/.peers/node_modules/.bin/workerd"
-if [ -x "$workerd" ]; then
-    echo 'export default { fetch() { return Response.json({ hello: "world" }); } };' >"$work/worker.js"
-    cat >"$work/workerd.capnp" <<'CAPNP'
-using Workerd = import "/workerd/workerd.capnp";
-const config :Workerd.Config = (
-  services = [(name = "main", worker = (modules = [(name = "worker", esModule = embed "worker.js")], compatibilityDate = "2025-01-01"))],
-  sockets = [(name = "http", address = "127.0.0.1:18972", http = (), service = "main")]);
-CAPNP
-    "$workerd" serve "$work/workerd.capnp" >/dev/null 2>&1 &
-    pids+=($!)
-    await http://127.0.0.1:18972/
-    row "workerd, one shared isolate" "$(load http://127.0.0.1:18972/)"
-    kill "${pids[-1]}"
-fi
+# Writes a new text by API and calls the route: the second answer must be new.
+publishing() {
+    local n body
+    for n in $(seq 100); do
+        body="{\"path\":\"published.ts\",\"content\":\"return { n: $n };\"}"
+        curl -fs -w '%{stderr}%{time_total}\n' -H "Authorization: Bearer $token" \
+            -H 'content-type: application/json' -d "$body" -o /dev/null "$url/api/v1/exec/scripts/write" \
+            --next -fs -w '%{stderr}%{time_total}\n' -o "$work/answer" "$url/published" 2>"$work/times"
+        [ "$(cat "$work/answer")" = "{\"n\":$n}" ] || { echo "bench: the new version does not answer" >&2; exit 1; }
+        awk '{sum += $1} END {print sum}' "$work/times"
+    done >"$work/publish"
+    row "publish by API until it answers, 100 times" "$(percentiles <"$work/publish")"
+}
 
-mkdir -p "$work/many/1"
-for n in $(seq "$routes"); do echo "return { route: $n };" >"$work/many/1/r$n.ts"; done
-started="$(date +%s%N)"
-serve "$work/many" "$work/many-data"
-until grep -q 'published what was new' "$work/err"; do sleep 0.05; done
-row "start, $routes routes, nothing cached" "$((($(date +%s%N) - started) / 1000000)) ms until all published"
-kill "$pid" && wait "$pid" 2>/dev/null || true
-started="$(date +%s%N)"
-serve "$work/many" "$work/many-data"
-await "$url/r1"
-row "start, $routes routes, cached" "$((($(date +%s%N) - started) / 1000000)) ms until ready"
-row "resident memory then" "$(awk '/VmRSS/ {print int($2 / 1024) " MiB"}' "/proc/$pid/status")"
-for n in $(seq 2 200); do curl -fs -o /dev/null -w '%{time_total}\n' "$url/r$n"; done | awk '{print $1 * 1000}' >"$work/first"
-row "first call of a route not loaded, 199 routes" "$(percentiles <"$work/first")"
-row "resident memory with 200 routes loaded" "$(awk '/VmRSS/ {print int($2 / 1024) " MiB"}' "/proc/$pid/status")"
+peers() {
+    if [ -x "$target/release/examples/bare_axum" ]; then
+        start "$target/release/examples/bare_axum"
+        load "bare axum, no script" "$url/hello"
+        stop_all
+    fi
+    if command -v node >/dev/null; then
+        start node tests/bench/peers/node.js
+        load "node $(node --version), one process" "$url/"
+        stop_all
+    fi
+    if [ -x "$modules/.bin/workerd" ]; then
+        "$modules/.bin/workerd" serve tests/bench/peers/workerd.capnp >/dev/null 2>&1 &
+        pids+=($!)
+        await http://127.0.0.1:18972/
+        load "workerd, one shared isolate" http://127.0.0.1:18972/
+        stop_all
+    fi
+    if [ -x "$modules/.bin/componentize-js" ] && command -v wasmtime >/dev/null; then
+        componentize
+        wasmtime serve --addr 127.0.0.1:18973 -S cli "$work/componentized.wasm" >/dev/null 2>&1 &
+        pids+=($!)
+        await http://127.0.0.1:18973/
+        load "wasmtime serve, componentize-js" http://127.0.0.1:18973/
+        stop_all
+    fi
+}
 
-"$footpath" compile "$work/hello/1/hello.ts" -o "$work/shared.wasm" >/dev/null
-"$footpath" compile --portable "$work/hello/1/hello.ts" -o "$work/portable.wasm" >/dev/null
-row "component, shared and portable form" "$(stat -c %s "$work/shared.wasm") and $(stat -c %s "$work/portable.wasm") bytes"
+# componentize-js has one version of WASI built in.
+componentize() {
+    local wasi=0.2.10
+    mkdir -p "$work/wit/deps"
+    for file in wit/deps/*.wit; do sed -E "s/@0\.2\.[0-9]+/@$wasi/g" "$file" >"$work/wit/deps/$(basename "$file")"; done
+    printf 'package bench:hello;\nworld hello { export wasi:http/incoming-handler@%s; }\n' "$wasi" >"$work/wit/world.wit"
+    "$modules/.bin/componentize-js" tests/bench/peers/componentize.js --wit "$work/wit" -n hello -o "$work/componentized.wasm" >/dev/null
+}
+
+resident() { awk '/VmRSS/ {print $2}' "/proc/$pid/status"; }
+
+many() {
+    local started empty full n
+    mkdir -p "$work/many/1" "$work/none/1"
+    serve "$work/none" "$work/none-data"
+    await "$url/api/v1/exec/health"
+    empty="$(resident)"
+    stop_all
+    for n in $(seq "$routes"); do echo "return { route: $n };" >"$work/many/1/r$n.ts"; done
+    started="$(date +%s%N)"
+    serve "$work/many" "$work/many-data"
+    until grep -q 'published what was new' "$work/err"; do sleep 0.05; done
+    row "start, $routes routes, nothing cached" "$((($(date +%s%N) - started) / 1000000)) ms until all published"
+    stop_all
+    started="$(date +%s%N)"
+    serve "$work/many" "$work/many-data"
+    await "$url/r1"
+    row "start, $routes routes, cached" "$((($(date +%s%N) - started) / 1000000)) ms until ready"
+    for n in $(seq 2 200); do curl -fs -o /dev/null -w '%{time_total}\n' "$url/r$n"; done >"$work/first"
+    row "first call of a route not loaded, 199 routes" "$(percentiles <"$work/first")"
+    for n in $(seq 201 "$routes"); do curl -fs -o /dev/null "$url/r$n"; done
+    full="$(resident)"
+    row "resident memory per route, $routes routes called" "$(((full - empty) / routes)) KiB ($((empty / 1024)) MiB without)"
+    stop_all
+}
+
+row what figure "ours / this"
+row --- --- ---
+hello
+publishing
+stop_all
+peers
+many
+for form in "" --portable; do
+    # shellcheck disable=SC2086 # no form is no argument
+    "$footpath" compile $form "$work/hello/1/hello.ts" -o "$work/component.wasm" >/dev/null 2>&1
+    row "component${form:+, }${form#--}" "$(stat -c %s "$work/component.wasm") bytes"
+done

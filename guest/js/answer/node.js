@@ -7,20 +7,70 @@ import { use } from "footpath:lazy.js";
 import { hostContext, saveShared } from "footpath:call.js";
 import { script } from "footpath:load.js";
 
-const unset = Symbol("unset");
+// An object whose properties are computed from the exchange when they are first
+// read, and are its own and enumerable as far as anybody can tell. Defining each of
+// them would cost more than most calls do, so a Proxy stands before them.
+function lazily(target, computations, exchange) {
+  return new Proxy(target, new Lazy(computations, exchange));
+}
 
-// Defines enumerable properties that are computed on first read and can be replaced.
-function lazily(target, computations) {
-  for (const name in computations) {
-    let value = unset;
-    Object.defineProperty(target, name, {
-      get: () => (value === unset ? (value = computations[name]()) : value),
-      set: (replacement) => { value = replacement; },
-      enumerable: true,
-      configurable: true,
-    });
+class Lazy {
+  #computations;
+  #exchange;
+  // The names that are not computed yet; null while that is all of them.
+  #missing = null;
+
+  constructor(computations, exchange) {
+    this.#computations = computations;
+    this.#exchange = exchange;
   }
-  return target;
+
+  #compute(target, name) {
+    if (!(this.#missing === null ? Object.hasOwn(this.#computations, name) : this.#missing.has(name))) return;
+    const value = this.#computations[name](this.#exchange);
+    this.#missing ??= new Set(Object.keys(this.#computations));
+    this.#missing.delete(name);
+    Object.defineProperty(target, name, { value, writable: true, enumerable: true, configurable: true });
+  }
+
+  #computeAll(target) {
+    for (const name in this.#computations) this.#compute(target, name);
+  }
+
+  get(target, name, receiver) {
+    this.#compute(target, name);
+    return Reflect.get(target, name, receiver);
+  }
+
+  has(target, name) {
+    this.#compute(target, name);
+    return Reflect.has(target, name);
+  }
+
+  defineProperty(target, name, descriptor) {
+    this.#compute(target, name);
+    return Reflect.defineProperty(target, name, descriptor);
+  }
+
+  deleteProperty(target, name) {
+    this.#compute(target, name);
+    return Reflect.deleteProperty(target, name);
+  }
+
+  getOwnPropertyDescriptor(target, name) {
+    this.#compute(target, name);
+    return Reflect.getOwnPropertyDescriptor(target, name);
+  }
+
+  ownKeys(target) {
+    this.#computeAll(target);
+    return Reflect.ownKeys(target);
+  }
+
+  preventExtensions(target) {
+    this.#computeAll(target);
+    return Reflect.preventExtensions(target);
+  }
 }
 
 function splitTarget() {
@@ -65,37 +115,32 @@ class IncomingMessage {
   }
 }
 
-function makeRequest(exchange) {
-  return lazily(new IncomingMessage(), {
-    method: native.method,
-    url: native.target,
-    headers: headersObject,
-    body: () => exchange.parsed?.body,
-    rawBody: () => exchange.parsed?.rawBody,
-    files: () => exchange.parsed?.files ?? [],
-    socket: () => ({ remoteAddress: exchange.metadata.clientIp, encrypted: native.origin()[0] === "https" }),
-  });
-}
+const REQUEST = {
+  method: () => native.method(),
+  url: () => native.target(),
+  headers: headersObject,
+  body: (exchange) => exchange.parsed?.body,
+  rawBody: (exchange) => exchange.parsed?.rawBody,
+  files: (exchange) => exchange.parsed?.files ?? [],
+  socket: (exchange) => ({ remoteAddress: exchange.metadata.clientIp, encrypted: native.origin()[0] === "https" }),
+};
 
-function makeMetadata() {
-  const metadata = {};
-  return lazily(metadata, {
-    executionId: () => hostContext()?.executionId ?? use("web/crypto.js").crypto.randomUUID(),
-    parameters: () => hostContext()?.parameters ?? use("answer/pattern.js").match(script.spec.pattern, splitTarget()[0]),
-    clientIp: () => hostContext()?.clientIp ?? "",
-    path: () => hostContext()?.path ?? splitTarget()[0],
-    method: native.method,
-    url: native.target,
-    query: () => {
-      const flat = native.formParse(splitTarget()[1]);
-      const query = {};
-      for (let i = 0; i < flat.length; i += 2) setOwn(query, flat[i], flat[i + 1]);
-      for (const [name, value] of Object.entries(metadata.parameters)) setOwn(query, name, value);
-      return query;
-    },
-    depth: () => hostContext()?.depth ?? 0,
-  });
-}
+const METADATA = {
+  executionId: () => hostContext()?.executionId ?? use("web/crypto.js").crypto.randomUUID(),
+  parameters: () => hostContext()?.parameters ?? use("answer/pattern.js").match(script.spec.pattern, splitTarget()[0]),
+  clientIp: () => hostContext()?.clientIp ?? "",
+  path: () => hostContext()?.path ?? splitTarget()[0],
+  method: () => native.method(),
+  url: () => native.target(),
+  query: (exchange) => {
+    const flat = native.formParse(splitTarget()[1]);
+    const query = {};
+    for (let i = 0; i < flat.length; i += 2) setOwn(query, flat[i], flat[i + 1]);
+    for (const [name, value] of Object.entries(exchange.metadata.parameters)) setOwn(query, name, value);
+    return query;
+  },
+  depth: () => hostContext()?.depth ?? 0,
+};
 
 // `__proto__` is a name like any other in a query.
 function setOwn(object, name, value) {
@@ -347,8 +392,8 @@ function makeExchange() {
     background: [],
     parsed: null,
   };
-  exchange.metadata = makeMetadata();
-  exchange.req = makeRequest(exchange);
+  exchange.metadata = lazily({}, METADATA, exchange);
+  exchange.req = lazily(new IncomingMessage(), REQUEST, exchange);
   exchange.res = new ServerResponse(exchange);
   return exchange;
 }

@@ -26,7 +26,7 @@ pub struct GetAnswer {
     pub path: Option<String>,
     pub exists: bool,
     /// Null if there is none.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Value)]
     pub value: Value,
 }
 
@@ -75,7 +75,7 @@ pub struct SetAnswer {
     #[serde(rename = "dry_run")]
     pub dry_run: bool,
     /// What is there now.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Value)]
     pub value: Value,
 }
 

@@ -302,3 +302,64 @@ async fn exact_names_win_over_wildcards_and_those_over_the_default() {
     assert_eq!(shown(&bundles, "api.example.com"), both);
     assert_eq!(shown(&bundles, "www.example.com"), exact);
 }
+
+/// `cargo test --lib -- --ignored --nocapture ten_thousand`.
+#[tokio::test]
+#[ignore = "a measurement, of about a minute"]
+async fn ten_thousand_certificates() {
+    let dir = TempDir::new().unwrap();
+    let (chain_pem, key_pem) = pair(&["a.example"]);
+    {
+        let store = Store::open(dir.path()).unwrap();
+        let master = MasterKey::open(dir.path(), None).unwrap();
+        let (facts, _) = check::read(&chain_pem, &key_pem).unwrap();
+        for part in 0..100 {
+            let operations = (0..100).map(|index| {
+                let domain = format!("host{}.example", part * 100 + index);
+                let key = store_key(&domain);
+                let current = Version {
+                    sealed_key: master.seal(&key, key_pem.as_bytes()).unwrap(),
+                    chain_pem: chain_pem.clone(),
+                    fingerprint: facts.fingerprint.clone(),
+                    installed_at: Utc::now(),
+                    origin: "test".to_owned(),
+                };
+                let record = BundleRecord {
+                    domain,
+                    generation: 1,
+                    current,
+                    previous: None,
+                };
+                let record = crate::store::to_record(&key, &record).unwrap();
+                crate::store::Operation::Put { key, record }
+            });
+            store.batch(operations.collect()).await.unwrap();
+        }
+    }
+    let resident = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS"))
+            .unwrap();
+        line.split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+    };
+    let store = Store::open(dir.path()).unwrap();
+    let master = MasterKey::open(dir.path(), None).unwrap();
+    let before = resident();
+    let started = std::time::Instant::now();
+    let bundles = Bundles::open(store, master, None, Utc::now())
+        .await
+        .unwrap();
+    let (took, grown) = (started.elapsed(), resident() - before);
+    assert_eq!(bundles.list().len(), 10_000);
+    let started = std::time::Instant::now();
+    let new = bundle("a.example", &pair(&["a.example"]));
+    bundles.install(new, Precondition::None).await.unwrap();
+    let reload = started.elapsed();
+    println!("10,000 certificates: read in {took:?}, {grown} KiB, a reload takes {reload:?}");
+}

@@ -185,6 +185,10 @@ impl Conformance<'_> {
         for part in schema["allOf"].as_array().into_iter().flatten() {
             self.gather(part, properties, required);
         }
+        // Of a part that may be absent the fields are known, and none is required.
+        for part in schema["oneOf"].as_array().into_iter().flatten() {
+            self.gather(part, properties, &mut Vec::new());
+        }
         properties.extend(
             schema["properties"]
                 .as_object()

@@ -25,6 +25,7 @@ pub struct Refusal {
 pub struct Process {
     pub child: Child,
     pub address: SocketAddr,
+    pub https_address: Option<SocketAddr>,
     log: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
 }
@@ -36,6 +37,7 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        let has_https = command.get_args().any(|argument| argument == "--https");
         let mut child = command.spawn().expect("the binary can be run");
         let log = Arc::new(Mutex::new(String::new()));
         let stderr = child.stderr.take().expect("a piped standard error");
@@ -54,6 +56,7 @@ impl Process {
         let mut process = Self {
             child,
             address: unknown,
+            https_address: None,
             log,
             reader: Some(reader),
         };
@@ -63,6 +66,13 @@ impl Process {
                     .strip_prefix("listening on http://")
                     .expect("the first line of a server");
                 process.address = address.parse().expect("an address");
+                if has_https {
+                    let line = lines.recv_timeout(PATIENCE).expect("a second line");
+                    let address = line
+                        .strip_prefix("listening on https://")
+                        .expect("the second line of a server");
+                    process.https_address = Some(address.parse().expect("an address"));
+                }
                 Ok(process)
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => {

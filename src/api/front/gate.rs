@@ -1,0 +1,348 @@
+//! A request to an alias: whether it may pass, and to whom it goes.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use chrono::Utc;
+use http::{HeaderValue, Request, StatusCode, Uri, header};
+use http_body_util::BodyExt;
+use uuid::Uuid;
+
+use super::super::access::host;
+use super::super::dispatch::{Dispatcher, Origin};
+use super::super::error::ApiError;
+use super::{Peer, noted};
+use crate::egress::{EgressError, Reason};
+use crate::proxy::alias::{Alias, Target};
+use crate::proxy::aliases::Aliases;
+use crate::proxy::forward::{Destination, ForwardError, Forwarder, Sender};
+use crate::proxy::log::{AccessLog, Pending};
+use crate::proxy::permission::{Admission, TokenPlace};
+
+/// Clones share everything.
+#[derive(Clone)]
+pub struct Gate {
+    pub aliases: Aliases,
+    pub forwarder: Forwarder,
+    pub log: AccessLog,
+    pub dispatcher: Arc<Dispatcher>,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub struct Visitor {
+    pub peer: IpAddr,
+    pub client: IpAddr,
+    pub is_https: bool,
+}
+
+impl Gate {
+    /// The alias that a request is for.
+    pub fn lookup(&self, request: &Request<Body>) -> Option<Arc<Alias>> {
+        let host = host(request);
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            _ => host,
+        };
+        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+        self.aliases.lookup(&name, request.uri().path())
+    }
+
+    /// Whether a trusted proxy says that its client came over TLS.
+    pub fn is_told_https(&self, request: &Request<Body>, peer: &Peer) -> bool {
+        let proto = request.headers().get("x-forwarded-proto");
+        proto.is_some_and(|proto| proto == "https") && self.forwarder.is_trusted(peer.client.ip())
+    }
+
+    /// Answers a request to an alias.
+    pub async fn pass(
+        &self,
+        request: Request<Body>,
+        alias: &Alias,
+        visitor: Visitor,
+        mut pending: Pending,
+    ) -> Response {
+        pending.line.alias = Some(alias.id.clone());
+        let (query, had_secret) = public_query(request.uri().query(), alias);
+        pending.line.url = with_query(request.uri().path(), query.as_deref());
+        let mut response = match admit(&request, alias, visitor, &mut pending) {
+            Err(refused) => {
+                pending.line.message = Some("refused".to_owned());
+                noted(refused, &mut pending)
+            }
+            Ok(path) => {
+                let request = without_secret_headers(request, alias);
+                let path_and_query = with_query(&path, query.as_deref());
+                pending.line.upstream = Some(alias.target_name());
+                self.send(request, &alias.target, path_and_query, visitor, pending)
+                    .await
+            }
+        };
+        if had_secret {
+            let headers = response.headers_mut();
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            let policy = HeaderValue::from_static("no-referrer");
+            headers.insert(header::REFERRER_POLICY, policy);
+        }
+        response
+    }
+
+    async fn send(
+        &self,
+        request: Request<Body>,
+        target: &Target,
+        path_and_query: String,
+        visitor: Visitor,
+        mut pending: Pending,
+    ) -> Response {
+        match target {
+            Target::Scripts { exec_id } => {
+                let origin = Origin {
+                    client_ip: Some(visitor.client),
+                    https: visitor.is_https,
+                    depth: 0,
+                    exec_id: Some(exec_id.clone()),
+                    execution_id: Uuid::new_v4().to_string(),
+                    dry_run: None,
+                    is_own: false,
+                };
+                let request = with_target(request, &path_and_query);
+                let response = self.dispatcher.dispatch(request, origin).await;
+                noted(response, &mut pending)
+            }
+            Target::Upstream { url, preserve_host } => {
+                let to = Destination {
+                    url: url.clone(),
+                    preserve_host: *preserve_host,
+                    path_and_query,
+                };
+                self.forward(request, &to, visitor, pending).await
+            }
+        }
+    }
+
+    async fn forward(
+        &self,
+        request: Request<Body>,
+        to: &Destination,
+        visitor: Visitor,
+        pending: Pending,
+    ) -> Response {
+        let host = host(&request).to_owned();
+        let sender = Sender {
+            peer: visitor.peer,
+            client: visitor.client,
+            is_trusted: self.forwarder.is_trusted(visitor.peer),
+            is_tls: visitor.is_https,
+            host: &host,
+        };
+        let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+        match self.forwarder.forward(request, to, &sender, pending).await {
+            Ok(response) => response.map(Body::new),
+            Err((error, mut pending)) => {
+                tracing::warn!(upstream = to.url, %error, "a request was not passed on");
+                pending.line.message = Some(error.to_string());
+                noted(ApiError::from(error).into_response(), &mut pending)
+            }
+        }
+    }
+}
+
+/// The path at the target, if the request may pass.
+fn admit(
+    request: &Request<Body>,
+    alias: &Alias,
+    visitor: Visitor,
+    pending: &mut Pending,
+) -> Result<String, Response> {
+    let refuse = |error: ApiError| Err(error.into_response());
+    if !alias.is_on(Utc::now()) {
+        return refuse(ApiError::not_found("There is nothing here").code("ALIAS_OFF"));
+    }
+    let (uri, headers) = (request.uri(), request.headers());
+    match alias
+        .permissions
+        .admit(headers, uri.query(), visitor.client)
+    {
+        Admission::Admitted { group } => pending.line.group = group,
+        Admission::Unknown { basic } => {
+            let mut response = ApiError::unauthorized().into_response();
+            if basic {
+                let challenge = HeaderValue::from_static("Basic realm=\"footpath\"");
+                let headers = response.headers_mut();
+                headers.insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            return Err(response);
+        }
+        Admission::Forbidden => {
+            let error = ApiError::new(StatusCode::FORBIDDEN, "This is not for you");
+            return refuse(error);
+        }
+    }
+    // An upstream that resolves `..` would leave what the alias is for.
+    if climbs(uri.path()) {
+        return refuse(ApiError::bad_request("The path climbs with `..`"));
+    }
+    match alias.path_at_target(uri.path()) {
+        Some(path) => Ok(path),
+        None => {
+            let error = ApiError::not_found("This alias has one path only");
+            refuse(error.code("ALIAS_PATH_PINNED"))
+        }
+    }
+}
+
+fn climbs(path: &str) -> bool {
+    let is_dots = |part: &str| {
+        let plain = percent_encoding::percent_decode_str(part).decode_utf8_lossy();
+        plain.split(['/', '\\']).any(|part| part == "..")
+    };
+    path.split('/').any(is_dots)
+}
+
+/// The query without the secrets of groups, and whether there were any.
+fn public_query(query: Option<&str>, alias: &Alias) -> (Option<String>, bool) {
+    let Some(query) = query else {
+        return (None, false);
+    };
+    let is_secret = |pair: &&str| {
+        let mut parsed = url::form_urlencoded::parse(pair.as_bytes());
+        let name = parsed.next().map(|(name, _)| name);
+        let mut secrets = alias.permissions.secrets();
+        name.is_some_and(|name| {
+            secrets.any(|(place, secret)| place == TokenPlace::Param && secret == name)
+        })
+    };
+    let (secret, public): (Vec<&str>, Vec<&str>) = query.split('&').partition(is_secret);
+    let left = match public.is_empty() {
+        true => None,
+        false => Some(public.join("&")),
+    };
+    (left, !secret.is_empty())
+}
+
+/// What a group's members show us is not for whoever is behind us.
+fn without_secret_headers(mut request: Request<Body>, alias: &Alias) -> Request<Body> {
+    for (place, name) in alias.permissions.secrets() {
+        if place == TokenPlace::Header {
+            request.headers_mut().remove(name);
+        }
+    }
+    request
+}
+
+fn with_query(path: &str, query: Option<&str>) -> String {
+    match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    }
+}
+
+fn with_target(mut request: Request<Body>, path_and_query: &str) -> Request<Body> {
+    let mut parts = request.uri().clone().into_parts();
+    parts.path_and_query = path_and_query.parse().ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    request
+}
+
+/// The caller learns what kind of thing went wrong; where the upstream is, is for the log.
+impl From<ForwardError> for ApiError {
+    fn from(error: ForwardError) -> Self {
+        use EgressError::{BadRequest, Connect, Dns, Protocol, Refused, Timeout, Tls};
+        use StatusCode as S;
+        let looped = "The request came back to this server: an alias leads to itself";
+        let (status, code, text) = match &error {
+            ForwardError::Loop => (S::LOOP_DETECTED, "LOOP_DETECTED", looped),
+            ForwardError::Upstream(error) => match error {
+                Refused {
+                    reason: Reason::OwnListener,
+                    ..
+                } => (S::LOOP_DETECTED, "LOOP_DETECTED", looped),
+                Refused { .. } => (
+                    S::BAD_GATEWAY,
+                    "UPSTREAM_REFUSED",
+                    "The upstream's address must not be reached; see proxy.allow",
+                ),
+                Dns { .. } => (
+                    S::BAD_GATEWAY,
+                    "UPSTREAM_DNS",
+                    "The upstream has no address",
+                ),
+                Connect { .. } => (
+                    S::BAD_GATEWAY,
+                    "UPSTREAM_CONNECT",
+                    "The upstream is not there",
+                ),
+                Tls { .. } => (
+                    S::BAD_GATEWAY,
+                    "UPSTREAM_TLS",
+                    "There is no TLS with the upstream",
+                ),
+                Protocol { .. } => (
+                    S::BAD_GATEWAY,
+                    "UPSTREAM_PROTOCOL",
+                    "The upstream broke off or answered nonsense",
+                ),
+                Timeout { .. } => (
+                    S::GATEWAY_TIMEOUT,
+                    "UPSTREAM_TIMEOUT",
+                    "The upstream could not be reached in time",
+                ),
+                BadRequest { .. } => (
+                    S::BAD_REQUEST,
+                    "BAD_REQUEST",
+                    "The request cannot be passed on",
+                ),
+            },
+            ForwardError::Silent { .. } => (
+                S::GATEWAY_TIMEOUT,
+                "UPSTREAM_TIMEOUT",
+                "The upstream did not answer in time",
+            ),
+            ForwardError::Busy { .. } => (
+                S::SERVICE_UNAVAILABLE,
+                "UPSTREAM_BUSY",
+                "Too many requests wait for upstreams",
+            ),
+            ForwardError::BadRequest { .. } => (
+                S::BAD_REQUEST,
+                "BAD_REQUEST",
+                "The request cannot be passed on",
+            ),
+            ForwardError::UnaskedUpgrade => (
+                S::BAD_GATEWAY,
+                "UPSTREAM_PROTOCOL",
+                "The upstream broke off or answered nonsense",
+            ),
+        };
+        let mut error = Self::new(status, text).code(code);
+        error.retry_after_seconds = (status == S::SERVICE_UNAVAILABLE).then_some(1);
+        error
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::climbs;
+
+    #[test]
+    fn paths_that_climb_are_seen_however_they_are_written() {
+        for path in [
+            "/..",
+            "/a/../b",
+            "/a/%2e%2E/b",
+            "/a/..%2fb",
+            "/a\\..\\b",
+            "/%2e.",
+        ] {
+            assert!(climbs(path), "{path}");
+        }
+        for path in ["/", "/a..b/c", "/.../a", "/.well-known/x", "/a/./b"] {
+            assert!(!climbs(path), "{path}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Passing a request on to an upstream and its answer back, as they stream.
+//!
+//! Nothing is buffered whole: a body is read as fast as the other side takes it.
+//! Timeouts are about silence, not about length. Which upstream it is was decided
+//! before; this must not know aliases' hosts, nor who may use them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header};
+use http_body_util::{BodyExt, Empty};
+use ipnet::IpNet;
+use thiserror::Error;
+use tokio::sync::Semaphore;
+
+use super::alias::dialled;
+use super::log::Pending;
+use crate::egress::EgressError;
+use crate::egress::upstream::{UpstreamBody, Upstreams};
+use crate::shutdown::Shutdown;
+use body::{Progress, Watched};
+
+mod body;
+mod headers;
+mod tunnel;
+
+pub use headers::{Sender, trusted_client};
+
+/// How long to wait for what.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Name resolution, TCP and TLS together.
+    pub connect: Duration,
+    /// Without a byte in either direction, before the answer begins.
+    pub first_byte: Duration,
+    /// Without a byte within a body, or on an upgraded connection.
+    pub idle: Duration,
+}
+
+/// Where a request goes.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// Scheme and authority.
+    pub url: String,
+    pub preserve_host: bool,
+    pub path_and_query: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ForwardError {
+    #[error("the request came back to this server: an alias leads to itself")]
+    Loop,
+    #[error(transparent)]
+    Upstream(#[from] EgressError),
+    #[error("the upstream was silent for {} ms", after.as_millis())]
+    Silent { after: Duration },
+    #[error("{max} requests wait for upstreams already")]
+    Busy { max: usize },
+    #[error("the request cannot be passed on: {reason}")]
+    BadRequest { reason: String },
+    #[error("the upstream changed the protocol although nobody had asked")]
+    UnaskedUpgrade,
+}
+
+/// Passes requests on. Clones share connections and limits.
+#[derive(Clone)]
+pub struct Forwarder(Arc<Shared>);
+
+struct Shared {
+    upstreams: Upstreams,
+    patience: Patience,
+    permits: Arc<Semaphore>,
+    requests_max: usize,
+    /// Marks what went through this very process (RFC 9110, section 7.6.3).
+    pseudonym: String,
+    trusted: Vec<IpNet>,
+    stop: Shutdown,
+}
+
+impl Forwarder {
+    /// `trusted`: proxies in front whose word is taken. `stop` ends upgraded connections.
+    pub fn new(
+        upstreams: Upstreams,
+        patience: Patience,
+        requests_max: usize,
+        trusted: Vec<IpNet>,
+        stop: Shutdown,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            upstreams,
+            patience,
+            permits: Arc::new(Semaphore::new(requests_max)),
+            requests_max,
+            pseudonym: format!("footpath-{:016x}", rand::random::<u64>()),
+            trusted,
+            stop,
+        }))
+    }
+
+    pub fn is_trusted(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.0.trusted.iter().any(|network| network.contains(&peer))
+    }
+
+    /// Who the client is, behind proxies that are trusted.
+    pub fn client(&self, peer: IpAddr, headers: &http::HeaderMap) -> IpAddr {
+        match self.is_trusted(peer) {
+            true => trusted_client(peer, headers, |ip| self.is_trusted(ip)),
+            false => peer,
+        }
+    }
+
+    /// Sends a request on. `pending` is written when the last byte has gone.
+    pub async fn forward(
+        &self,
+        request: Request<UpstreamBody>,
+        to: &Destination,
+        sender: &Sender<'_>,
+        mut pending: Pending,
+    ) -> Result<Response<UpstreamBody>, (ForwardError, Pending)> {
+        match self.exchange(request, to, sender, &mut pending).await {
+            Ok(Exchange::Answer(response, permit)) => {
+                let idle = self.0.patience.idle;
+                pending.answered(response.status());
+                let out = pending.bytes_out();
+                Ok(response.map(|body| {
+                    let body = body.map_err(Into::into).boxed_unsync();
+                    Watched::new(body, idle, out)
+                        .holding((pending, permit))
+                        .boxed_unsync()
+                }))
+            }
+            Ok(Exchange::Upgraded(response, sides)) => {
+                pending.answered(StatusCode::SWITCHING_PROTOCOLS);
+                let (idle, stop) = (self.0.patience.idle, self.0.stop.clone());
+                self.0.stop.spawn(tunnel::run(sides, idle, stop, pending));
+                Ok(response)
+            }
+            Err(error) => Err((error, pending)),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        mut request: Request<UpstreamBody>,
+        to: &Destination,
+        sender: &Sender<'_>,
+        pending: &mut Pending,
+    ) -> Result<Exchange, ForwardError> {
+        let shared = &self.0;
+        if headers::went_through(request.headers(), &shared.pseudonym) {
+            return Err(ForwardError::Loop);
+        }
+        let max = shared.requests_max;
+        let permit = shared.permits.clone().try_acquire_owned();
+        let permit = permit.map_err(|_| ForwardError::Busy { max })?;
+        let upgrade = headers::upgrade(&request);
+        let on_client = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
+        let (url, protocol) = dialled(&to.url, to.preserve_host, upgrade.is_some());
+        let uri: Uri = format!("{url}{}", to.path_and_query).parse().map_err(
+            |error: http::uri::InvalidUri| ForwardError::BadRequest {
+                reason: error.to_string(),
+            },
+        )?;
+        let progress = Progress::new();
+        let outgoing = {
+            let (mut head, body) = request.into_parts();
+            headers::for_upstream(&mut head.headers, sender, &shared.pseudonym, head.version);
+            if !to.preserve_host {
+                head.headers.remove(header::HOST);
+            }
+            if let Some(protocol) = &upgrade {
+                headers::ask_to_upgrade(&mut head.headers, protocol);
+            }
+            head.uri = uri;
+            // What hyper knows of the connection from the client ends here.
+            head.extensions.clear();
+            let body = Watched::new(body, shared.patience.idle, pending.bytes_in())
+                .reporting(progress.clone());
+            Request::from_parts(head, body.boxed_unsync())
+        };
+        let sending = shared
+            .upstreams
+            .send(outgoing, protocol, shared.patience.connect);
+        let after = shared.patience.first_byte;
+        let mut response = tokio::select! {
+            answered = sending => answered?,
+            () = progress.silent_for(after) => return Err(ForwardError::Silent { after }),
+        };
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let Some((on_client, asked)) = on_client.zip(upgrade) else {
+                return Err(ForwardError::UnaskedUpgrade);
+            };
+            let chosen = response.headers().get(header::UPGRADE).cloned();
+            let on_upstream = hyper::upgrade::on(&mut response);
+            let (mut head, _) = response.into_parts();
+            headers::for_client(&mut head.headers);
+            headers::ask_to_upgrade(&mut head.headers, &chosen.unwrap_or(asked));
+            head.extensions.clear();
+            let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+            let sides = tunnel::Sides {
+                client: on_client,
+                upstream: on_upstream,
+                permit,
+            };
+            return Ok(Exchange::Upgraded(Response::from_parts(head, body), sides));
+        }
+        headers::for_client(response.headers_mut());
+        *response.version_mut() = Version::HTTP_11;
+        Ok(Exchange::Answer(response, permit))
+    }
+}
+
+/// What an upstream made of a request.
+#[expect(clippy::large_enum_variant, reason = "it lives for a moment")]
+enum Exchange {
+    Answer(
+        Response<hyper::body::Incoming>,
+        tokio::sync::OwnedSemaphorePermit,
+    ),
+    Upgraded(Response<UpstreamBody>, tunnel::Sides),
+}
+
+/// A header's value as text, if it is plain text.
+fn text(value: &HeaderValue) -> &str {
+    value.to_str().unwrap_or_default()
+}

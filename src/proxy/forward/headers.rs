@@ -1,0 +1,320 @@
+//! Which header fields pass, and what is added about the way. Pure.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Version, header};
+
+use super::text;
+use crate::egress::remove_hop_by_hop;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// Who sent a request, as far as the upstream is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Sender<'a> {
+    /// The other end of the connection.
+    pub peer: IpAddr,
+    /// The same, or who is behind it if it is a trusted proxy.
+    pub client: IpAddr,
+    /// What a trusted peer says of those before it is kept.
+    pub is_trusted: bool,
+    pub is_tls: bool,
+    /// The `Host` that was asked for.
+    pub host: &'a str,
+}
+
+/// Makes the fields of a client's request those of ours. Says nothing of upgrades.
+pub fn for_upstream(
+    headers: &mut HeaderMap,
+    sender: &Sender<'_>,
+    pseudonym: &str,
+    version: Version,
+) {
+    // The one thing that `TE` may still say in HTTP/2 and gRPC needs (RFC 9110, section 10.1.4).
+    let trailers = headers
+        .get_all(header::TE)
+        .iter()
+        .any(|value| text(value).split(',').any(|one| one.trim() == "trailers"));
+    remove_hop_by_hop(headers);
+    if trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+    }
+    if !sender.is_trusted {
+        for name in [
+            X_FORWARDED_FOR,
+            X_FORWARDED_PROTO,
+            X_FORWARDED_HOST,
+            header::FORWARDED,
+        ] {
+            headers.remove(name);
+        }
+    }
+    let proto = if sender.is_tls { "https" } else { "http" };
+    let host = sender.host;
+    append_to_list(headers, X_FORWARDED_FOR, &sender.peer.to_string());
+    append_to_list(headers, header::FORWARDED, &forwarded(sender, proto));
+    // The first proxy knows these; those behind it would only say what it asked.
+    if !headers.contains_key(X_FORWARDED_PROTO) {
+        insert(headers, X_FORWARDED_PROTO, proto);
+    }
+    if !headers.contains_key(X_FORWARDED_HOST) {
+        insert(headers, X_FORWARDED_HOST, host);
+    }
+    insert(headers, X_REAL_IP, &sender.client.to_string());
+    let version = match version {
+        Version::HTTP_2 => "2",
+        Version::HTTP_10 => "1.0",
+        _ => "1.1",
+    };
+    append_to_list(headers, header::VIA, &format!("{version} {pseudonym}"));
+    if !headers.contains_key(header::HOST) {
+        insert(headers, header::HOST, host);
+    }
+    join_cookies(headers);
+}
+
+/// Makes the fields of an upstream's answer those of ours.
+pub fn for_client(headers: &mut HeaderMap) {
+    remove_hop_by_hop(headers);
+}
+
+/// The protocol that a client wants to go on in.
+pub fn upgrade<B>(request: &Request<B>) -> Option<HeaderValue> {
+    let headers = request.headers();
+    let mut options = headers.get_all(header::CONNECTION).iter();
+    let wants = options.any(|value| {
+        let mut options = text(value).split(',');
+        options.any(|option| option.trim().eq_ignore_ascii_case("upgrade"))
+    });
+    let protocol = headers.get(header::UPGRADE).filter(|_| wants)?;
+    // Both sides would speak HTTP/2 past us, and what they ask there we would not see.
+    let is_h2 = text(protocol).to_ascii_lowercase().contains("h2c");
+    (!is_h2 && request.version() == Version::HTTP_11).then(|| protocol.clone())
+}
+
+pub fn ask_to_upgrade(headers: &mut HeaderMap, protocol: &HeaderValue) {
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, protocol.clone());
+}
+
+/// Whether this process has passed the request on before.
+pub fn went_through(headers: &HeaderMap, pseudonym: &str) -> bool {
+    let mut steps = headers
+        .get_all(header::VIA)
+        .iter()
+        .flat_map(|value| text(value).split(','));
+    steps.any(|step| step.split_whitespace().nth(1) == Some(pseudonym))
+}
+
+/// The last address of the list that is not itself a trusted proxy's.
+pub fn trusted_client(
+    peer: IpAddr,
+    headers: &HeaderMap,
+    is_trusted: impl Fn(IpAddr) -> bool,
+) -> IpAddr {
+    let values: Vec<&HeaderValue> = headers.get_all(X_FORWARDED_FOR).iter().collect();
+    let mut client = peer;
+    let steps = values
+        .into_iter()
+        .rev()
+        .flat_map(|value| text(value).rsplit(','));
+    for step in steps {
+        let Some(address) = address(step.trim()) else {
+            break;
+        };
+        client = address;
+        if !is_trusted(address) {
+            break;
+        }
+    }
+    client
+}
+
+/// Some proxies write a port too.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|text| text.split(']').next());
+    let ip = bare.unwrap_or(text).parse::<IpAddr>().ok();
+    ip.or_else(|| {
+        text.parse::<std::net::SocketAddr>()
+            .ok()
+            .map(|address| address.ip())
+    })
+}
+
+/// RFC 7239, sections 4 and 6.
+fn forwarded(sender: &Sender<'_>, proto: &str) -> String {
+    let client = match sender.peer {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("\"[{ip}]\""),
+    };
+    match sender
+        .host
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
+    {
+        true if !sender.host.is_empty() => {
+            format!("for={client};host=\"{}\";proto={proto}", sender.host)
+        }
+        _ => format!("for={client};proto={proto}"),
+    }
+}
+
+fn append_to_list(headers: &mut HeaderMap, name: HeaderName, item: &str) {
+    let mut list: Vec<&str> = headers.get_all(&name).iter().map(text).collect();
+    list.retain(|value| !value.is_empty());
+    list.push(item);
+    let list = list.join(", ");
+    insert(headers, name, &list);
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::try_from(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// HTTP/2 clients may send one field a cookie; HTTP/1.1 has one field (RFC 9113, section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let cookies: Vec<&[u8]> = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if cookies.len() > 1 {
+        let joined = cookies.join(&b"; "[..]);
+        if let Ok(joined) = HeaderValue::from_bytes(&joined) {
+            headers.insert(header::COOKIE, joined);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(list: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in list {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn sender(is_trusted: bool) -> Sender<'static> {
+        Sender {
+            peer: "1.2.3.4".parse().unwrap(),
+            client: "1.2.3.4".parse().unwrap(),
+            is_trusted,
+            is_tls: true,
+            host: "a.example",
+        }
+    }
+
+    #[test]
+    fn what_a_stranger_says_of_himself_is_not_passed_on() {
+        let list = [
+            ("x-forwarded-for", "9.9.9.9"),
+            ("x-forwarded-proto", "http"),
+            ("x-forwarded-host", "evil"),
+            ("forwarded", "for=9.9.9.9"),
+            ("x-real-ip", "9.9.9.9"),
+            ("connection", "close, x-secret"),
+            ("x-secret", "1"),
+            ("transfer-encoding", "chunked"),
+            ("te", "gzip, trailers"),
+            ("cookie", "a=1"),
+            ("cookie", "b=2"),
+            ("x-other", "stays"),
+        ];
+        let mut found = headers(&list);
+        for_upstream(&mut found, &sender(false), "me", Version::HTTP_2);
+        let expected = [
+            ("x-forwarded-for", "1.2.3.4"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "a.example"),
+            ("forwarded", "for=1.2.3.4;host=\"a.example\";proto=https"),
+            ("x-real-ip", "1.2.3.4"),
+            ("te", "trailers"),
+            ("connection", "te"),
+            ("cookie", "a=1; b=2"),
+            ("x-other", "stays"),
+            ("via", "2 me"),
+            ("host", "a.example"),
+        ];
+        for (name, value) in expected {
+            assert_eq!(found.get(name).map(text), Some(value), "{name}");
+        }
+        assert_eq!(found.len(), expected.len(), "{found:?}");
+        assert!(went_through(&found, "me") && !went_through(&found, "m"));
+    }
+
+    #[test]
+    fn a_trusted_proxy_is_believed() {
+        let list = [
+            ("x-forwarded-for", "9.9.9.9"),
+            ("x-forwarded-proto", "http"),
+            ("via", "1.1 other"),
+        ];
+        let mut found = headers(&list);
+        for_upstream(&mut found, &sender(true), "me", Version::HTTP_11);
+        let value = |name: &str| found.get(name).map(text);
+        assert_eq!(value("x-forwarded-for"), Some("9.9.9.9, 1.2.3.4"));
+        assert_eq!(value("x-forwarded-proto"), Some("http"));
+        assert_eq!(value("via"), Some("1.1 other, 1.1 me"));
+    }
+
+    #[test]
+    fn the_client_is_the_last_that_is_not_trusted() {
+        let trusted = |ip: IpAddr| ip.to_string().starts_with("10.");
+        let cases = [
+            ("9.9.9.9", "9.9.9.9"),
+            ("8.8.8.8, 9.9.9.9, 10.0.0.2", "9.9.9.9"),
+            ("nonsense, 10.0.0.2", "10.0.0.2"),
+            ("[2001:db8::1]:80", "2001:db8::1"),
+            ("9.9.9.9:80", "9.9.9.9"),
+            ("", "10.0.0.1"),
+        ];
+        for (value, expected) in cases {
+            let mut headers = HeaderMap::new();
+            headers.insert(X_FORWARDED_FOR, value.parse().unwrap());
+            let found = trusted_client("10.0.0.1".parse().unwrap(), &headers, trusted);
+            assert_eq!(found.to_string(), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn only_a_clear_wish_is_an_upgrade() {
+        let cases = [
+            (Some("Upgrade"), Some("websocket"), true),
+            (Some("keep-alive, upgrade"), Some("websocket"), true),
+            (Some("keep-alive"), Some("websocket"), false),
+            (None, Some("websocket"), false),
+            (Some("upgrade"), None, false),
+            (Some("upgrade, http2-settings"), Some("h2c"), false),
+        ];
+        for (connection, protocol, expected) in cases {
+            let mut request = Request::new(());
+            for (name, value) in [
+                (header::CONNECTION, connection),
+                (header::UPGRADE, protocol),
+            ] {
+                if let Some(value) = value {
+                    request
+                        .headers_mut()
+                        .insert(name, HeaderValue::from_static(value));
+                }
+            }
+            assert_eq!(
+                upgrade(&request).is_some(),
+                expected,
+                "{connection:?} {protocol:?}"
+            );
+        }
+    }
+}

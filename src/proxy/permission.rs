@@ -1,0 +1,460 @@
+//! Who may use an alias: groups of which any one lets a request in, and a default
+//! for those that are in none. Pure.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use http::{HeaderMap, HeaderName, header};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use thiserror::Error;
+
+pub const GROUPS_MAX: usize = 100;
+const NAME_CHARS_MAX: usize = 64;
+/// The program that stands for all.
+pub const ANY_PROGRAM: &str = "*";
+
+/// The permissions of one alias.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Permissions {
+    /// Counts the changes; 0 when there were none.
+    pub version: u64,
+    pub enable_proxy: bool,
+    pub default: Verdict,
+    pub groups: BTreeMap<String, Group>,
+    /// What a group may do; all, when it is not here.
+    pub permissions: BTreeMap<String, BTreeMap<String, Verdict>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Allow,
+    Deny,
+}
+
+/// How a request shows that it belongs to a group. Secrets are kept as hashes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Group {
+    Token {
+        place: TokenPlace,
+        /// Name of the header, cookie or parameter.
+        name: String,
+        sha256: String,
+    },
+    Password {
+        username: String,
+        /// Of the salt and the password, hexadecimal.
+        sha256: String,
+        salt: String,
+    },
+    Ip {
+        #[serde(with = "range_text")]
+        range: IpNet,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenPlace {
+    Header,
+    Cookie,
+    Param,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PermissionError {
+    #[error("a token group has exactly one of `header`, `cookie` and `param`, and a `value`")]
+    BadToken,
+    #[error(
+        "a password group has `username`, and `password` as the SHA-256 of salt and password in 64 hexadecimal digits"
+    )]
+    BadPassword,
+    #[error("{range:?} is no address and no CIDR block")]
+    BadRange { range: String },
+    #[error("the name of a group has 1 to {NAME_CHARS_MAX} of a-z, A-Z, 0-9, `-` and `_`")]
+    BadName,
+    #[error("there is no group {name}")]
+    NoGroup { name: String },
+    #[error("there are {GROUPS_MAX} groups; delete some that are not needed")]
+    TooMany,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admission {
+    /// By this group, or by default.
+    Admitted {
+        group: Option<String>,
+    },
+    /// It could have shown a token or a password; `basic`: a password.
+    Unknown {
+        basic: bool,
+    },
+    Forbidden,
+}
+
+impl Default for Permissions {
+    fn default() -> Self {
+        Self {
+            version: 0,
+            enable_proxy: true,
+            default: Verdict::Allow,
+            groups: BTreeMap::new(),
+            permissions: BTreeMap::new(),
+        }
+    }
+}
+
+impl Permissions {
+    /// Decides about a request. Groups are alternatives; who is in none gets the default.
+    pub fn admit(&self, headers: &HeaderMap, query: Option<&str>, client: IpAddr) -> Admission {
+        if !self.enable_proxy {
+            return Admission::Forbidden;
+        }
+        let matching = |group: &Group| group.holds(headers, query, client);
+        let mut matched = self.groups.iter().filter(|(_, group)| matching(group));
+        if let Some((name, _)) = matched.clone().find(|(name, _)| self.may(name)) {
+            let group = Some(name.clone());
+            return Admission::Admitted { group };
+        }
+        if matched.next().is_some() {
+            return Admission::Forbidden;
+        }
+        if self.default == Verdict::Allow {
+            return Admission::Admitted { group: None };
+        }
+        let basic = |group: &Group| matches!(group, Group::Password { .. });
+        match self
+            .groups
+            .values()
+            .any(|group| !matches!(group, Group::Ip { .. }))
+        {
+            true => Admission::Unknown {
+                basic: self.groups.values().any(basic),
+            },
+            false => Admission::Forbidden,
+        }
+    }
+
+    fn may(&self, group: &str) -> bool {
+        let programs = self.permissions.get(group);
+        programs.is_none_or(|programs| {
+            programs.is_empty() || programs.values().any(|verdict| *verdict == Verdict::Allow)
+        })
+    }
+
+    /// The names under which secrets of groups come, which nobody behind the proxy
+    /// needs to see: headers, and parameters of the query.
+    pub fn secrets(&self) -> impl Iterator<Item = (TokenPlace, &str)> {
+        self.groups.values().filter_map(|group| match group {
+            Group::Token { place, name, .. } => Some((*place, name.as_str())),
+            Group::Password { .. } => Some((TokenPlace::Header, header::AUTHORIZATION.as_str())),
+            Group::Ip { .. } => None,
+        })
+    }
+
+    /// Adds or replaces a group.
+    pub fn put(&mut self, name: &str, group: Group) -> Result<(), PermissionError> {
+        let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if !(1..=NAME_CHARS_MAX).contains(&name.len()) || !name.bytes().all(is_fine) {
+            return Err(PermissionError::BadName);
+        }
+        if self.groups.len() >= GROUPS_MAX && !self.groups.contains_key(name) {
+            return Err(PermissionError::TooMany);
+        }
+        self.groups.insert(name.to_owned(), group);
+        Ok(())
+    }
+
+    /// Takes a group away with what it may do.
+    pub fn remove(&mut self, name: &str) -> Result<(), PermissionError> {
+        self.permissions.remove(name);
+        match self.groups.remove(name) {
+            Some(_) => Ok(()),
+            None => Err(PermissionError::NoGroup {
+                name: name.to_owned(),
+            }),
+        }
+    }
+}
+
+impl Group {
+    /// From the contract's `{ header | cookie | param, value }`.
+    pub fn token(
+        header: Option<String>,
+        cookie: Option<String>,
+        param: Option<String>,
+        value: &str,
+    ) -> Result<Self, PermissionError> {
+        let (place, name) = match (header, cookie, param) {
+            (Some(name), None, None) => (TokenPlace::Header, name.to_ascii_lowercase()),
+            (None, Some(name), None) => (TokenPlace::Cookie, name),
+            (None, None, Some(name)) => (TokenPlace::Param, name),
+            _ => return Err(PermissionError::BadToken),
+        };
+        if value.is_empty() || name.parse::<HeaderName>().is_err() {
+            return Err(PermissionError::BadToken);
+        }
+        let sha256 = digest(&[value]);
+        Ok(Self::Token {
+            place,
+            name,
+            sha256,
+        })
+    }
+
+    /// `password` is the SHA-256 of salt and password, hexadecimal.
+    pub fn password(
+        username: String,
+        password: &str,
+        salt: String,
+    ) -> Result<Self, PermissionError> {
+        let is_digest =
+            password.len() == 64 && password.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if username.is_empty() || username.contains(':') || !is_digest {
+            return Err(PermissionError::BadPassword);
+        }
+        Ok(Self::Password {
+            username,
+            sha256: password.to_ascii_lowercase(),
+            salt,
+        })
+    }
+
+    pub fn ip(range: &str) -> Result<Self, PermissionError> {
+        let parsed = range.parse::<IpNet>().ok();
+        let parsed = parsed.or_else(|| range.parse::<IpAddr>().ok().map(IpNet::from));
+        parsed
+            .map(|range| Self::Ip { range })
+            .ok_or_else(|| PermissionError::BadRange {
+                range: range.chars().take(60).collect(),
+            })
+    }
+
+    fn holds(&self, headers: &HeaderMap, query: Option<&str>, client: IpAddr) -> bool {
+        match self {
+            Self::Token {
+                place,
+                name,
+                sha256,
+            } => {
+                let is_it = |value: &str| same(&digest(&[value]), sha256);
+                match place {
+                    TokenPlace::Header => headers
+                        .get_all(name)
+                        .iter()
+                        .filter_map(|value| value.to_str().ok())
+                        .any(|value| is_it(value) || bearer(value).is_some_and(is_it)),
+                    TokenPlace::Cookie => {
+                        cookies(headers).any(|(known, value)| known == name && is_it(value))
+                    }
+                    TokenPlace::Param => {
+                        let pairs =
+                            url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+                        let mut named = pairs.filter(|(known, _)| known == name);
+                        named.any(|(_, value)| is_it(&value))
+                    }
+                }
+            }
+            Self::Password {
+                username,
+                sha256,
+                salt,
+            } => basic(headers).is_some_and(|(user, password)| {
+                let right = same(&digest(&[salt, &password]), sha256);
+                right & same(&digest(&[&user]), &digest(&[username]))
+            }),
+            Self::Ip { range } => range.contains(&client.to_canonical()),
+        }
+    }
+}
+
+/// A block as its text.
+mod range_text {
+    use super::{Deserialize, IpNet};
+    use serde::{Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(range: &IpNet, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(range)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpNet, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, credentials) = value.split_once(' ')?;
+    let decoded = BASE64_STANDARD.decode(credentials.trim()).ok()?;
+    let text = String::from_utf8(decoded).ok()?;
+    let (user, password) = text.split_once(':')?;
+    scheme
+        .eq_ignore_ascii_case("basic")
+        .then(|| (user.to_owned(), password.to_owned()))
+}
+
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let values = headers.get_all(header::COOKIE).iter();
+    let texts = values.filter_map(|value| value.to_str().ok());
+    texts
+        .flat_map(|text| text.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+}
+
+fn digest(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    parts.iter().for_each(|part| hash.update(part));
+    hash.finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// In the same time wherever they differ.
+fn same(a: &str, b: &str) -> bool {
+    a.as_bytes().ct_eq(b.as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(list: &[(&'static str, &str)]) -> HeaderMap {
+        let pairs = list.iter();
+        pairs
+            .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
+            .collect()
+    }
+
+    fn closed() -> Permissions {
+        let mut permissions = Permissions {
+            default: Verdict::Deny,
+            ..Permissions::default()
+        };
+        let token = |header: Option<&str>, cookie: Option<&str>, param: Option<&str>| {
+            let owned = |name: Option<&str>| name.map(str::to_owned);
+            Group::token(owned(header), owned(cookie), owned(param), "s3cret").unwrap()
+        };
+        let password = Group::password(
+            "ann".to_owned(),
+            &digest(&["salt", "pass"]),
+            "salt".to_owned(),
+        );
+        for (name, group) in [
+            ("header", token(Some("X-Key"), None, None)),
+            ("cookie", token(None, Some("key"), None)),
+            ("param", token(None, None, Some("key"))),
+            ("password", password.unwrap()),
+            ("office", Group::ip("10.0.0.0/8").unwrap()),
+        ] {
+            permissions.put(name, group).unwrap();
+        }
+        permissions
+    }
+
+    #[test]
+    fn any_group_lets_a_request_in() {
+        let permissions = closed();
+        let basic = |pair: &str| format!("Basic {}", BASE64_STANDARD.encode(pair));
+        let (right, wrong) = (basic("ann:pass"), basic("ann:past"));
+        let cases: [(&[(&'static str, &str)], Option<&str>, &str, Option<&str>); 12] = [
+            (&[("x-key", "s3cret")], None, "1.1.1.1", Some("header")),
+            (
+                &[("x-key", "Bearer s3cret")],
+                None,
+                "1.1.1.1",
+                Some("header"),
+            ),
+            (&[("x-key", "s3cre")], None, "1.1.1.1", None),
+            (
+                &[("cookie", "a=b; key=s3cret")],
+                None,
+                "1.1.1.1",
+                Some("cookie"),
+            ),
+            (&[("cookie", "akey=s3cret")], None, "1.1.1.1", None),
+            (&[], Some("a=b&key=s3cret"), "1.1.1.1", Some("param")),
+            (&[], Some("%6bey=s3%63ret"), "1.1.1.1", Some("param")),
+            (&[], Some("key="), "1.1.1.1", None),
+            (
+                &[("authorization", &right)],
+                None,
+                "1.1.1.1",
+                Some("password"),
+            ),
+            (&[("authorization", &wrong)], None, "1.1.1.1", None),
+            (&[], None, "10.2.3.4", Some("office")),
+            (&[], None, "::ffff:10.2.3.4", Some("office")),
+        ];
+        for (list, query, client, expected) in cases {
+            let found = permissions.admit(&headers(list), query, client.parse().unwrap());
+            let wanted = match expected {
+                Some(group) => Admission::Admitted {
+                    group: Some(group.to_owned()),
+                },
+                None => Admission::Unknown { basic: true },
+            };
+            assert_eq!(found, wanted, "{list:?} {query:?} {client}");
+        }
+    }
+
+    #[test]
+    fn the_default_the_switch_and_denied_groups() {
+        let client = "1.1.1.1".parse().unwrap();
+        let nobody = HeaderMap::new();
+        let open = Permissions::default();
+        assert_eq!(
+            open.admit(&nobody, None, client),
+            Admission::Admitted { group: None }
+        );
+        let off = Permissions {
+            enable_proxy: false,
+            ..open
+        };
+        assert_eq!(off.admit(&nobody, None, client), Admission::Forbidden);
+        let mut permissions = closed();
+        let denied = BTreeMap::from([(ANY_PROGRAM.to_owned(), Verdict::Deny)]);
+        permissions.permissions.insert("param".to_owned(), denied);
+        let found = permissions.admit(&nobody, Some("key=s3cret"), client);
+        assert_eq!(found, Admission::Forbidden);
+        for (name, _) in closed().groups {
+            if name != "office" {
+                permissions.remove(&name).unwrap();
+            }
+        }
+        assert_eq!(
+            permissions.admit(&nobody, None, client),
+            Admission::Forbidden
+        );
+    }
+
+    #[test]
+    fn what_is_no_group_is_refused() {
+        let some = |name: &str| Some(name.to_owned());
+        assert!(Group::token(some("a"), some("b"), None, "x").is_err());
+        assert!(Group::token(None, None, None, "x").is_err());
+        assert!(Group::token(some("a"), None, None, "").is_err());
+        assert!(Group::token(some("a b"), None, None, "x").is_err());
+        assert!(Group::password("a".to_owned(), "plain", String::new()).is_err());
+        assert!(Group::ip("10.0.0.0/33").is_err());
+        let mut permissions = Permissions::default();
+        for name in ["", "a b", "a/b", &"a".repeat(65)] {
+            assert!(
+                permissions.put(name, Group::ip("::1").unwrap()).is_err(),
+                "{name}"
+            );
+        }
+    }
+}
