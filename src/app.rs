@@ -2,6 +2,7 @@
 //! as the order of dependencies, `run` as the life of the server.
 
 mod certificates;
+mod tasks;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -12,8 +13,6 @@ use anyhow::Context;
 use chrono::Utc;
 use tokio::net::TcpListener;
 
-use crate::acme::seams::DnsHook;
-use crate::acme::{self, Acme};
 use crate::api::access::Access;
 use crate::api::dispatch::Dispatcher;
 use crate::api::front::{Front, FrontParts, Gate};
@@ -45,13 +44,11 @@ use crate::sandbox::{EngineModules, Sandbox, SandboxConfig};
 use crate::shutdown::{Drained, Shutdown};
 use crate::store::Store;
 use crate::store::sealed::MasterKey;
-use certificates::{Answers, DnsScript, ForScripts, Table};
+use certificates::{Answers, ForScripts, Table};
+use tasks::{publish_waiting, report_conflicts, save_last_used, until};
 
 /// The largest `@memory`, as a multiple of the default.
 const MEMORY_FACTOR_MAX: u64 = 4;
-
-/// How long it may take until it is stored that a token was used.
-const LAST_USED_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A server, bound and ready to run.
 pub struct App {
@@ -145,21 +142,18 @@ impl App {
         let (challenge_certs, http_challenges) =
             (ChallengeCerts::default(), HttpChallenges::default());
         let own_dispatcher = Arc::new(OnceLock::new());
-        let dns = config.acme.dns.clone().map(|path| {
-            let dispatcher = own_dispatcher.clone();
-            Arc::new(DnsScript { path, dispatcher }) as Arc<dyn DnsHook>
-        });
-        let parts = acme::Parts {
-            store: store.clone(),
-            master: master_key,
-            table: Arc::new(Table(bundles.clone())),
-            answers: Arc::new(Answers {
-                http: http_challenges.clone(),
-                tls: challenge_certs.clone(),
-            }),
-            dns,
+        let answers = Answers {
+            http: http_challenges.clone(),
+            tls: challenge_certs.clone(),
         };
-        let acme = Acme::new(parts, certificates::settings(&config.acme)?)?;
+        let acme = certificates::open(
+            &config.acme,
+            store.clone(),
+            master_key,
+            Table(bundles.clone()),
+            answers,
+            own_dispatcher.clone(),
+        )?;
         let tls = TlsAcceptor::new(
             bundles.clone(),
             challenge_certs,
@@ -362,55 +356,6 @@ fn redirect_port(config: &Config, https: Option<SocketAddr>) -> Option<u16> {
         .filter(|port| *port > 0);
     let port = configured.or(https.map(|address| address.port()))?;
     config.proxy.redirect_to_https.then_some(port)
-}
-
-/// Work that ends unfinished when the server stops: a start does it again.
-async fn until(stop: Shutdown, work: impl Future<Output = ()>) {
-    tokio::select! {
-        () = stop.requested() => {}
-        () = work => {}
-    }
-}
-
-/// Files that contradict each other are told at once: some of them do not answer.
-fn report_conflicts(exec: &Exec) {
-    for (exec_id, deployment) in exec.live.all().iter() {
-        for conflict in deployment.routes.conflicts() {
-            let files = conflict.files.join(", ");
-            tracing::warn!(deployment = %exec_id, route = conflict.route, files, "{}", conflict.reason);
-        }
-    }
-}
-
-/// Stores now and then when tokens were last used.
-async fn save_last_used(tokens: Arc<Tokens>) {
-    loop {
-        tokio::time::sleep(LAST_USED_INTERVAL).await;
-        if let Err(error) = tokens.save_last_used().await {
-            tracing::warn!(%error, "when tokens were last used is not stored");
-        }
-    }
-}
-
-/// Publishes what a start found uncompiled; a request for one of them waits for it.
-async fn publish_waiting(exec: Arc<Exec>, waiting: Vec<Arc<Script>>) {
-    let started = Utc::now();
-    let count = waiting.len();
-    for script in waiting {
-        let path = &script.path;
-        match exec.publish_first(&script).await {
-            Ok(published) => {
-                if let Some(problem) = &published.problem {
-                    tracing::warn!(script = %path, "{}", problem.message);
-                }
-            }
-            Err(error) => tracing::warn!(script = %path, %error, "not published"),
-        }
-    }
-    if count > 0 {
-        let took_ms = (Utc::now() - started).num_milliseconds();
-        tracing::info!(count, took_ms, "published what was new");
-    }
 }
 
 /// As many instances as half of the machine's memory holds.

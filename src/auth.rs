@@ -18,6 +18,7 @@ mod error;
 mod identify;
 mod permission;
 mod presented;
+mod root;
 mod token;
 
 pub use bounds::{BOUNDS_MAX, Bounds, Grant};
@@ -32,11 +33,10 @@ pub use token::{NewToken, SECRET_PREFIX, TokenInfo};
 
 use crate::store::{Store, StoreError};
 use attempts::FailedAttempts;
+use root::is_lasting_root;
 use token::{Previous, SecretHash, Token, TokenRecord, new_secret};
 
 const KEY_PREFIX: &str = "auth/token/";
-/// The token of the first start, or of the configuration.
-const ROOT_ID: &str = "root";
 /// How many tokens there may be; each request compares with all of them.
 pub const TOKENS_MAX: usize = 1000;
 /// The longest alias, in characters.
@@ -45,8 +45,6 @@ pub const ALIAS_CHARS_MAX: usize = 100;
 pub const OVERLAP_MAX: TimeDelta = TimeDelta::days(7);
 /// Failed attempts per minute and client address, when nothing else is said.
 const FAILURES_PER_MINUTE: u64 = 30;
-/// A configured root token below this length draws a warning.
-const SECRET_CHARS_MIN: usize = 16;
 
 /// All tokens: a table in memory over the store.
 #[derive(Debug)]
@@ -107,49 +105,6 @@ impl Tokens {
     pub fn failures_per_minute(mut self, max: u64) -> Tokens {
         self.attempts = FailedAttempts::new(max);
         self
-    }
-
-    async fn ensure_root(
-        &self,
-        configured: Option<&str>,
-        now: DateTime<Utc>,
-    ) -> Result<Option<NewToken>, StoreError> {
-        let _changing = self.changing.lock().await;
-        let existing = self.find(ROOT_ID);
-        let (secret, made) = match (configured, &existing) {
-            (Some(secret), _) => (secret.to_owned(), false),
-            (None, None) => (new_secret(), true),
-            (None, Some(_)) => return Ok(None),
-        };
-        if secret.chars().count() < SECRET_CHARS_MIN {
-            tracing::warn!(
-                "the configured root token is short enough to be guessed; `openssl rand -hex 32` makes a good one"
-            );
-        }
-        let hash = SecretHash::of(&secret);
-        if existing.is_some_and(|token| {
-            token.record.hash.matches(&hash) && token.record.info.is_valid(now)
-        }) {
-            return Ok(None);
-        }
-        let info = TokenInfo {
-            id: ROOT_ID.to_owned(),
-            alias: ROOT_ID.to_owned(),
-            permissions: Permissions::root(),
-            bounds: Bounds::default(),
-            created_at: now,
-            expires_at: None,
-            enabled: true,
-            last_used_at: None,
-            previous_expires_at: None,
-        };
-        self.save(TokenRecord {
-            info: info.clone(),
-            hash,
-            previous: None,
-        })
-        .await?;
-        Ok(made.then_some(NewToken { info, secret }))
     }
 
     /// The token with this secret, if it is valid now, wherever it comes from.
@@ -379,19 +334,6 @@ impl Tokens {
         Ok(())
     }
 
-    /// Somebody must always be able to get in.
-    fn check_root_remains(&self, without: &str) -> Result<(), AuthError> {
-        let table = self.table.load();
-        let mut others = table.iter().filter(|token| token.record.info.id != without);
-        let lost = self
-            .find(without)
-            .is_some_and(|token| is_lasting_root(&token.record.info));
-        if lost && !others.any(|other| is_lasting_root(&other.record.info)) {
-            return Err(AuthError::LastRoot);
-        }
-        Ok(())
-    }
-
     /// Saves first, then swaps. The caller holds `changing`.
     async fn save(&self, record: TokenRecord) -> Result<(), StoreError> {
         let id = record.info.id.clone();
@@ -405,11 +347,6 @@ impl Tokens {
         self.table.store(Arc::new(changed));
         Ok(())
     }
-}
-
-fn is_lasting_root(info: &TokenInfo) -> bool {
-    let everywhere = info.permissions.is_root() && info.bounds.is_unbounded();
-    info.enabled && info.expires_at.is_none() && everywhere
 }
 
 fn replace(list: &mut Vec<String>, by: Option<Vec<String>>) {

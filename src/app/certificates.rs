@@ -21,7 +21,7 @@ use crate::acme::seams::{
     CertificateTable, ChallengeAnswers, DnsAction, DnsHook, DnsRecord, Install, Served,
 };
 use crate::acme::{
-    Acme, AcmeError, ChallengeKind, ExternalAccount, KeyType, Ordered, Outcome, Settings,
+    Acme, AcmeError, ChallengeKind, ExternalAccount, KeyType, Ordered, Outcome, Parts, Settings,
 };
 use crate::api::dispatch::Dispatcher;
 use crate::api::proxy::certs::CertificateEntry;
@@ -33,12 +33,34 @@ use crate::proxy::bundle::{Bundles, NewBundle, Precondition};
 use crate::proxy::challenges::{ChallengeCerts, HttpChallenges};
 use crate::sandbox::services::acme::{OrderError, OrderOutcome, OrderRequest, OrderedCertificate};
 use crate::sandbox::services::{CallContext, Later, OWN_AUTHORITY};
+use crate::store::Store;
 use crate::store::files::write_atomic;
+use crate::store::sealed::MasterKey;
 
 /// How much of a DNS hook's refusal is repeated, in bytes.
 const HOOK_ANSWER_BYTES_MAX: usize = 4 << 10;
 /// Where a deployment finds its certificates, below its folder.
 const FILES: &str = "files/certs";
+
+/// The certificate client, with the parts that it meets through traits.
+pub fn open(
+    config: &config::Acme,
+    store: Store,
+    master: MasterKey,
+    table: Table,
+    answers: Answers,
+    dispatcher: Arc<OnceLock<Weak<Dispatcher>>>,
+) -> anyhow::Result<Acme> {
+    let hook = |path| Arc::new(DnsScript { path, dispatcher }) as Arc<dyn DnsHook>;
+    let parts = Parts {
+        store,
+        master,
+        table: Arc::new(table),
+        answers: Arc::new(answers),
+        dns: config.dns.clone().map(hook),
+    };
+    Ok(Acme::new(parts, settings(config)?)?)
+}
 
 /// The proxy's certificates.
 pub struct Table(pub Bundles);
@@ -277,7 +299,7 @@ async fn write_files(folder: PathBuf, ordered: &Ordered) {
 }
 
 /// The settings of the configuration; none without a directory.
-pub fn settings(config: &config::Acme) -> anyhow::Result<Option<Settings>> {
+fn settings(config: &config::Acme) -> anyhow::Result<Option<Settings>> {
     let Some(directory) = config.directory.clone() else {
         if !config.names.is_empty() {
             bail!("acme.names needs acme.directory");
