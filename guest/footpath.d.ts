@@ -742,3 +742,76 @@ declare class Crypto {
   randomUUID(): `${string}-${string}-${string}-${string}-${string}`;
 }
 declare const crypto: Crypto;
+
+// A language model, for scripts that say `// @ai true`
+
+interface LanguageModel { readonly provider: string; readonly modelId: string | null }
+interface ModelMessage { role: "system" | "user" | "assistant"; content: string | { type: "text"; text: string }[] }
+interface ModelOptions {
+  /** `model`, or a name; default: `@ai-model`, else the server's. */
+  model?: LanguageModel | string;
+  system?: string;
+  prompt?: string;
+  messages?: ModelMessage[];
+  temperature?: number;
+  maxTokens?: number;
+  maxOutputTokens?: number;
+  abortSignal?: AbortSignal;
+}
+interface ModelUsage {
+  promptTokens: number; completionTokens: number; totalTokens: number;
+  inputTokens: number; outputTokens: number;
+}
+type FinishReason = "stop" | "length" | "content-filter" | "tool-calls" | "other";
+interface ModelResult { usage: ModelUsage; finishReason: FinishReason; response: { id: string; modelId: string } }
+interface TextStream {
+  textStream: AsyncIterable<string>;
+  text: Promise<string>;
+  usage: Promise<ModelUsage>;
+  finishReason: Promise<FinishReason>;
+  response: Promise<{ id: string; modelId: string }>;
+}
+/** An error is an `AiError` whose `code` says why (`AI_NOT_CONFIGURED`, `AI_LIMIT_…`, `AI_PROVIDER_…`) and whose `retryAfter` says when to try again, in seconds. */
+declare const model: LanguageModel;
+declare function generateText(options: ModelOptions): Promise<ModelResult & { text: string }>;
+declare function streamText(options: ModelOptions): TextStream;
+/** JSON that fits the schema (JSON Schema). */
+declare function generateObject<Value = any>(options: ModelOptions & { schema?: object }): Promise<ModelResult & { object: Value }>;
+/** The same, with `<script>.system.md` or `_system.md` as the default system prompt. */
+declare const ai: {
+  generate(prompt: string | ModelOptions): Promise<ModelResult & { text: string }>;
+  stream(prompt: string | ModelOptions): TextStream;
+  object<Value = any>(options: ModelOptions & { schema?: object }): Promise<ModelResult & { object: Value }>;
+};
+
+// Code that nobody has read
+
+declare const isolate: {
+  /**
+   * Runs a handler, or the body of one, in a fresh instance that has only what is
+   * passed. Data is copied; `req` and `res` are the script's own, and what the code
+   * does to `res` comes back; of functions only `fetch` and `console` pass. It uses
+   * the script's own fuel, memory and time. An error, a hit limit or a status of 500
+   * and more is an `IsolateError` with a `code`.
+   */
+  eval<Value = any>(code: string, passed?: Record<string, unknown>): Promise<Value>;
+};
+
+// Files of the deployment
+
+interface FileStat { size: number; modified: Date; isFile: boolean; isDirectory: boolean }
+/** Paths are `scripts/1/api/x.ts` or relative to the deployment. An error is an `FsError` with a `code`. */
+declare const fs: {
+  exists(path: string): Promise<boolean>;
+  read(path: string): Promise<string>;
+  /**
+   * A script answers requests when the promise resolves; one that does not compile
+   * is not written. `{ draft }` where a person must approve it first.
+   */
+  write(path: string, text: string | Uint8Array, options?: { ifNotExists?: boolean; overwrite?: boolean }): Promise<{ draft: string } | undefined>;
+  append(path: string, text: string | Uint8Array): Promise<void>;
+  list(path?: string): Promise<(FileStat & { name: string })[]>;
+  stat(path: string): Promise<FileStat>;
+  delete(path: string): Promise<void>;
+  mkdir(path: string): Promise<void>;
+};

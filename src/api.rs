@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod auth;
+pub mod cron;
 pub mod dispatch;
 pub mod endpoint;
 pub mod error;
@@ -37,12 +38,14 @@ use uuid::Uuid;
 
 use crate::acme::Acme;
 use crate::auth::Tokens;
+use crate::cron::Cron;
 use crate::exec::log::line::Trigger;
 use crate::exec::log::reader::LogReader;
 use crate::exec::routes::host::deployment_for_host;
 use crate::proxy::aliases::Aliases;
 use crate::proxy::bundle::Bundles;
 use crate::proxy::log::AccessLog;
+use crate::sandbox::services::Making;
 use crate::shutdown::Shutdown;
 use access::{Arrival, Entry};
 use dispatch::{Dispatcher, EXECUTION_ID, Origin};
@@ -57,6 +60,10 @@ pub const AUTH: &str = "auth";
 pub const LOGS: &str = "logs";
 pub const PROXY_CERT: &str = "proxy:cert";
 pub const PROXY_ALIAS: &str = "proxy:alias";
+pub const CRON: &str = "cron";
+
+/// The one path of ours that scripts may take over: many have such a route.
+const SCHEDULER_HEALTH: &str = "/health";
 
 /// Everything that a surface may ask.
 #[derive(Clone)]
@@ -71,6 +78,7 @@ pub struct Api {
     pub access_log: AccessLog,
     /// Short names of aliases are below this domain.
     pub proxy_domain: String,
+    pub cron: Arc<Cron>,
     /// Ends what would otherwise never end.
     pub stop: Shutdown,
     pub started: DateTime<Utc>,
@@ -117,6 +125,9 @@ fn operations(endpoints: Vec<Endpoint>) -> MethodRouter<Api> {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         async move {
+            if request.uri().path() == SCHEDULER_HEALTH && has_own_route(&api, &request) {
+                return script(State(api), ConnectInfo(client), request).await;
+            }
             logged(
                 &api.clone(),
                 client,
@@ -149,6 +160,17 @@ fn operations(endpoints: Vec<Endpoint>) -> MethodRouter<Api> {
         }
     };
     any(handler)
+}
+
+/// Whether a script is called like the path. A catch-all is not.
+fn has_own_route(api: &Api, request: &Request) -> bool {
+    let live = &api.dispatcher.exec.live;
+    let exec_id = deployment_for_host(access::host(request), |name| live.exists(name));
+    let deployment = live.get(&exec_id);
+    deployment.is_some_and(|deployment| {
+        let found = deployment.routes.lookup(request.uri().path());
+        matches!(found, Ok(Some(found)) if found.parameters.0.is_empty())
+    })
 }
 
 /// Answers a request to the management API, and logs it.
@@ -215,11 +237,11 @@ async fn unknown(
     ConnectInfo(client): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
-    let is_exec = request.uri().path().starts_with("/api/v1/exec");
-    let surface = if is_exec {
-        Surface::Exec
-    } else {
-        Surface::ControlPlane
+    let path = request.uri().path();
+    let surface = match () {
+        () if path.starts_with("/api/v1/exec") => Surface::Exec,
+        () if path.starts_with("/api/v1/cron") => Surface::Cron,
+        () => Surface::ControlPlane,
     };
     logged(&api, client, request, async |request, entry| {
         let error = match known(&api, client, &request, entry) {
@@ -262,6 +284,8 @@ async fn script(
         execution_id: Uuid::new_v4().to_string(),
         dry_run: None,
         is_own: false,
+        making: Making::default(),
+        scheduled: None,
     };
     api.dispatcher.dispatch(request, origin).await
 }

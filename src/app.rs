@@ -1,10 +1,13 @@
 //! The composition root: the only file that names every part. `App::build` reads
 //! as the order of dependencies, `run` as the life of the server.
 
+mod author;
 mod certificates;
+mod proxy;
+mod scheduler;
 mod tasks;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -19,12 +22,14 @@ use crate::api::front::{Front, FrontParts, Gate};
 use crate::api::inside::Inside;
 use crate::api::{self, Api, listener};
 use crate::auth::Tokens;
+use crate::author::Author;
 use crate::compile::engine::{BUILT_IN, Engine};
 use crate::compile::link::Linker;
 use crate::config::{Config, Secret};
-use crate::egress::upstream::Upstreams;
+use crate::cron::Cron;
 use crate::egress::{Egress, Policy, Timeouts};
 use crate::exec::Exec;
+use crate::exec::directives::caps::Caps;
 use crate::exec::folder::Folder;
 use crate::exec::log::LogConfig;
 use crate::exec::log::reader::LogReader;
@@ -32,23 +37,26 @@ use crate::exec::log::writer::{self, LogThread};
 use crate::exec::monitor::Monitor;
 use crate::exec::publish::Publisher;
 use crate::exec::script::Script;
-use crate::exec::services::{Neighbours, Outside};
+use crate::exec::services::{IsolateCaps, Neighbours, Outside};
 use crate::exec::watcher::FolderWatcher;
 use crate::proxy::aliases::Aliases;
-use crate::proxy::bundle::{Bundles, check};
+use crate::proxy::bundle::Bundles;
 use crate::proxy::challenges::{ChallengeCerts, HttpChallenges};
-use crate::proxy::forward::{Forwarder, Patience};
 use crate::proxy::log::AccessLog;
 use crate::proxy::tls::TlsAcceptor;
+use crate::sandbox::services::ai::Models;
 use crate::sandbox::{EngineModules, Sandbox, SandboxConfig};
 use crate::shutdown::{Drained, Shutdown};
 use crate::store::Store;
 use crate::store::sealed::MasterKey;
 use certificates::{Answers, ForScripts, Table};
-use tasks::{publish_waiting, report_conflicts, save_last_used, until};
+use tasks::{
+    follow_schedules, keep_export, publish_waiting, report_conflicts, save_last_used, save_traffic,
+    until,
+};
 
-/// The largest `@memory`, as a multiple of the default.
-const MEMORY_FACTOR_MAX: u64 = 4;
+/// How long a stopping server waits for what models used to be booked.
+const BOOKING_TIME: Duration = Duration::from_secs(2);
 
 /// A server, bound and ready to run.
 pub struct App {
@@ -63,10 +71,13 @@ pub struct App {
     /// Scripts hold it weakly.
     inside: Arc<Inside>,
     exec: Arc<Exec>,
+    author: Arc<Author>,
     watcher: FolderWatcher,
     waiting: Vec<Arc<Script>>,
+    cron: Arc<Cron>,
     log_thread: LogThread,
     drain: Duration,
+    store: Store,
 }
 
 /// The publisher without a server, for the verbs that need no more.
@@ -84,7 +95,19 @@ pub fn publisher(
         engine,
         sandbox,
         memory_bytes_default: config.limits.memory_bytes as usize,
+        bundle_bytes_max: config.limits.bundle_bytes as usize,
+        caps: caps(config),
     })
+}
+
+/// What scripts may ask for at most. A default above its maximum raises it.
+fn caps(config: &Config) -> Caps {
+    let limits = &config.limits;
+    Caps {
+        timeout: Duration::from_millis(limits.wall_clock_max_ms.max(limits.wall_clock_ms)),
+        fuel: limits.fuel_max_units.max(limits.fuel_units),
+        memory_bytes: limits.memory_max_bytes.max(limits.memory_bytes),
+    }
 }
 
 /// The sandbox with the built-in engine.
@@ -97,8 +120,9 @@ pub fn sandbox(config: &Config) -> anyhow::Result<(Arc<Sandbox>, Arc<Engine>)> {
     };
     let sandbox_config = SandboxConfig {
         instances_max: instances(config),
-        memory_bytes_max: (config.limits.memory_bytes * MEMORY_FACTOR_MAX) as usize,
+        memory_bytes_max: caps(config).memory_bytes as usize,
         cache_dir: Some(cache_dir(config)),
+        cache_bytes_max: config.server.cache_max_bytes,
     };
     Ok((Arc::new(Sandbox::new(&sandbox_config, &modules)?), engine))
 }
@@ -117,6 +141,7 @@ impl App {
     pub async fn build(config: &Config, stop: Shutdown) -> anyhow::Result<Self> {
         let store = Store::open(&config.server.data)?;
         let (sandbox, engine) = sandbox(config)?;
+        let cron_settings = scheduler::settings(config, instances(config))?;
         std::fs::create_dir_all(&config.server.scripts)
             .with_context(|| format!("cannot create {}", config.server.scripts.display()))?;
         let listener = bind(config.server.http, "--http").await?;
@@ -166,12 +191,23 @@ impl App {
         };
         let (log, log_thread) = writer::start(&log_config)?;
         let monitor = Monitor::new(Utc::now());
+        let author = Arc::new(author::open(config, &store)?);
+        let models: Arc<dyn Models> = author.clone();
         let outside = Outside {
+            models,
+            isolate: IsolateCaps {
+                timeout: Duration::from_millis(config.author.isolate_ms),
+                fuel: config.author.isolate_fuel_units,
+                memory_bytes: config.author.isolate_memory_bytes as usize,
+                response_bytes: config.limits.response_body_bytes,
+            },
+            approval: config.author.approval,
             egress: Egress::new(policy, Vec::new())?,
             timeouts: Timeouts {
                 connect: Duration::from_millis(config.egress.connect_ms),
                 first_byte: Duration::from_millis(config.egress.first_byte_ms),
             },
+            between_bytes: Duration::from_millis(config.egress.between_bytes_ms),
             log: log.clone(),
             monitor: monitor.clone(),
             echo: config.server.dev,
@@ -183,26 +219,29 @@ impl App {
         };
         let publisher = publisher(config, sandbox.clone(), engine)?;
         let versions_max = config.exec.versions_per_script_max as usize;
-        let exec = Arc::new(Exec::new(store.clone(), publisher, outside, versions_max));
+        let exec = Arc::new(Exec::new(store.clone(), publisher, outside, versions_max)?);
         // Watching starts before the first look, so that no change falls between.
         let watcher = FolderWatcher::new(exec.folder())?;
         let waiting = exec.open().await?;
         report_conflicts(&exec);
-        let upstreams = upstreams(config, own_listeners)?;
+        let upstreams = proxy::upstreams(config, own_listeners)?;
         let aliases = Aliases::open(
             store.clone(),
             upstreams.clone(),
             &config.proxy.aliases,
             Utc::now(),
         )?;
-        let forwarder = forwarder(config, upstreams, stop.clone())?;
+        let forwarder = proxy::forwarder(config, upstreams, stop.clone())?;
         let access_log = AccessLog::new(config.proxy.log_entries as usize);
-        // Last, since a token that was made must be shown: nothing may fail any more.
+        // As late as can be, since a token that was made must be shown. Only cron
+        // comes after it, which calls through the dispatcher, and so with tokens;
+        // when a token is made, its part of the store is empty and does not fail.
         let root = config.auth.token.as_ref().map(Secret::expose);
-        let (tokens, first_token) = Tokens::open(store, root, Utc::now()).await?;
+        let (tokens, first_token) = Tokens::open(store.clone(), root, Utc::now()).await?;
         let tokens = Arc::new(tokens.failures_per_minute(config.auth.failures_per_minute));
         let dispatcher = Arc::new(Dispatcher {
             exec: exec.clone(),
+            author: author.clone(),
             access: Arc::new(Access {
                 log: log.clone(),
                 monitor,
@@ -214,6 +253,14 @@ impl App {
             dev: config.server.dev,
         });
         let _ = own_dispatcher.set(Arc::downgrade(&dispatcher));
+        let cron = scheduler::open(
+            config,
+            address,
+            store.clone(),
+            cron_settings,
+            dispatcher.clone(),
+        );
+        let cron = cron.await?;
         let drain = Duration::from_millis(config.server.drain_ms);
         let api = Api {
             dispatcher: dispatcher.clone(),
@@ -224,6 +271,7 @@ impl App {
             aliases: aliases.clone(),
             access_log: access_log.clone(),
             proxy_domain: config.proxy.domain.clone(),
+            cron: cron.clone(),
             stop,
             started: Utc::now(),
             body_bytes_max: config.limits.bundle_bytes,
@@ -242,7 +290,7 @@ impl App {
                 log: access_log,
                 dispatcher: api.dispatcher.clone(),
             },
-            redirect_port: redirect_port(config, https_address),
+            redirect_port: proxy::redirect_port(config, https_address),
             hsts_seconds: config.proxy.hsts_seconds,
         };
         Ok(Self {
@@ -255,10 +303,13 @@ impl App {
             api,
             inside,
             exec,
+            author,
             watcher,
             waiting,
+            cron,
             log_thread,
             drain,
+            store,
         })
     }
 
@@ -271,21 +322,31 @@ impl App {
             api,
             inside: _inside,
             exec,
+            author,
             mut watcher,
             waiting,
+            cron,
             log_thread,
             drain,
+            store,
             ..
         } = self;
         stop.spawn(until(stop.clone(), publish_waiting(exec.clone(), waiting)));
+        let changing = exec.clone();
+        stop.spawn(until(
+            stop.clone(),
+            follow_schedules(exec.clone(), cron.clone()),
+        ));
+        stop.spawn(cron.run(stop.clone()));
         stop.spawn(until(stop.clone(), async move {
             while let Some(changes) = watcher.next().await {
-                exec.changed(changes).await;
+                changing.changed(changes).await;
             }
         }));
         let acme = api.acme.clone();
         let renewing = stop.clone();
         stop.spawn(async move { acme.run(renewing).await });
+        stop.spawn(keep_export(store));
         let tokens = api.tokens.clone();
         stop.spawn(until(stop.clone(), save_last_used(tokens.clone())));
         let front = Front::new(api::router(api), front);
@@ -294,6 +355,7 @@ impl App {
             stop.spawn(serving);
         }
         stop.spawn(listener::serve(listener, None, front, stop.clone()));
+        stop.spawn(until(stop.clone(), save_traffic(exec.clone())));
         stop.requested().await;
         if let Drained::Left(tasks) = stop.drain(drain).await {
             tracing::warn!(
@@ -302,6 +364,12 @@ impl App {
                 drain.as_secs()
             );
         }
+        if let Err(error) = exec.traffic.save().await {
+            tracing::warn!(%error, "what calls looked like is not stored");
+        }
+        // Requests to models end with the calls that made them, and book what they used.
+        author.tasks.close();
+        let _ = tokio::time::timeout(BOOKING_TIME, author.tasks.wait()).await;
         if let Err(error) = tokens.save_last_used().await {
             tracing::warn!(%error, "when tokens were last used is not stored");
         }
@@ -313,49 +381,6 @@ impl App {
 async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     let bound = TcpListener::bind(address).await;
     bound.with_context(|| format!("cannot listen on {address}: choose another address with {flag}"))
-}
-
-/// The way to upstreams; they are reached as `proxy.allow` says.
-fn upstreams(config: &Config, own_listeners: Vec<SocketAddr>) -> anyhow::Result<Upstreams> {
-    let policy = Policy::of("proxy.allow", &config.proxy.allow, own_listeners)?;
-    let mut roots = Vec::new();
-    if let Some(path) = &config.proxy.upstream_ca {
-        let pem = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read proxy.upstream_ca {}", path.display()))?;
-        roots = check::chain(&pem)?;
-    }
-    Ok(Upstreams::new(policy, roots)?)
-}
-
-fn forwarder(config: &Config, upstreams: Upstreams, stop: Shutdown) -> anyhow::Result<Forwarder> {
-    let proxy = &config.proxy;
-    let trusted = proxy.trusted.iter().map(|text| {
-        let block = text.parse().or_else(|_| text.parse().map(IpAddr::into));
-        block.with_context(|| format!("proxy.trusted: {text:?} is no address and no CIDR block"))
-    });
-    let patience = Patience {
-        connect: Duration::from_millis(proxy.connect_ms),
-        first_byte: Duration::from_millis(proxy.first_byte_ms),
-        idle: Duration::from_millis(proxy.idle_ms),
-    };
-    let trusted = trusted.collect::<anyhow::Result<_>>()?;
-    let requests_max = proxy.requests_max as usize;
-    Ok(Forwarder::new(
-        upstreams,
-        patience,
-        requests_max,
-        trusted,
-        stop,
-    ))
-}
-
-/// Where plain HTTP is sent, if it is.
-fn redirect_port(config: &Config, https: Option<SocketAddr>) -> Option<u16> {
-    let configured = u16::try_from(config.proxy.https_port)
-        .ok()
-        .filter(|port| *port > 0);
-    let port = configured.or(https.map(|address| address.port()))?;
-    config.proxy.redirect_to_https.then_some(port)
 }
 
 /// As many instances as half of the machine's memory holds.

@@ -20,6 +20,7 @@ mod permission;
 mod presented;
 mod root;
 mod token;
+mod user;
 
 pub use bounds::{BOUNDS_MAX, Bounds, Grant};
 pub use error::AuthError;
@@ -33,10 +34,14 @@ pub use token::{NewToken, SECRET_PREFIX, TokenInfo};
 
 use crate::store::{Store, StoreError};
 use attempts::FailedAttempts;
-use root::is_lasting_root;
+use root::{ROOT_ID, is_lasting_root};
 use token::{Previous, SecretHash, Token, TokenRecord, new_secret};
 
+use user::own_user;
+
 const KEY_PREFIX: &str = "auth/token/";
+/// The permission that reaches a user's entries.
+const CRON: &str = "cron";
 /// How many tokens there may be; each request compares with all of them.
 pub const TOKENS_MAX: usize = 1000;
 /// The longest alias, in characters.
@@ -62,6 +67,8 @@ pub struct TokenRequest {
     pub alias: String,
     pub grant: Grant,
     pub expires_at: Option<DateTime<Utc>>,
+    /// The user it belongs to; none for one of its own.
+    pub user: Option<String>,
 }
 
 /// What to change; `None` leaves it. `expires_at: Some(None)` takes the end away.
@@ -87,7 +94,11 @@ impl Tokens {
     ) -> Result<(Tokens, Option<NewToken>), StoreError> {
         let mut table = Vec::new();
         for entry in store.range(KEY_PREFIX, None, usize::MAX)?.entries {
-            let record = crate::store::from_record(&entry.key, &entry.record?)?;
+            let mut record: TokenRecord = crate::store::from_record(&entry.key, &entry.record?)?;
+            if record.info.user.is_empty() {
+                // It was made before there were users.
+                record.info.user = own_user(&record.info.id, &record.info.alias);
+            }
             table.push(Arc::new(Token::new(record)));
         }
         let tokens = Tokens {
@@ -167,11 +178,14 @@ impl Tokens {
         if self.table.load().len() >= TOKENS_MAX {
             return Err(AuthError::TooMany);
         }
+        let id = uuid::Uuid::now_v7().to_string();
+        let user = self.user_of_new(&id, request, by)?;
         let info = TokenInfo {
-            id: uuid::Uuid::now_v7().to_string(),
+            id,
             alias: request.alias.clone(),
             permissions: request.grant.permissions.clone(),
             bounds: request.grant.bounds.clone(),
+            user,
             created_at: now,
             expires_at: request.expires_at,
             enabled: true,
@@ -306,7 +320,10 @@ impl Tokens {
         let token = self
             .find(id)
             .ok_or_else(|| AuthError::NotFound { id: id.to_owned() })?;
-        if !by.include(&token.record.info.grant()) {
+        let grant = token.record.info.grant();
+        // Whoever takes over a token takes over its user's entries.
+        let reaches_others = grant.permissions.allow(CRON) && !by.permissions.is_root();
+        if !by.include(&grant) || reaches_others {
             return Err(AuthError::BeyondOwn);
         }
         Ok(token)

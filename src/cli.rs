@@ -4,10 +4,12 @@ use clap::{Parser, Subcommand};
 
 mod check;
 mod compile;
+mod cron;
 mod engine;
 mod init;
 mod invoke;
 mod log;
+mod logs;
 mod offline;
 mod serve;
 mod state;
@@ -30,6 +32,8 @@ enum Verb {
     Check(check::Arguments),
     Compile(compile::Arguments),
     Invoke(invoke::Arguments),
+    Cron(cron::Arguments),
+    Logs(logs::Arguments),
     Export(state::ExportArguments),
     Import(state::ImportArguments),
     /// Work on the JavaScript engine itself (for `make guest`).
@@ -45,6 +49,8 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Verb::Check(arguments) => check::run(&arguments),
         Verb::Compile(arguments) => compile::run(&arguments),
         Verb::Invoke(arguments) => invoke::run(&arguments),
+        Verb::Cron(arguments) => cron::run(&arguments),
+        Verb::Logs(arguments) => logs::run(arguments),
         Verb::Export(arguments) => state::export(&arguments),
         Verb::Import(arguments) => state::import(&arguments),
         Verb::Engine(arguments) => engine::run(arguments),

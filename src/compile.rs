@@ -9,6 +9,7 @@ pub mod core_module;
 mod deep_stack;
 mod diagnostics;
 pub mod engine;
+pub mod fences;
 pub mod image;
 pub mod imports;
 mod jsx;

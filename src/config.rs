@@ -16,7 +16,7 @@ mod sections;
 mod setting;
 
 pub use error::ConfigError;
-pub use sections::{Acme, Ai, Auth, Egress, Exec, Limits, Log, Proxy, Server};
+pub use sections::{Acme, Ai, Auth, Author, Cron, Egress, Exec, Limits, Log, Proxy, Server};
 pub use setting::Secret;
 
 use error::nearest;
@@ -36,9 +36,11 @@ pub struct Config {
     pub log: Log,
     pub egress: Egress,
     pub exec: Exec,
+    pub cron: Cron,
     pub auth: Auth,
     pub ai: Ai,
     pub proxy: Proxy,
+    pub author: Author,
     pub acme: Acme,
 }
 
@@ -117,16 +119,18 @@ impl Config {
         text
     }
 
-    fn sections(&mut self) -> [&mut dyn Section; 9] {
+    fn sections(&mut self) -> [&mut dyn Section; 11] {
         [
             &mut self.server,
             &mut self.limits,
             &mut self.log,
             &mut self.egress,
             &mut self.exec,
+            &mut self.cron,
             &mut self.auth,
             &mut self.ai,
             &mut self.proxy,
+            &mut self.author,
             &mut self.acme,
         ]
     }

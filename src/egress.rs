@@ -22,6 +22,7 @@ use hyper_util::{
 use rustls::pki_types::CertificateDer;
 
 mod address;
+mod between;
 mod connect;
 mod error;
 mod headers;
@@ -31,6 +32,7 @@ mod tests;
 pub mod upstream;
 
 pub use address::Reason;
+pub use between::watched;
 pub use error::{EgressError, Phase};
 pub use headers::remove_hop_by_hop;
 pub use policy::{Policy, PolicyError};
@@ -50,7 +52,7 @@ pub struct Egress {
 }
 
 /// How long to wait for what. The time between two parts of the response's body
-/// is for the reader of that body to watch.
+/// is [`watched`] by whoever reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     /// Name resolution, TCP and TLS together.

@@ -9,14 +9,17 @@ pub mod check;
 pub mod comments;
 pub mod cors;
 pub mod directives;
+pub mod drafts;
 pub mod edit;
 pub mod environment;
 pub mod folder;
+pub mod grant;
 pub mod history;
 pub mod listing;
 pub mod live;
 pub mod log;
 pub mod monitor;
+pub mod notes;
 pub mod precondition;
 pub mod publish;
 pub mod publishing;
@@ -26,7 +29,10 @@ pub mod routes;
 pub mod script;
 pub mod services;
 pub mod shared;
+pub mod stray;
+pub mod traffic;
 pub mod unload;
+pub mod user_openapi;
 pub mod validation;
 pub mod versions;
 pub mod watcher;
@@ -42,12 +48,15 @@ use crate::sandbox::handler::Handler;
 use crate::sandbox::services::Services;
 use crate::store::kv::Kv;
 use crate::store::{Store, StoreError};
+use drafts::Drafts;
 use folder::{Folder, FolderError};
-use history::History;
+use history::{History, Origin};
 use live::{Deployment, Live};
+use notes::Notes;
 use publish::Publisher;
 use script::{Problem, Script};
 use services::{DeploymentState, Outside, ScriptServices};
+use traffic::Traffic;
 
 /// Scripts that compile at once: more would only take turns on the cores.
 const PUBLISHING_AT_ONCE: usize = 2;
@@ -55,6 +64,9 @@ const PUBLISHING_AT_ONCE: usize = 2;
 pub struct Exec {
     pub live: Live,
     pub history: History,
+    pub drafts: Drafts,
+    /// What calls look like.
+    pub traffic: Traffic,
     pub publisher: Arc<Publisher>,
     pub outside: Arc<Outside>,
     store: Store,
@@ -78,17 +90,24 @@ pub enum ExecError {
 }
 
 impl Exec {
-    pub fn new(store: Store, publisher: Publisher, outside: Outside, versions_max: usize) -> Self {
-        Self {
+    pub fn new(
+        store: Store,
+        publisher: Publisher,
+        outside: Outside,
+        versions_max: usize,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            traffic: Traffic::open(store.clone())?,
             live: Live::default(),
             history: History::new(store.clone(), versions_max),
+            drafts: Drafts::new(store.clone()),
             publisher: Arc::new(publisher),
             outside: Arc::new(outside),
             store,
             states: Mutex::default(),
             changing: tokio::sync::Mutex::new(()),
             publishing: Semaphore::new(PUBLISHING_AT_ONCE),
-        }
+        })
     }
 
     pub fn folder(&self) -> &Folder {
@@ -125,7 +144,7 @@ impl Exec {
             let source = match self.folder().read(&path) {
                 Ok(source) => source,
                 Err(error) => {
-                    let mut script = Script::new(path, "", Vec::new());
+                    let mut script = Script::new(path, "", Vec::new(), &self.publisher.caps);
                     script.problem = Some(Problem {
                         message: error.to_string(),
                         diagnostics: Vec::new(),
@@ -134,8 +153,8 @@ impl Exec {
                     continue;
                 }
             };
-            let environment = environment::of_script(self.folder(), &path);
-            let mut script = Script::new(path, &source, environment);
+            let origin = self.history.origin(&path, &script::hash(source.as_bytes()));
+            let mut script = self.script(path, &source, origin);
             let manifest = self.history.manifest(&script.path);
             let current = manifest.filter(|manifest| {
                 self.publisher
@@ -145,6 +164,16 @@ impl Exec {
             scripts.push(script);
         }
         scripts
+    }
+
+    /// A script of this text, without its program. What nobody has read gets no
+    /// environment: that holds secrets.
+    pub(crate) fn script(&self, path: ScriptPath, source: &str, origin: Origin) -> Script {
+        let environment = match origin {
+            Origin::Person => environment::of_script(self.folder(), &path),
+            Origin::Script => Vec::new(),
+        };
+        Script::new(path, source, environment, &self.publisher.caps).of(origin)
     }
 
     /// The handler of a script, loaded from the cache on its first call.
@@ -158,7 +187,13 @@ impl Exec {
             let source = self.source_of(&script);
             let load = move || {
                 let source = source.map_err(|error| Problem::of(&error))?;
-                publisher.load(&script.path, &source, &script.directives, &program)
+                publisher.load(
+                    &script.path,
+                    &source,
+                    &script.directives,
+                    script.origin,
+                    &program,
+                )
             };
             tokio::task::spawn_blocking(load)
                 .await
@@ -180,11 +215,18 @@ impl Exec {
     }
 
     /// The services of a script, for one call.
-    pub fn services(&self, deployment: &Deployment, script: &Script) -> Arc<dyn Services> {
+    pub fn services(
+        self: &Arc<Self>,
+        deployment: &Deployment,
+        script: &Script,
+        notes: Notes,
+    ) -> Arc<dyn Services> {
         Arc::new(ScriptServices {
+            exec: self.clone(),
+            notes,
             script: script.path.clone(),
-            // Every script is a file that somebody saved.
-            is_persons: true,
+            ai: script.directives.ai.clone(),
+            is_persons: script.origin == Origin::Person,
             detail: script.directives.log.level,
             environment: script.environment.clone(),
             deployment: deployment.state.clone(),

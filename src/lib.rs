@@ -22,6 +22,8 @@ pub mod acme;
 pub mod api;
 
 pub mod auth;
+pub mod author;
+pub mod cron;
 pub mod exec;
 pub mod proxy;
 

@@ -4,4 +4,6 @@ pub mod case;
 pub mod diagnostic;
 pub mod directives;
 pub mod exec_id;
+pub mod generation;
 pub mod script;
+pub mod user;

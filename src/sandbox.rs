@@ -5,6 +5,7 @@
 mod answer_body;
 pub mod call;
 mod compiled;
+mod eviction;
 pub mod failure;
 pub mod handler;
 pub mod host;
@@ -33,6 +34,8 @@ pub struct SandboxConfig {
     pub memory_bytes_max: usize,
     /// Where compiled code is kept; none keeps it in memory only.
     pub cache_dir: Option<PathBuf>,
+    /// Size of that folder; what is used least goes when it is over.
+    pub cache_bytes_max: u64,
 }
 
 /// The engine as core modules; see `compile::engine`.
@@ -86,9 +89,13 @@ impl Sandbox {
     /// Compiles the engine (about a second, once per machine with a cache).
     pub fn new(config: &SandboxConfig, modules: &EngineModules<'_>) -> Result<Self, SandboxError> {
         let engine = Engine::new(&wasmtime_config(config)).map_err(SandboxError::Start)?;
-        let cache = compiled::Cache::new(config.cache_dir.clone(), modules.version)?;
-        let shared = cache.module(&engine, "engine", modules.shared)?;
-        let base_image = cache.module(&engine, "image", modules.base_image)?;
+        let cache = compiled::Cache::new(
+            config.cache_dir.clone(),
+            config.cache_bytes_max,
+            modules.version,
+        )?;
+        let shared = cache.engine(&engine, modules.shared)?;
+        let base_image = cache.base_image(&engine, modules.base_image)?;
         let linker = host::linker(&engine, &shared).map_err(SandboxError::Start)?;
         let permits = config.instances_max as usize;
         Ok(Self {

@@ -2,13 +2,17 @@
 //!
 //! - `harness`: starts the real program and talks to it; read it first.
 //! - `api`: the management API, one file a surface.
+//! - `author`: routes that write themselves.
 //! - `badinput`: malformed, oversized and misleading input.
 //! - `callers`: hostile callers.
 //! - `certificates`: certificates renew themselves, against a real authority.
 //! - `cli`: the verbs of the program.
+//! - `cron`: entries, what comes due, and the rows.
 //! - `directives`: what the `// @name value` lines do.
+//! - `disk`: a disk that is full.
 //! - `engine`: the sandbox and the linker of handlers, without a server.
 //! - `errors`: what the caller and the log learn of a failure.
+//! - `examples`: what stands in `scripts/`, and what `init` makes.
 //! - `imports`: files that import files.
 //! - `limits`: hostile handlers.
 //! - `neighbours`: routes that call routes, and the world outside.
@@ -19,6 +23,8 @@
 //! - `shapes`: how a script may be written.
 //! - `shutdown`: how a server ends, and what the next one finds.
 //! - `tokens`: who may call scripts, and when an old URL is dead.
+//! - `tidy`: the house rules that a compiler does not know.
+//! - `upkeep`: what a server does without being asked.
 //! - `values`: what goes into a handler, and what its result means.
 //! - `web`: the Web APIs inside the engine.
 //! - `worker`: one instance that is kept.
@@ -28,6 +34,8 @@ mod harness;
 
 #[path = "all/api.rs"]
 mod api;
+#[path = "all/author.rs"]
+mod author;
 #[path = "all/badinput.rs"]
 mod badinput;
 #[path = "all/callers.rs"]
@@ -36,12 +44,18 @@ mod callers;
 mod certificates;
 #[path = "all/cli.rs"]
 mod cli;
+#[path = "all/cron.rs"]
+mod cron;
 #[path = "all/directives.rs"]
 mod directives;
+#[path = "all/disk.rs"]
+mod disk;
 #[path = "all/engine.rs"]
 mod engine;
 #[path = "all/errors.rs"]
 mod errors;
+#[path = "all/examples.rs"]
+mod examples;
 #[path = "all/imports.rs"]
 mod imports;
 #[path = "all/limits.rs"]
@@ -60,8 +74,12 @@ mod routes;
 mod shapes;
 #[path = "all/shutdown.rs"]
 mod shutdown;
+#[path = "all/tidy.rs"]
+mod tidy;
 #[path = "all/tokens.rs"]
 mod tokens;
+#[path = "all/upkeep.rs"]
+mod upkeep;
 #[path = "all/values.rs"]
 mod values;
 #[path = "all/web.rs"]

@@ -27,7 +27,8 @@ function run() {
     if (typeof result === "object" && result !== null && typeof result.then === "function") {
       Promise.resolve(result).then(finishAsync, fail);
     } else {
-      finish(result, false);
+      // The body of a function script is over when it returns, awaits or not.
+      finish(result, script.spec.shape === "body");
     }
   } catch (error) {
     fail(error);
@@ -37,6 +38,7 @@ function run() {
 function callNodeHandler() {
   const method = native.method();
   if (method !== "GET" && method !== "HEAD" && !script.spec.rawBody) use("answer/body.js").read(current);
+  if (script.isolate) return script.handler(...use("isolate/inside.js").parameters());
   return script.handler(current.req, current.res, current.metadata, script.shared ? globalThis.shared : undefined);
 }
 
@@ -52,12 +54,21 @@ function finishAsync(result) {
 function finish(result, awaited) {
   const { state } = current;
   if (state.ended) done();
+  else if (current.held !== null) sendHeld();
+  else if (script.isolate && (result !== undefined || awaited && !state.started)) use("isolate/inside.js").finish(result, done, fail);
   else if (result === undefined) {
     if (endWithout(awaited)) done();
   } else if (!state.started && isPlain(result)) {
     answerJson(result);
     done();
   } else use("answer/result.js").send(result, done, fail);
+}
+
+// What code in an isolate wrote to `res`: sent only now, when the script has
+// done what it still had to do.
+function sendHeld() {
+  current.res.end(current.held);
+  done();
 }
 
 // A handler that was not async may still end its response from a callback.

@@ -1,6 +1,10 @@
 // Errors as data for the host, and what to say about names that do not exist here.
 
+import { NAMES } from "footpath:host_error.js";
+
 const CAUSES_MAX = 8;
+
+const NO_AI = "say `// @ai true` at the top of the script; scripts that a model wrote have none";
 
 // Names that scripts written for other servers use, and what to use instead.
 const MISSING = {
@@ -33,6 +37,13 @@ const MISSING = {
   kv: "this script was not given the store",
   shared: "this script was not given shared state",
   acme: "this script may not order certificates",
+  ai: NO_AI,
+  model: NO_AI,
+  generateText: NO_AI,
+  streamText: NO_AI,
+  generateObject: NO_AI,
+  isolate: "this script may not run other code",
+  fs: "this script may not read or write files",
 };
 
 function hint(error) {
@@ -53,6 +64,7 @@ export function describe(error, depth = 0) {
       const data = { name: String(error.name), message: String(error.message) + hint(error), stack: stackOf(error) };
       if (error.cause !== undefined && depth < CAUSES_MAX) data.cause = describe(error.cause, depth + 1);
       if (error.name === "BadRequest" && error.details !== undefined) data.details = error.details;
+      if (NAMES.has(error.name)) data.details = { code: error.code, retryAfter: error.retryAfter };
       if (error instanceof AggregateError) data.message += ` (${error.errors.map((one) => one?.message ?? one).join("; ")})`;
       return data;
     }

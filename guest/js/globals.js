@@ -48,3 +48,6 @@ defineGlobals("node/require.js", ["require"]);
 defineGlobals("kv.js", ["kv"]);
 defineGlobals("acme.js", ["acme"]);
 defineGlobals("answer/shared.js", ["shared"]);
+defineGlobals("ai.js", ["model", "generateText", "streamText", "generateObject", "ai"]);
+defineGlobals("isolate.js", ["isolate"]);
+defineGlobals("fs.js", ["fs"]);

@@ -6,9 +6,18 @@ import { use, warm } from "footpath:lazy.js";
 import { describe } from "footpath:errors.js";
 
 /** The published script: its LoadSpec without the sources, its handler, whether it has `shared`. */
-export const script = { spec: null, style: null, handler: null, deferred: false, shared: false };
+export const script = { spec: null, style: null, handler: null, deferred: false, shared: false, isolate: false };
 
-const CAPABILITIES = ["fetch", "kv", "shared", "acme"];
+/** Names of capabilities, and their globals. */
+const CAPABILITIES = {
+  fetch: ["fetch"],
+  kv: ["kv"],
+  shared: ["shared"],
+  ai: ["ai", "model", "generateText", "streamText", "generateObject"],
+  isolate: ["isolate"],
+  fs: ["fs"],
+  acme: ["acme"],
+};
 
 /** Starts loading; the function it returns gives the outcome as JSON. */
 export function load(spec) {
@@ -19,6 +28,8 @@ export function load(spec) {
   try {
     grant(spec.globals);
     prepare(spec.modules);
+    if (spec.strict) refuseCodeFromText();
+    if (spec.isolate) enterIsolate(spec.isolate);
     spec.declare(spec.modules);
     if (spec.deferred) outcome = defer();
     else importHandler().then(
@@ -33,9 +44,32 @@ export function load(spec) {
 
 // A capability that the component does not import has no global either.
 function grant(globals) {
-  for (const name of CAPABILITIES) if (!globals.includes(name)) delete globalThis[name];
+  for (const [name, own] of Object.entries(CAPABILITIES)) {
+    if (!globals.includes(name)) for (const one of own) delete globalThis[one];
+  }
   script.shared = globals.includes("shared");
   if (script.shared) use("answer/shared.js");
+}
+
+// What nobody has read before it was published does not make more code.
+function refuseCodeFromText() {
+  const refuse = (name, prototype) => {
+    const refused = { [name]() { throw new EvalError(`${name}: this script cannot make code from text`); } }[name];
+    Object.defineProperty(refused, "prototype", { value: prototype });
+    return refused;
+  };
+  for (const one of [function () {}, async function () {}, function* () {}, async function* () {}]) {
+    const prototype = Object.getPrototypeOf(one);
+    const replaced = refuse(prototype.constructor.name, prototype);
+    Object.defineProperty(prototype, "constructor", { value: replaced, writable: false, configurable: false });
+    if (replaced.name === "Function") Object.defineProperty(globalThis, "Function", { value: replaced, writable: false, configurable: false });
+  }
+  Object.defineProperty(globalThis, "eval", { value: refuse("eval"), writable: false, configurable: false });
+}
+
+function enterIsolate(spec) {
+  script.isolate = true;
+  use("isolate/inside.js").enter(spec);
 }
 
 // Evaluates what the script will need, while it costs no request anything.

@@ -8,9 +8,12 @@ mod context;
 mod crypto;
 mod engine;
 mod exchange;
+mod files;
 mod headers;
 pub mod hooks;
+mod isolate;
 mod log;
+mod model;
 mod multipart;
 pub mod rejections;
 mod respond;
@@ -19,7 +22,7 @@ mod text;
 mod timers;
 mod url;
 
-use rquickjs::{Ctx, Object, Result, qjs};
+use rquickjs::{Ctx, Exception, Object, Result, qjs};
 
 /// The object with every native function.
 pub fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
@@ -43,5 +46,15 @@ pub fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     multipart::add(&native)?;
     crypto::add(&native)?;
     engine::add(&native)?;
+    model::add(&native)?;
+    isolate::add(&native)?;
+    files::add(&native)?;
     Ok(native)
+}
+
+/// What the host says when it fails, as an exception whose message is
+/// `CODE: message`, or `CODE|seconds: message` when it says when to try again.
+fn failure(ctx: &Ctx<'_>, code: &str, message: &str, retry_after: Option<u32>) -> rquickjs::Error {
+    let after = retry_after.map(|seconds| format!("|{seconds}")).unwrap_or_default();
+    Exception::throw_message(ctx, &format!("{code}{after}: {message}"))
 }

@@ -9,6 +9,7 @@ return {
     "/counter": "durable state with kv",
     "/stream?count=3": "server-sent events from an async generator",
     "/proxy/api/users/1": "a catch-all that fetches its neighbour",
+    "/api/anything/else": "a route that writes itself, when a model is configured",
     "/guide.md": "a Markdown file, as it is",
   },
 };

@@ -32,7 +32,7 @@ struct AccountRecord {
 
 impl Stored for AccountRecord {
     const KIND: Kind = Kind {
-        number: 62,
+        number: 72,
         version: 1,
     };
 }

@@ -39,7 +39,7 @@ pub struct Order {
 
 impl Stored for Ledger {
     const KIND: Kind = Kind {
-        number: 61,
+        number: 71,
         version: 1,
     };
 }

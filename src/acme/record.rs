@@ -54,7 +54,7 @@ pub struct RenewalInfo {
 
 impl Stored for CertificateRecord {
     const KIND: Kind = Kind {
-        number: 60,
+        number: 70,
         version: 1,
     };
 }

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use axum::body::Body;
@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, Request, Response, header};
 
 use super::error::ApiError;
 use super::exchange::Exchange;
+use crate::cron::call::Usage as CallUsage;
 use crate::exec::log::line::{AccessLine, RequestInfo, Trigger};
 use crate::exec::log::secrets::LoggedUrl;
 use crate::exec::log::writer::LogWriter;
@@ -53,6 +54,8 @@ pub struct Entry {
     bytes_out: Option<u64>,
     /// The messages, when the script wants them logged.
     pub exchange: Option<Exchange>,
+    /// Told what the call used, when that is known.
+    pub receipt: Option<Arc<OnceLock<CallUsage>>>,
 }
 
 /// What is known of a request besides what it says itself.
@@ -119,6 +122,7 @@ impl Access {
             message: None,
             bytes_out: None,
             exchange: None,
+            receipt: None,
         }
     }
 }
@@ -156,6 +160,13 @@ impl Entry {
     /// What the call used, and what became of it.
     pub fn reported(&mut self, report: &Report) {
         self.usage = report.usage;
+        if let Some(receipt) = &self.receipt {
+            // The first report is the whole one.
+            let _ = receipt.set(CallUsage {
+                fuel: report.usage.fuel,
+                memory_peak_bytes: report.usage.memory_peak_bytes as u64,
+            });
+        }
         // An answer that was cut off is what the caller saw, whatever came then.
         if self.outcome != Outcome::Limit(Limit::ResponseBody) {
             self.outcome = Outcome::of(report.failure.as_ref());

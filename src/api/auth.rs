@@ -1,5 +1,7 @@
 //! Tokens of the management API, in the control plane's envelope.
 
+pub mod view;
+
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use http::StatusCode;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -8,12 +10,10 @@ use utoipa::ToSchema;
 
 use super::endpoint::{Call, Nothing};
 use super::error::ApiError;
-use super::exec::view::iso;
 use super::extract::{Place, required};
 use super::reply::Answer;
-use crate::auth::{
-    AuthError, Bounds, Grant, NewToken, Permissions, TokenInfo, TokenRequest, TokenUpdate,
-};
+use crate::auth::{AuthError, Bounds, Grant, Permissions, TokenInfo, TokenRequest, TokenUpdate};
+use view::{NewTokenView, TokenList, TokenView};
 
 /// The envelope of the control plane.
 #[derive(Debug, Serialize, ToSchema)]
@@ -36,70 +36,6 @@ pub fn wrapped<T>(status: StatusCode, message: &str, data: T) -> Answer<Envelope
         body,
         etag: None,
     }
-}
-
-/// A token, without its secret.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct TokenView {
-    pub id: String,
-    /// The name that a person gave it.
-    pub alias: String,
-    pub permissions: Vec<String>,
-    /// Execution ids that it counts for; empty for all.
-    pub deployments: Vec<String>,
-    /// Users whose schedules it counts for; empty for all.
-    pub users: Vec<String>,
-    /// Addresses and CIDR blocks that it counts from; empty for all.
-    pub ip_whitelist: Vec<String>,
-    pub created_at: String,
-    pub expires_at: Option<String>,
-    pub is_enabled: bool,
-    pub last_used_at: Option<String>,
-    /// Until when the secret before the last rotation goes on.
-    pub previous_expires_at: Option<String>,
-}
-
-impl TokenView {
-    fn of(info: &TokenInfo) -> Self {
-        Self {
-            id: info.id.clone(),
-            alias: info.alias.clone(),
-            permissions: info.permissions.names().to_vec(),
-            deployments: info.bounds.deployments.clone(),
-            users: info.bounds.users.clone(),
-            ip_whitelist: info.bounds.addresses.clone(),
-            created_at: iso(info.created_at),
-            expires_at: info.expires_at.map(iso),
-            is_enabled: info.enabled,
-            last_used_at: info.last_used_at.map(iso),
-            previous_expires_at: info.previous_expires_at.map(iso),
-        }
-    }
-}
-
-/// A token with its secret, which is shown this once.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct NewTokenView {
-    /// The secret; null in a dry run.
-    pub token: Option<String>,
-    #[serde(flatten)]
-    pub info: TokenView,
-}
-
-impl NewTokenView {
-    fn of(made: NewToken) -> Self {
-        Self {
-            info: TokenView::of(&made.info),
-            token: Some(made.secret),
-        }
-    }
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub struct TokenList {
-    /// Oldest first.
-    pub tokens: Vec<TokenView>,
-    pub count: usize,
 }
 
 pub async fn list(call: Call<Nothing>) -> Result<Answer<Envelope<TokenList>>, ApiError> {
@@ -140,6 +76,8 @@ pub struct CreateRequest {
     /// RFC 3339, seconds since 1970, `today` (its end) or `tomorrow`; null or absent for no end.
     #[schema(value_type = Value, required = false)]
     pub expires_at: Option<Value>,
+    /// The user in cron that it is for; by default one called like the alias.
+    pub user: Option<String>,
 }
 
 pub async fn create(
@@ -153,6 +91,7 @@ pub async fn create(
         users,
         ip_whitelist,
         expires_at,
+        user,
     } = call.body;
     if alias.is_empty() {
         return Err(required("alias", Place::Body));
@@ -173,6 +112,7 @@ pub async fn create(
             },
         },
         expires_at,
+        user,
     };
     let made = match call.scope.dry_run {
         true => {
@@ -346,6 +286,7 @@ impl From<AuthError> for ApiError {
                 StatusCode::CONFLICT
             }
             AuthError::BadAlias
+            | AuthError::BadUser
             | AuthError::UnknownPermission { .. }
             | AuthError::NoPermission
             | AuthError::BadBound { .. }
@@ -363,6 +304,7 @@ impl From<AuthError> for ApiError {
 mod tests {
     use serde_json::json;
 
+    use super::super::exec::view::iso;
     use super::*;
 
     #[test]

@@ -5,17 +5,22 @@
 //! called is decided elsewhere (`exec`), and so is how (`sandbox`).
 
 mod admission;
+mod allowance;
+mod authoring;
 mod incoming;
+mod neighbours;
+mod observing;
 mod outgoing;
+mod pages;
+mod scheduled;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::Limited;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -24,43 +29,44 @@ use super::error::ApiError;
 use super::exchange::Exchange;
 use super::watched::{Tail, watch};
 use crate::auth::Tokens;
+use crate::author::Author;
 use crate::config::Limits;
 use crate::exec::Exec;
 use crate::exec::cors;
 use crate::exec::live::Deployment;
-use crate::exec::log::line::Trigger;
+use crate::exec::notes::Notes;
 use crate::exec::routes::host::deployment_for_host;
 use crate::exec::routes::mount::MountKind;
 use crate::exec::routes::parameters::Parameters;
 use crate::exec::script::Script;
-use crate::model::directives::{Directives, Mode, Timeout};
+use crate::model::directives::Mode;
 use crate::model::exec_id::ExecId;
 use crate::sandbox::Sandbox;
 use crate::sandbox::call::{Answer, Call, Report, Reported};
 use crate::sandbox::failure::{Failure, Limit};
-use crate::sandbox::limits::CallLimits;
-use crate::sandbox::services::CallContext;
 use crate::sandbox::services::dry_run::DryRun;
+use crate::sandbox::services::{CallContext, Making};
 use admission::{Credentials, no_referrer, stripped};
+use authoring::{Authoring, makes_routes, miss};
 use incoming::{asks_for_dry_run, limit_body, parameter, preflight, take_turn, too_large};
+use observing::Seen;
 use outgoing::{add, answer_preflight, note};
+pub use scheduled::Scheduled;
 
 /// Names the call in the answer, in every log line about it, and in error bodies.
 pub const EXECUTION_ID: HeaderName = HeaderName::from_static("x-execution-id");
 /// What the call cost, when that is known as the answer starts.
 pub const FUEL_USED: HeaderName = HeaderName::from_static("x-fuel-used");
-
 /// What a call with `?dry_run=true` would have changed of certificates.
 pub const DRY_RUN: HeaderName = HeaderName::from_static("x-dry-run");
-
-/// `@timeout unlimited` means this much.
-const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 
 /// An answer, and what is still to come of it.
 type Answered = (Response, Option<Tail>);
 
 pub struct Dispatcher {
     pub exec: Arc<Exec>,
+    /// Who makes routes by calling them.
+    pub author: Arc<Author>,
     pub access: Arc<super::access::Access>,
     pub sandbox: Arc<Sandbox>,
     pub tokens: Arc<Tokens>,
@@ -81,10 +87,22 @@ pub struct Origin {
     /// The deployment, when the caller is a neighbour; else the host name tells.
     pub exec_id: Option<ExecId>,
     pub execution_id: String,
+    /// Routes that the calls which led to it are making.
+    pub making: Making,
+    /// Cron called.
+    pub scheduled: Option<Scheduled>,
     /// The caller's dry run; else the query tells.
     pub dry_run: Option<DryRun>,
     /// The server itself asks, and no script's `@token` keeps it out.
     pub is_own: bool,
+}
+
+/// What answers, and how it was found.
+struct Target<'a> {
+    deployment: &'a Deployment,
+    script: &'a Arc<Script>,
+    parameters: Parameters,
+    path: String,
 }
 
 impl Dispatcher {
@@ -99,15 +117,15 @@ impl Dispatcher {
         let arrival = Arrival {
             request_id: execution_id.clone(),
             client_ip: origin.client_ip,
-            trigger: if origin.depth == 0 {
-                Trigger::Http
-            } else {
-                Trigger::Internal
-            },
+            trigger: origin.trigger(),
             depth: origin.depth,
             exec_id: exec_id.clone(),
         };
         let mut entry = self.access.call(&request, arrival);
+        entry.receipt = origin
+            .scheduled
+            .as_ref()
+            .map(|scheduled| scheduled.usage.clone());
         let is_head = request.method() == Method::HEAD;
         let token_in_url = Credentials::in_url(request.headers(), request.uri().query());
         let (mut response, tail) = match self.answer(request, origin, &exec_id, &mut entry).await {
@@ -152,65 +170,120 @@ impl Dispatcher {
                 None,
             ));
         }
-        let credentials = self.credentials(&request, &origin)?;
-        if let Some(token) = credentials.known.first() {
-            entry.authenticated(&token.alias);
-        }
         let missing = || ApiError::not_found("Script not found");
-        let deployment = self.exec.live.get(exec_id).ok_or_else(missing)?;
         let path = request.uri().path().to_owned();
-        let found = deployment.routes.lookup(&path);
-        let found = found
-            .map_err(|error| ApiError::bad_request(error.to_string()))?
-            .ok_or_else(missing)?;
-        let script = &found.route.script;
-        entry.routed(script);
-        if !script.directives.enabled {
-            return Err(missing());
+        if origin.scheduled_script().is_some() {
+            return self.due(exec_id, path, request, origin, entry).await;
         }
-        let cors = match preflight(&request) {
-            Some(preflight) => return Ok((answer_preflight(&script.directives, preflight), None)),
-            None => cors::for_response(
-                &script.directives.cors,
-                text(request.headers(), header::ORIGIN),
-            ),
-        };
-        let kind = found.route.kind;
-        self.admit(&deployment, exec_id, script, kind, &credentials, &origin)?;
-        let request = stripped(request, script, &credentials);
-        let (mut response, tail) = match kind {
-            MountKind::Markdown => (self.markdown(script, request.method())?, None),
-            MountKind::Script => {
-                self.run(
-                    &deployment,
-                    script,
-                    found.parameters,
-                    path,
-                    request,
-                    origin,
-                    entry,
-                )
-                .await?
+        let mut authoring: Option<Authoring> = None;
+        loop {
+            // All of it again after a wait: the token may have ended, and the route
+            // may have been made.
+            let credentials = self.credentials(&request, &origin)?;
+            if let Some(token) = credentials.known.first() {
+                entry.authenticated(&token.alias);
             }
-        };
-        add(&cors, response.headers_mut());
-        Ok((response, tail))
+            let deployment = self.exec.live.get(exec_id).ok_or_else(missing)?;
+            let found = deployment.routes.lookup(&path);
+            let found = found
+                .map_err(|error| ApiError::bad_request(error.to_string()))?
+                .ok_or_else(missing)?;
+            let script = &found.route.script;
+            entry.routed(script);
+            if !script.directives.enabled {
+                return Err(missing());
+            }
+            let cors = match preflight(&request) {
+                Some(preflight) => {
+                    return Ok((answer_preflight(&script.directives, preflight), None));
+                }
+                None => cors::for_response(
+                    &script.directives.cors,
+                    text(request.headers(), header::ORIGIN),
+                ),
+            };
+            let kind = found.route.kind;
+            self.admit(&deployment, exec_id, script, kind, &credentials, &origin)?;
+            let authored = if makes_routes(found.route.pattern.route_type(), script) {
+                let method = request.method();
+                match authoring.take() {
+                    Some(own) => {
+                        self.still_admitted(exec_id, method, &path, &origin)?;
+                        Some(own)
+                    }
+                    None => {
+                        authoring = Some(self.authoring(exec_id, method, &path, &origin).await?);
+                        continue;
+                    }
+                }
+            } else {
+                // The route is there: whoever else waits may look too.
+                drop(authoring.take());
+                None
+            };
+            let request = stripped(request, script, &credentials);
+            let (mut response, tail) = match kind {
+                MountKind::Markdown => (self.markdown(script, request.method())?, None),
+                MountKind::Script => {
+                    let target = Target {
+                        deployment: &deployment,
+                        script,
+                        parameters: found.parameters,
+                        path,
+                    };
+                    match authored {
+                        Some(own) => self.make(target, request, origin, entry, own).await?,
+                        None => {
+                            let notes = Notes::default();
+                            self.run(target, request, origin, entry, notes).await?
+                        }
+                    }
+                }
+            };
+            add(&cors, response.headers_mut());
+            return Ok((response, tail));
+        }
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "all that is known of a call, once"
-    )]
-    async fn run(
+    /// Runs a script that may make the route, and takes note of what came of it.
+    async fn make(
         &self,
-        deployment: &Deployment,
-        script: &Arc<Script>,
-        parameters: Parameters,
-        path: String,
+        target: Target<'_>,
         request: Request<Body>,
         origin: Origin,
         entry: &mut Entry,
+        authoring: Authoring,
     ) -> Result<Answered, ApiError> {
+        let (method, path) = (request.method().clone(), target.path.clone());
+        let exec_id = target.script.path.exec_id().clone();
+        let caller = origin.clone();
+        let origin = Origin {
+            making: authoring.making.clone(),
+            ..origin
+        };
+        let notes = Notes::of_request(method.to_string(), None);
+        let result = self
+            .run(target, request, origin, entry, notes.clone())
+            .await;
+        let miss = miss(&exec_id, &method, &path, &caller);
+        self.authored(authoring, &miss, &notes, result).await
+    }
+
+    async fn run(
+        &self,
+        target: Target<'_>,
+        request: Request<Body>,
+        origin: Origin,
+        entry: &mut Entry,
+        notes: Notes,
+    ) -> Result<Answered, ApiError> {
+        let Target {
+            deployment,
+            script,
+            parameters,
+            path,
+        } = target;
+        let seen = Seen::of(&request);
         let limits = self.call_limits(&script.directives);
         let turn = take_turn(script.turns.as_ref(), &limits).await?;
         let script = &self.exec.ready(script).await;
@@ -224,6 +297,7 @@ impl Dispatcher {
             parameters: parameters.0.into_iter().map(parameter).collect(),
             path,
             depth: origin.depth,
+            making: origin.making,
             dry_run: origin.dry_run,
         };
         let worker = script
@@ -234,21 +308,18 @@ impl Dispatcher {
             handler: &handler,
             worker: worker.map(|program| &program.worker),
             https: origin.https,
-            services: self.exec.services(deployment, script),
+            services: self.exec.services(deployment, script, notes),
             limits: &limits,
             context: context.clone(),
         };
         let capture = entry.exchange.as_ref().map(Exchange::request);
         let (request, over) = limit_body(request, limits.request_body_bytes, capture)?;
         match self.sandbox.call(call, request).await {
-            Ok(answer) => self.respond(
-                script,
-                context,
-                answer,
-                turn,
-                limits.response_body_bytes,
-                entry,
-            ),
+            Ok(answer) => {
+                let answer = self.observe(script, &seen, answer).await;
+                let bytes_max = limits.response_body_bytes;
+                self.respond(script, context, answer, turn, bytes_max, entry)
+            }
             Err(report) => {
                 entry.reported(&report);
                 if over.load(Ordering::Relaxed) {
@@ -259,7 +330,9 @@ impl Dispatcher {
                 }
                 let stack = note(&self.exec, script, &context, &report);
                 let failure = report.failure.unwrap_or(Failure::NoAnswer);
-                Err(ApiError::of_failure(&failure, stack.filter(|_| self.dev)))
+                let error = ApiError::of_failure(&failure, stack.filter(|_| self.dev));
+                self.observe_error(script, &seen, error.status);
+                Err(error)
             }
         }
     }
@@ -311,73 +384,5 @@ impl Dispatcher {
             response.map(|body| Body::new(Limited::new(body, bytes_max as usize))),
             tail,
         ))
-    }
-
-    fn markdown(&self, script: &Script, method: &Method) -> Result<Response, ApiError> {
-        if ![Method::GET, Method::HEAD].contains(method) {
-            return Err(ApiError::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "A Markdown file can only be read",
-            ));
-        }
-        let text = self.exec.folder().read(&script.path)?;
-        Ok((
-            [(header::CONTENT_TYPE, "text/markdown; charset=utf-8")],
-            text,
-        )
-            .into_response())
-    }
-
-    fn call_limits(&self, directives: &Directives) -> CallLimits {
-        let limits = &self.limits;
-        CallLimits {
-            timeout: match directives.timeout {
-                Timeout::Default => Duration::from_millis(limits.wall_clock_ms),
-                Timeout::After(timeout) => timeout.min(TIMEOUT_MAX),
-                Timeout::Unlimited => TIMEOUT_MAX,
-            },
-            fuel: directives.fuel.unwrap_or(limits.fuel_units),
-            memory_bytes: directives.memory_bytes.unwrap_or(limits.memory_bytes) as usize,
-            request_body_bytes: limits.request_body_bytes,
-            response_body_bytes: limits.response_body_bytes,
-            outbound_calls: limits.outbound_calls as u32,
-            outbound_calls_at_once: limits.outbound_concurrent as u32,
-            log_bytes: limits.log_bytes as usize,
-        }
-    }
-}
-
-impl Dispatcher {
-    /// Answers a call that a script makes to a route of its own deployment.
-    pub async fn dispatch_inside(
-        &self,
-        exec_id: ExecId,
-        from: CallContext,
-        request: Request<Body>,
-    ) -> Response {
-        let origin = Origin {
-            client_ip: from.client_ip,
-            https: false,
-            depth: from.depth + 1,
-            exec_id: Some(exec_id),
-            execution_id: uuid::Uuid::new_v4().to_string(),
-            dry_run: from.dry_run,
-            is_own: false,
-        };
-        self.dispatch(request, origin).await
-    }
-
-    /// Answers a request that the server itself makes to one of its routes.
-    pub async fn dispatch_own(&self, exec_id: ExecId, request: Request<Body>) -> Response {
-        let origin = Origin {
-            client_ip: None,
-            https: false,
-            depth: 1,
-            exec_id: Some(exec_id),
-            execution_id: uuid::Uuid::new_v4().to_string(),
-            dry_run: None,
-            is_own: true,
-        };
-        self.dispatch(request, origin).await
     }
 }

@@ -29,7 +29,7 @@ use super::{Api, EXEC_READ};
 use crate::auth::{self, Presented, TokenInfo, Tokens};
 use crate::exec::Exec;
 use crate::exec::edit::{self, Condition};
-use crate::exec::history::{Author, Origin};
+use crate::exec::history::Author;
 
 /// A stream ends so soon after its token does.
 const TOKEN_CHECK_INTERVAL: Duration = Duration::from_millis(500);
@@ -39,6 +39,8 @@ const TOKEN_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 pub enum Surface {
     /// Bare objects; operations choose a deployment.
     Exec,
+    /// Bare objects; errors are `{ code, message, details }`.
+    Cron,
     /// `{ statusCode, message, data }`.
     ControlPlane,
     /// Bare objects, for everybody.
@@ -247,6 +249,7 @@ impl Surface {
         entry.failed(&error);
         match self {
             Self::Exec | Self::Open => error.into_response(),
+            Self::Cron => error.into_cron(),
             Self::ControlPlane => error.into_control_plane(),
         }
     }
@@ -268,6 +271,9 @@ where
         request,
     } = incoming;
     let (head, body) = request.into_parts();
+    if terms.surface == Surface::Cron && terms.has_body {
+        extract::refuse_text(&head.headers)?;
+    }
     let mut query = extract::query(head.uri.query())?;
     query.remove(auth::TOKEN_PARAMETER);
     let mut fields = match terms.has_body {
@@ -355,10 +361,7 @@ impl<Q, B> Call<Q, B> {
             (!values.is_empty()).then(|| values.join(", "))
         };
         edit::Terms {
-            author: Author {
-                origin: Origin::Person,
-                token: self.token.as_ref().map(|token| token.alias.clone()),
-            },
+            author: Author::person(self.token.as_ref().map(|token| token.alias.clone())),
             condition: Condition {
                 if_match: joined(header::IF_MATCH),
                 if_none_match: joined(header::IF_NONE_MATCH),

@@ -4,12 +4,16 @@
 //! `{ error, code, timestamp, requestId?, details? }`; a hit limit says also
 //! `{ limit, used, max, hint }`.
 
+mod authoring;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use chrono::{SecondsFormat, Utc};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+
+use authoring::{HOST_ERRORS, of_host_error};
 
 use crate::exec::ExecError;
 use crate::exec::edit::EditError;
@@ -91,6 +95,9 @@ impl ApiError {
                     None => error,
                 }
             }
+            Failure::Threw(thrown) if HOST_ERRORS.contains(&thrown.name.as_str()) => {
+                of_host_error(thrown)
+            }
             Failure::Threw(thrown) => match stack {
                 Some(stack) => internal(&format!("{}: {}", thrown.name, thrown.message)).field("stack", stack),
                 None => internal("The script failed; the log has the details under this requestId"),
@@ -158,6 +165,16 @@ fn of_limit(limit: Limit, used: u64, max: u64) -> ApiError {
             StatusCode::INTERNAL_SERVER_ERROR,
             "The header fields of a message that the handler sends or receives are too large",
             "put less into headers and more into bodies",
+        ),
+        Limit::HostCall => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "The handler hands over too much at once",
+            "give kv, headers, URLs and console less at a time; send large bodies as streams",
+        ),
+        Limit::Handles => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "The handler has too much under way at once",
+            "await calls before making more of them",
         ),
         Limit::Instances => (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -341,7 +358,7 @@ impl ApiError {
         self.response(body)
     }
 
-    fn response(self, body: Map<String, Value>) -> Response {
+    pub(super) fn response(self, body: Map<String, Value>) -> Response {
         let mut response = Response::new(Body::from(Value::Object(body).to_string()));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();

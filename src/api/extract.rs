@@ -84,6 +84,21 @@ pub async fn json_body(
     }
 }
 
+/// Refuses a body that says of itself that it is a text or a form of parts.
+pub fn refuse_text(headers: &HeaderMap) -> Result<(), ApiError> {
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    match kind.starts_with("text/") || kind.starts_with("multipart/") {
+        true => Err(ApiError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Send one JSON object as application/json",
+        )),
+        false => Ok(()),
+    }
+}
+
 async fn read_body(body: Body, bytes_max: u64, read_timeout: Duration) -> Result<Bytes, ApiError> {
     let too_large = || {
         let error = ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large");

@@ -13,7 +13,6 @@ use chrono::Utc;
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
-use wasmtime_wasi_http::{Error as WasiError, WasiBody};
 
 use super::PROXY_CERT;
 use super::dispatch::Dispatcher;
@@ -21,7 +20,7 @@ use super::error::ApiError;
 use crate::auth::{self, Bounds, Permissions, TokenInfo};
 use crate::exec::services::{Caller, Neighbours};
 use crate::model::exec_id::ExecId;
-use crate::sandbox::services::{CallContext, Later, OutboundResult};
+use crate::sandbox::services::{CallContext, Later, OutboundResult, WasiBody, WasiError};
 
 /// What a person's script may call in its own name.
 const CERTIFICATES: &str = "/api/v1/proxy/cert/";
@@ -111,6 +110,8 @@ fn name_of(caller: &Caller, from: &CallContext) -> TokenInfo {
         alias: format!("script {} ({})", caller.script, from.execution_id),
         permissions: Permissions::of_inside(PROXY_CERT),
         bounds: Bounds::default(),
+        // It has no permission for anything of cron's.
+        user: String::new(),
         created_at: now,
         expires_at: None,
         enabled: true,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use http::{StatusCode, header};
+use http::{Method, StatusCode, header};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -166,7 +166,8 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let builder = if is_h2 { &shared.http2 } else { &shared.http1 };
     let service = hyper::service::service_fn(|request: hyper::Request<Incoming>| {
         let (shared, peer, upgrade) = (shared.clone(), peer.clone(), upgrade.clone());
-        let asks = request.headers().contains_key(header::UPGRADE);
+        let asks =
+            request.headers().contains_key(header::UPGRADE) || *request.method() == Method::CONNECT;
         async move {
             let request = request.map(axum::body::Body::new);
             let response = shared.front.answer(request, peer).await;

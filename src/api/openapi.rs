@@ -102,7 +102,9 @@ fn operation_id(endpoint: &Endpoint) -> String {
     let words: Vec<&str> = path.split(['/', '-', '.']).collect();
     let id = words.join("_").replace(['{', '}'], "");
     match endpoint.terms.surface {
-        Surface::ControlPlane => format!("{id}_{}", endpoint.method.as_str().to_ascii_lowercase()),
+        Surface::ControlPlane | Surface::Cron => {
+            format!("{id}_{}", endpoint.method.as_str().to_ascii_lowercase())
+        }
         Surface::Exec | Surface::Open => id,
     }
 }
@@ -187,6 +189,7 @@ fn responses(endpoint: &Endpoint) -> Value {
     );
     let error = match endpoint.terms.surface {
         Surface::Exec | Surface::Open => "#/components/schemas/Error",
+        Surface::Cron => "#/components/schemas/CronError",
         Surface::ControlPlane => "#/components/schemas/ControlPlaneError",
     };
     let content = json!({ "application/json": { "schema": { "$ref": error } } });
@@ -228,8 +231,18 @@ fn errors() -> BTreeMap<String, Value> {
             "message": { "type": "string", "description": "For people." },
         },
     });
+    let cron = json!({
+        "type": "object",
+        "required": ["code", "message", "details"],
+        "properties": {
+            "code": { "type": "string", "description": "Such as `INVALID_SCHEDULE`." },
+            "message": { "type": "string", "description": "For people." },
+            "details": { "type": ["object", "null"] },
+        },
+    });
     BTreeMap::from([
         ("Error".to_owned(), error),
+        ("CronError".to_owned(), cron),
         ("ControlPlaneError".to_owned(), control_plane),
     ])
 }

@@ -5,11 +5,13 @@ use http::{Method, StatusCode};
 
 use super::endpoint::{Endpoint, Surface};
 use super::exec::{
-    cache, component, listing, logs, magic_comments, monitor, route, scripts, shared_state, tree,
-    validate, versions,
+    authoring, cache, component, listing, logs, magic_comments, monitor, route, scripts,
+    shared_state, tree, user_openapi, validate, versions,
 };
 use super::proxy::{aliases, bundles, certs, logs as access_log, permissions};
-use super::{AUTH, EXEC_READ, EXEC_WRITE, LOGS, PROXY_ALIAS, PROXY_CERT, auth, health, openapi};
+use super::{
+    AUTH, CRON, EXEC_READ, EXEC_WRITE, LOGS, PROXY_ALIAS, PROXY_CERT, auth, cron, health, openapi,
+};
 
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
@@ -18,7 +20,13 @@ const PATCH: Method = Method::PATCH;
 const DELETE: Method = Method::DELETE;
 
 /// Paths below these are never a script's.
-pub const RESERVED: [&str; 4] = ["/api/v1/exec", "/api/v1/auth", "/api/v1/proxy", "/_logs"];
+pub const RESERVED: [&str; 5] = [
+    "/api/v1/exec",
+    "/api/v1/auth",
+    "/api/v1/cron",
+    "/api/v1/proxy",
+    "/_logs",
+];
 
 /// `exec!(METHOD path, permission, function)`: bare answers, for a deployment.
 macro_rules! exec {
@@ -47,15 +55,51 @@ macro_rules! bare {
     };
 }
 
+/// All of cron below a prefix: it is served at its own paths and at ours.
+macro_rules! cron {
+    ($prefix:literal) => {{
+        macro_rules! at {
+            ($method:ident $path:literal, $function:path) => {
+                Endpoint::new(Surface::Cron, $method, concat!($prefix, $path), Some(CRON), $function)
+            };
+        }
+        [
+            open!(GET concat!($prefix, "/health"), cron::health::read)
+                .about("That the scheduler is there, and what it is"),
+            at!(GET "/crontab", cron::crontab::list).about("The crontabs of all users that the token reaches"),
+            at!(GET "/users/{user}/entries", cron::entries::list)
+                .about("List entries")
+                .shape(&cron::entries::list_shape()),
+            at!(POST "/users/{user}/entries", cron::entries::create)
+                .about("Make an entry; it is there until it is deleted or expires")
+                .status(StatusCode::CREATED),
+            at!(GET "/users/{user}/entries/{id}", cron::entries::read).about("Read an entry"),
+            at!(PATCH "/users/{user}/entries/{id}", cron::entries::update).about("Change an entry"),
+            at!(DELETE "/users/{user}/entries/{id}", cron::entries::delete)
+                .about("Delete an entry; its runs stay"),
+            at!(POST "/users/{user}/entries/{id}/run", cron::runs::start)
+                .about("Run an entry now, or say what would be called")
+                .shape(&cron::runs::start_shape()),
+            at!(GET "/users/{user}/entries/{id}/runs", cron::runs::of_entry)
+                .about("The runs of an entry, newest first"),
+            at!(GET "/users/{user}/runs", cron::runs::of_user)
+                .about("The runs of all entries of a user, newest first"),
+            at!(GET "/users/{user}/crontab", cron::crontab::read).about("The entries of a user as a crontab"),
+            at!(PUT "/users/{user}/crontab", cron::crontab::write)
+                .about("Replace all entries of a user by those of a crontab"),
+        ]
+    }};
+}
+
 /// For everybody.
 macro_rules! open {
-    ($method:ident $path:literal, $function:path) => {
+    ($method:ident $path:expr, $function:path) => {
         Endpoint::new(Surface::Open, $method, $path, None, $function)
     };
 }
 
 pub fn all() -> Vec<Endpoint> {
-    vec![
+    let mut all = vec![
         open!(GET "/openapi.json", openapi::json).about("This document"),
         open!(GET "/openapi.yaml", openapi::yaml).about("This document as YAML").media("application/yaml"),
         open!(GET "/api/v1/exec/health", health::read).about("That the server is there, and what it is"),
@@ -72,6 +116,49 @@ pub fn all() -> Vec<Endpoint> {
             .about("List the versions of a script, read one, or compare two"),
         exec!(POST "/api/v1/exec/scripts/rollback", EXEC_WRITE, versions::roll_back)
             .about("Write an earlier version back"),
+        exec!(POST "/api/v1/exec/scripts/adopt", EXEC_WRITE, authoring::adopt)
+            .about("Make a script that a model wrote a person's"),
+        exec!(POST "/api/v1/exec/scripts/pin", EXEC_WRITE, authoring::pin)
+            .about("Keep a script from ever being replaced by a model"),
+        exec!(GET "/api/v1/exec/trail", EXEC_READ, authoring::trail)
+            .about("The routes that calls have made, newest first")
+            .shape(&authoring::trail_shape()),
+        exec!(GET "/api/v1/exec/drafts", EXEC_READ, authoring::drafts)
+            .about("Routes that wait for approval")
+            .shape(&authoring::drafts_shape()),
+        exec!(GET "/api/v1/exec/drafts/{id}", EXEC_READ, authoring::draft)
+            .about("Read a draft")
+            .shape(&authoring::draft_shape(true)),
+        exec!(POST "/api/v1/exec/drafts/{id}/approve", EXEC_WRITE, authoring::approve).about("Publish a draft"),
+        exec!(POST "/api/v1/exec/drafts/{id}/reject", EXEC_WRITE, authoring::reject)
+            .about("Forget a draft")
+            .shape(&authoring::rejected_shape()),
+        exec!(GET "/api/v1/exec/author/failures", EXEC_READ, authoring::failures)
+            .about("Paths whose making failed, and when they are tried again")
+            .shape(&authoring::failures_shape()),
+        exec!(DELETE "/api/v1/exec/author/failures/clear", EXEC_WRITE, authoring::clear_failures)
+            .about("Let paths that failed be tried again")
+            .shape(&authoring::cleared_shape()),
+        exec!(GET "/api/v1/exec/author/budget", EXEC_READ, authoring::budget)
+            .about("What models have used, and the caps")
+            .shape(&authoring::budget_shape()),
+        exec!(POST "/api/v1/exec/user-openapi/generate", EXEC_READ, user_openapi::generate)
+            .about("An OpenAPI document of the routes, from scripts, companion files and traffic")
+            .shape(&user_openapi::generate_shape()),
+        exec!(GET "/api/v1/exec/user-openapi/spec", EXEC_READ, user_openapi::spec)
+            .about("The OpenAPI document of the routes itself"),
+        exec!(GET "/api/v1/exec/user-openapi/list", EXEC_READ, user_openapi::list)
+            .about("Scripts and whether they have companion files")
+            .shape(&user_openapi::list_shape()),
+        exec!(GET "/api/v1/exec/user-openapi/schema", EXEC_READ, user_openapi::schema)
+            .about("The companion file of a script")
+            .shape(&user_openapi::schema_shape()),
+        exec!(POST "/api/v1/exec/user-openapi/validate", EXEC_READ, user_openapi::validate)
+            .about("Check what a companion file would hold")
+            .shape(&user_openapi::validate_shape()),
+        exec!(POST "/api/v1/exec/user-openapi/merge", EXEC_READ, user_openapi::merge)
+            .about("Several documents as one")
+            .shape(&user_openapi::schema_shape()),
         exec!(GET "/api/v1/exec/scripts/component", EXEC_READ, component::read)
             .about("The WebAssembly component that a script became")
             .media("application/wasm"),
@@ -128,6 +215,14 @@ pub fn all() -> Vec<Endpoint> {
             .about("Metrics for Prometheus")
             .media("text/plain"),
         exec!(GET "/metrics", EXEC_READ, monitor::metrics).about("Metrics for Prometheus").media("text/plain"),
+        exec!(GET "/api/v1/exec/schedules/list", EXEC_READ, cron::schedules::list)
+            .about("The schedules of scripts, and when they are due next"),
+        exec!(POST "/api/v1/exec/schedules/trigger", EXEC_WRITE, cron::schedules::trigger)
+            .about("Run a scheduled script now and wait for its end"),
+        exec!(GET "/api/v1/exec/schedules/history", EXEC_READ, cron::schedules::history)
+            .about("The runs of scheduled scripts, newest first"),
+        exec!(POST "/api/v1/exec/schedules/reload", EXEC_WRITE, cron::schedules::reload)
+            .about("Read the schedules of all scripts again"),
         control!(GET "/api/v1/auth/tokens", AUTH, auth::list).about("List tokens"),
         control!(POST "/api/v1/auth/tokens", AUTH, auth::create)
             .about("Make a token; its secret is shown this once")
@@ -196,5 +291,8 @@ pub fn all() -> Vec<Endpoint> {
         bare!(GET "/_logs/stats", LOGS, access_log::stats)
             .about("Numbers since the start")
             .shape(&access_log::stats_shape()),
-    ]
+    ];
+    all.extend(cron!(""));
+    all.extend(cron!("/api/v1/cron"));
+    all
 }

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 
 use anyhow::{Context, bail};
-use axum::body::Body;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{SecondsFormat, Utc};
 use http::{Method, Request, header};
@@ -164,7 +163,7 @@ impl DnsHook for DnsScript {
                 .uri(&self.path)
                 .header(header::HOST, OWN_AUTHORITY)
                 .header(header::CONTENT_TYPE, "application/json")
-                .body(Body::from(body.to_string()))
+                .body(body.to_string())
                 .map_err(|error| error.to_string())?;
             let response = dispatcher.dispatch_own(ExecId::default(), request).await;
             let status = response.status();

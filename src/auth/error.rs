@@ -6,6 +6,8 @@ use super::{ALIAS_CHARS_MAX, BOUNDS_MAX, KNOWN_PERMISSIONS, OVERLAP_MAX, TOKENS_
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
+    #[error("user must be 1 to 32 of A-Z a-z 0-9 _ . -, with no - in front, and not `me`")]
+    BadUser,
     #[error("there is no token with the id {id:?}")]
     NotFound { id: String },
     #[error("another token has the alias {alias:?}")]

@@ -8,7 +8,7 @@ use super::{AuthError, Bounds, Permissions, Tokens};
 use crate::store::StoreError;
 
 /// The token of the first start, or of the configuration.
-const ROOT_ID: &str = "root";
+pub(super) const ROOT_ID: &str = "root";
 /// A configured root token below this length draws a warning.
 const SECRET_CHARS_MIN: usize = 16;
 
@@ -41,6 +41,7 @@ impl Tokens {
             alias: ROOT_ID.to_owned(),
             permissions: Permissions::root(),
             bounds: Bounds::default(),
+            user: ROOT_ID.to_owned(),
             created_at: now,
             expires_at: None,
             enabled: true,

@@ -26,6 +26,9 @@ pub struct TokenInfo {
     pub permissions: Permissions,
     #[serde(default)]
     pub bounds: Bounds,
+    /// Whose entries and runs in cron this token reaches; never changes.
+    #[serde(default)]
+    pub user: String,
     pub created_at: DateTime<Utc>,
     pub expires_at: Option<DateTime<Utc>>,
     pub enabled: bool,
@@ -217,6 +220,7 @@ mod tests {
                 alias: "a".to_owned(),
                 permissions: Permissions::root(),
                 bounds: Bounds::default(),
+                user: String::new(),
                 created_at: DateTime::UNIX_EPOCH,
                 expires_at: None,
                 enabled: true,
@@ -246,6 +250,7 @@ mod tests {
             alias: String::new(),
             permissions: Permissions::root(),
             bounds: Bounds::default(),
+            user: String::new(),
             created_at: at(0),
             expires_at: expires_at.map(at),
             enabled,

@@ -6,6 +6,7 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 
 use super::offline;
+use crate::exec::history::Origin;
 use crate::exec::publish::Form;
 
 /// Compile a script to a WebAssembly component.
@@ -35,7 +36,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let component = script
         .publisher
-        .component(&script.path, &script.source, &script.directives, form)
+        .component(
+            &script.path,
+            &script.source,
+            &script.directives,
+            Origin::Person,
+            form,
+        )
         .map_err(|problem| anyhow!("{}", problem.message))?;
     std::fs::write(&arguments.output, &component)
         .with_context(|| format!("cannot write {}", arguments.output.display()))?;

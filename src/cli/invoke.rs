@@ -15,7 +15,16 @@ use crate::exec::routes::mount::mount;
 use crate::shutdown::Shutdown;
 
 /// Run a script once without a server, and print its answer.
+///
+/// The body goes to standard output; status, headers and what the script prints go
+/// to standard error. It runs as it would in development mode, under the default
+/// limits, with a `kv` that is empty and gone afterwards. Exits with 1 when the
+/// script answers with a 5xx status.
 #[derive(Args)]
+#[command(after_help = "Examples:
+  footpath invoke 'scripts/1/api/users/[id].ts' --path /api/users/7
+  footpath invoke scripts/1/api/echo.ts --method POST --body '{\"a\":1}' \\
+    -H 'content-type: application/json'")]
 pub struct Arguments {
     /// The script, such as scripts/1/hello.ts.
     file: PathBuf,
@@ -29,7 +38,7 @@ pub struct Arguments {
     #[arg(long, default_value = "")]
     body: String,
     /// A header, such as "content-type: application/json"; may be repeated.
-    #[arg(long = "header", short = 'H')]
+    #[arg(long = "header", short = 'H', value_name = "HEADER")]
     headers: Vec<String>,
 }
 

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use crate::app;
-use crate::config::Config;
-use crate::exec::directives;
+use crate::config::{Config, Sources};
 use crate::exec::publish::Publisher;
 use crate::model::directives::Directives;
 use crate::model::exec_id::{DEFAULT_EXEC_ID, ExecId};
@@ -36,7 +35,7 @@ pub fn open(file: &Path) -> anyhow::Result<Offline> {
     let publisher = app::publisher(&config, sandbox, engine)?;
     let path = ScriptPath::parse(&relative)?;
     let source = publisher.folder.read(&path)?;
-    let directives = directives::parse(&source).directives;
+    let directives = publisher.caps.parse(&source).directives;
     Ok(Offline {
         publisher,
         path,
@@ -78,6 +77,20 @@ fn split(file: &Path) -> anyhow::Result<(PathBuf, String)> {
         "{} is not in a deployment: put it in scripts/{DEFAULT_EXEC_ID}/, or in a folder with a simple lower-case name",
         file.display()
     )
+}
+
+/// The data folder of the server: by the flag, else as the server would find it.
+pub fn data_folder(flag: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    if let Some(data) = flag {
+        return Ok(data);
+    }
+    let variables = std::env::vars().collect();
+    let file = Config::file(None, &variables);
+    let sources = Sources {
+        variables,
+        ..Sources::default()
+    };
+    Ok(Config::load(file.as_deref(), sources)?.server.data)
 }
 
 /// Where compiled code is kept between runs: below the user's own cache folder,

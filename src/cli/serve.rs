@@ -11,20 +11,34 @@ use crate::config::{Config, Sources};
 use crate::shutdown::Shutdown;
 
 /// Serve a folder of scripts.
+///
+/// Each folder in it is a deployment, and each file in a deployment a route:
+/// `scripts/1/hello.ts` answers `/hello`. A saved file is live at once. The first
+/// start prints a root token for the management API under `/api/v1/exec/`.
+///
+/// Once ready it prints `listening on http://ADDR` to standard output; logs go to
+/// standard error. SIGTERM and Ctrl-C let requests under way finish; a second one
+/// ends it at once.
 #[derive(Args)]
+#[command(
+    after_help = "Every setting is a key of the configuration file and a variable, such as
+limits.wall_clock_ms and FOOTPATH_LIMITS_WALL_CLOCK_MS; a flag wins over a variable,
+a variable over the file. `footpath check --print` shows them all."
+)]
 pub struct Arguments {
     /// The folder of scripts; `scripts` by default.
     scripts: Option<PathBuf>,
-    /// Folder of the store, the logs and the component cache.
+    /// Folder of the store, the logs and the component cache; `data` by default. One
+    /// server at a time.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Address of the HTTP listener; port 0 takes a free one.
+    /// Address of the HTTP listener, 127.0.0.1:8080 by default; port 0 takes a free one.
     #[arg(long, value_name = "ADDR")]
     http: Option<String>,
     /// Address of the HTTPS listener; without it there is none.
     #[arg(long, value_name = "ADDR")]
     https: Option<String>,
-    /// Configuration file (TOML).
+    /// Configuration file (TOML); also FOOTPATH_CONFIG.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Development mode: error answers carry stacks.
@@ -32,10 +46,16 @@ pub struct Arguments {
     dev: bool,
 }
 
+/// After so many turns of tasks the runtime looks at sockets. Its default, 61, is for
+/// tasks that take microseconds; handlers that compute take 0.2 ms each turn, and
+/// requests that came meanwhile would wait for all of them.
+const EVENT_INTERVAL: u32 = 5;
+
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let config = configuration(&arguments)?;
     super::log::start(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .event_interval(EVENT_INTERVAL)
         .enable_all()
         .build()?;
     runtime.block_on(async {

@@ -8,44 +8,63 @@ use anyhow::Context;
 use chrono::Utc;
 use clap::Args;
 
-use crate::store::Store;
+use super::offline::data_folder;
+use crate::store::{Store, Summary};
 
 /// Write everything in the store to a file, with checksums.
+///
+/// The store has every published version of the scripts, what they keep in `kv`, and
+/// tokens (their hashes). The script files themselves are not in it: they are
+/// yours to copy. A server that runs keeps exports of its own, one of each start, in
+/// the folder `exports` of its data folder.
 #[derive(Args)]
 pub struct ExportArguments {
     /// Where the export goes.
     file: PathBuf,
-    /// Folder of the store; no server may be using it.
-    #[arg(long, value_name = "DIR", default_value = "data")]
-    data: PathBuf,
+    /// Folder of the store, the server's own by default; no server may be using it.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
 }
 
-/// Read an export back into the store. A damaged file changes nothing.
+/// Read an export back into the store.
+///
+/// What the export has replaces what the store has under the same keys; the rest
+/// stays. The whole file is checked first: a damaged one changes nothing.
 #[derive(Args)]
 pub struct ImportArguments {
     /// The export.
     file: PathBuf,
-    /// Folder of the store; no server may be using it.
-    #[arg(long, value_name = "DIR", default_value = "data")]
-    data: PathBuf,
+    /// Folder of the store, the server's own by default; no server may be using it.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
 }
 
 pub fn export(arguments: &ExportArguments) -> anyhow::Result<()> {
-    let store = Store::open(&arguments.data)?;
+    let store = Store::open(&data_folder(arguments.data.clone())?)?;
     let file = File::create(&arguments.file)
         .with_context(|| format!("cannot write {}", arguments.file.display()))?;
     let summary = wait(store.export(BufWriter::new(file), Utc::now()))?;
-    println!("{}: {summary:?}", arguments.file.display());
+    println!("{}: {}", arguments.file.display(), counted(&summary));
     Ok(())
 }
 
 pub fn import(arguments: &ImportArguments) -> anyhow::Result<()> {
     let file = File::open(&arguments.file)
         .with_context(|| format!("cannot read {}", arguments.file.display()))?;
-    let store = Store::open(&arguments.data)?;
+    let data = data_folder(arguments.data.clone())?;
+    let store = Store::open(&data)?;
     let summary = wait(store.import(BufReader::new(file)))?;
-    println!("{}: {summary:?}", arguments.data.display());
+    println!("{}: {}", data.display(), counted(&summary));
     Ok(())
+}
+
+fn counted(summary: &Summary) -> String {
+    let Summary {
+        records,
+        payload_bytes,
+        ..
+    } = summary;
+    format!("{records} records, {payload_bytes} bytes of values")
 }
 
 fn wait<T, E: std::error::Error + Send + Sync + 'static>(

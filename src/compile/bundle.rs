@@ -17,8 +17,6 @@ use crate::model::diagnostic::Diagnostic;
 
 /// Modules in one bundle, the entry included.
 pub const MODULES_MAX: usize = 512;
-/// Source text in one bundle.
-pub const BUNDLE_BYTES_MAX: usize = 5 * 1024 * 1024;
 
 /// A script with all it imports.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,8 +63,8 @@ impl Bundle {
 }
 
 /// Compiles the script `entry` and everything it imports. Reports the problems
-/// of all files at once, at most 20.
-pub fn bundle(entry: &str, read: &Read) -> Result<Bundle, Vec<Diagnostic>> {
+/// of all files at once, at most 20. `bytes_max` is of all source text together.
+pub fn bundle(entry: &str, read: &Read, bytes_max: usize) -> Result<Bundle, Vec<Diagnostic>> {
     let files = Files {
         read,
         texts: Mutex::new(HashMap::new()),
@@ -85,6 +83,7 @@ pub fn bundle(entry: &str, read: &Read) -> Result<Bundle, Vec<Diagnostic>> {
         pending: VecDeque::new(),
         modules: vec![],
         source_bytes: 0,
+        bytes_max,
         problems: vec![],
     };
     let shape = bundler.add(entry, &source, Role::Entry);
@@ -116,6 +115,7 @@ struct Bundler<'f> {
     pending: VecDeque<String>,
     modules: Vec<JsModule>,
     source_bytes: usize,
+    bytes_max: usize,
     problems: Vec<Diagnostic>,
 }
 
@@ -123,9 +123,11 @@ impl Bundler<'_> {
     /// Compiles one module and queues what it imports. None if it has problems.
     fn add(&mut self, path: &str, source: &str, role: Role) -> Option<Shape> {
         self.source_bytes += source.len();
-        if self.source_bytes > BUNDLE_BYTES_MAX {
-            let message =
-                format!("with this file the script has more than {BUNDLE_BYTES_MAX} bytes");
+        if self.source_bytes > self.bytes_max {
+            let message = format!(
+                "with this file the script has more than {} bytes; import less, or raise limits.bundle_bytes",
+                self.bytes_max
+            );
             self.pending.clear();
             return self.fail(Diagnostic::whole_file(path, message));
         }

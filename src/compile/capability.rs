@@ -10,6 +10,9 @@ pub enum Capability {
     Fetch,
     Kv,
     Shared,
+    Ai,
+    Isolate,
+    Files,
     Acme,
 }
 
@@ -17,7 +20,15 @@ pub enum Capability {
 pub type Capabilities = BTreeSet<Capability>;
 
 impl Capability {
-    pub const ALL: [Self; 4] = [Self::Fetch, Self::Kv, Self::Shared, Self::Acme];
+    pub const ALL: [Self; 7] = [
+        Self::Fetch,
+        Self::Kv,
+        Self::Shared,
+        Self::Ai,
+        Self::Isolate,
+        Self::Files,
+        Self::Acme,
+    ];
 
     /// The global that uses it, which is also its name in answers and logs.
     pub fn global(self) -> &'static str {
@@ -25,7 +36,29 @@ impl Capability {
             Self::Fetch => "fetch",
             Self::Kv => "kv",
             Self::Shared => "shared",
+            Self::Ai => "ai",
+            Self::Isolate => "isolate",
+            Self::Files => "fs",
             Self::Acme => "acme",
+        }
+    }
+
+    /// Every global that uses it.
+    pub fn globals(self) -> &'static [&'static str] {
+        match self {
+            Self::Fetch => &["fetch"],
+            Self::Kv => &["kv"],
+            Self::Shared => &["shared"],
+            Self::Ai => &[
+                "ai",
+                "model",
+                "generateText",
+                "streamText",
+                "generateObject",
+            ],
+            Self::Isolate => &["isolate"],
+            Self::Files => &["fs"],
+            Self::Acme => &["acme"],
         }
     }
 
@@ -35,6 +68,9 @@ impl Capability {
             Self::Fetch => "wasi:http/outgoing-handler",
             Self::Kv => "footpath:host/kv",
             Self::Shared => "footpath:host/shared-state",
+            Self::Ai => "footpath:host/ai",
+            Self::Isolate => "footpath:host/isolate",
+            Self::Files => "footpath:host/files",
             Self::Acme => "footpath:host/acme",
         }
     }

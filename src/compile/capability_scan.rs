@@ -35,7 +35,7 @@ pub fn scan(bundle: &Bundle) -> Capabilities {
             found.extend(
                 Capability::ALL
                     .into_iter()
-                    .filter(|one| one.global() == name.as_str()),
+                    .filter(|one| one.globals().contains(&name.as_str())),
             );
         }
         if takes_shared(semantic.scoping()) || module.code.contains(".shared") {

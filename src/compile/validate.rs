@@ -111,7 +111,7 @@ mod tests {
         insta::assert_snapshot!(validation.javascript.unwrap(), @r#"
         import { a } from "./a";
         import "lodash";
-        export default async function(req, res, metadata, shared) {
+        export default function(req, res, metadata, shared) {
         	return a;
         }
         "#);

@@ -3,6 +3,8 @@
 //! From one declaration come the struct that the program reads, the list of
 //! known keys, and the commented document that `footpath check --print` shows.
 
+mod decoys;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use super::setting::{Secret, Setting};
@@ -97,6 +99,9 @@ section! {
         data: PathBuf = PathBuf::from("data"),
         /// Folder of compiled components, which several servers may share. Not set: `components` in the data folder.
         cache: Option<PathBuf> = None,
+        /// Size of that folder, in bytes. Above it the components that were not used for the
+        /// longest time are deleted; they are compiled again when they are called.
+        cache_max_bytes: u64 = 4 << 30,
         /// Folder of the scripts.
         scripts: PathBuf = PathBuf::from("scripts"),
         /// Development mode: answers to callers carry error stacks.
@@ -114,17 +119,23 @@ section! {
     "limits" Limits {
         /// Wall-clock time of a request, in milliseconds. A script's own: @timeout.
         wall_clock_ms: u64 = 30_000,
+        /// The largest @timeout, in milliseconds; a script that asks for more is cut to it.
+        wall_clock_max_ms: u64 = 3_600_000,
         /// CPU of a request, in fuel units; about 5 seconds. A script's own: @fuel.
         fuel_units: u64 = 25_000_000_000,
+        /// The largest @fuel, in fuel units; a script that asks for more is cut to it.
+        fuel_max_units: u64 = 500_000_000_000,
         /// Memory of an instance, in bytes. A script's own: @memory.
         memory_bytes: u64 = 64 << 20,
+        /// The largest @memory, in bytes; a script that asks for more is cut to it.
+        memory_max_bytes: u64 = 256 << 20,
         /// Body of a request, in bytes.
         request_body_bytes: u64 = 10 << 20,
         /// Body of a response, in bytes.
         response_body_bytes: u64 = 32 << 20,
         /// Source text of one script, in bytes.
         source_bytes: u64 = 1 << 20,
-        /// A script with everything it imports, in bytes.
+        /// A script with everything it imports, and the body of a request to the management API, in bytes.
         bundle_bytes: u64 = 5 << 20,
         /// Time to send a whole body to the management API, in milliseconds.
         body_read_ms: u64 = 30_000,
@@ -178,6 +189,33 @@ section! {
 }
 
 section! {
+    /// Scheduled runs.
+    "cron" Cron {
+        /// Time zone of entries that name none (IANA), such as "Europe/Berlin".
+        timezone: String = "UTC".to_owned(),
+        /// Let entries run programs other than curl, as this server's own user.
+        shell: bool = false,
+        /// Host names, each optionally with a port, that are this server: URLs with them
+        /// are called in process, such as "example.org". Its own addresses are known.
+        hosts: Vec<String> = Vec::new(),
+        /// Time that one attempt may take, in seconds, for entries that do not say.
+        timeout_seconds: u64 = 600,
+        /// Entries in all.
+        entries_max: u64 = 100_000,
+        /// Runs under way at once. Never more than half of limits.instances.
+        concurrent_runs_max: u64 = 256,
+        /// Runs that wait at once; what comes due beyond them is left out.
+        waiting_runs_max: u64 = 10_000,
+        /// A run that has waited this long for its turn is left out, in milliseconds.
+        capacity_wait_ms: u64 = 60_000,
+        /// Runs kept of one entry; older ones are deleted.
+        runs_per_entry_max: u64 = 1_000,
+        /// Runs are deleted after this many days.
+        runs_age_days_max: u64 = 30,
+    }
+}
+
+section! {
     /// Management tokens.
     "auth" Auth {
         /// The root token, also as FOOTPATH_TOKEN. Not set: the first start makes one and prints it.
@@ -196,8 +234,21 @@ section! {
         base_url: Option<String> = None,
         /// Its key. OPENAI_API_KEY serves when it is not set.
         api_key: Option<Secret> = None,
-        /// Name of the model, when a script does not name one.
+        /// File that holds the key, when `api_key` is not set.
+        api_key_file: Option<PathBuf> = None,
+        /// Name of the model, when a script does not name one. Not set: gemini-2.5-flash-lite.
         model: Option<String> = None,
+        /// Tokens of one answer, at most and by default.
+        tokens_per_call: u64 = 8_192,
+        /// All messages of one request, in bytes.
+        prompt_bytes: u64 = 256 << 10,
+        /// The text of one answer, in bytes.
+        answer_bytes: u64 = 512 << 10,
+        /// Time until an answer begins and between its parts, in milliseconds.
+        silence_ms: u64 = 20_000,
+        /// What models cost, for the caps on money: a model's name, then the prices of a
+        /// million tokens in and out, such as "openai/gpt-4o-mini 0.15 0.60".
+        prices: Vec<String> = Vec::new(),
     }
 }
 
@@ -237,6 +288,46 @@ section! {
         requests_max: u64 = 10_000,
         /// Requests that the proxy's access log keeps in memory.
         log_entries: u64 = 10_000,
+    }
+}
+
+section! {
+    /// Routes that write themselves: calls that reach a catch-all script with @ai true.
+    "author" Author {
+        /// Methods that may make routes. Empty: all.
+        methods: Vec<String> = Vec::new(),
+        /// Paths below which routes are made, such as "/api". Empty: all.
+        prefixes: Vec<String> = Vec::new(),
+        /// Paths that only scanners ask for: the end of a path, or with a * its beginning
+        /// at any depth. They get a plain 404.
+        scanner_paths: Vec<String> = decoys::scanner_paths(),
+        /// A route that a model wrote waits for a person's approval.
+        approval: bool = false,
+        /// How long a call waits for another one that makes its route, in milliseconds.
+        wait_ms: u64 = 60_000,
+        /// After the second failure a path is not tried again for this long, in
+        /// milliseconds; each further failure doubles it.
+        backoff_ms: u64 = 30_000,
+        /// The longest such time, in milliseconds.
+        backoff_max_ms: u64 = 3_600_000,
+        /// Calls of models a minute.
+        calls_per_minute: u64 = 60,
+        /// Calls of models a minute that one client address leads to.
+        calls_per_minute_per_client: u64 = 20,
+        /// New routes an hour.
+        routes_per_hour: u64 = 100,
+        /// New routes a day.
+        routes_per_day: u64 = 500,
+        /// Tokens a day, in and out.
+        tokens_per_day: u64 = 2_000_000,
+        /// Money a day, in hundredths of the currency of ai.prices.
+        cost_per_day_cents: u64 = 1_000,
+        /// Time of code in an isolate, in milliseconds.
+        isolate_ms: u64 = 10_000,
+        /// CPU of code in an isolate, in fuel units; about 1 second.
+        isolate_fuel_units: u64 = 5_000_000_000,
+        /// Memory of an isolate, in bytes.
+        isolate_memory_bytes: u64 = 32 << 20,
     }
 }
 

@@ -37,6 +37,8 @@ pub enum Phase {
     Connect,
     /// Sending the request and waiting for the head of the response.
     FirstByte,
+    /// Waiting for the next part of the response's body.
+    BetweenBytes,
 }
 
 impl Phase {
@@ -44,6 +46,7 @@ impl Phase {
         match self {
             Phase::Connect => "connecting",
             Phase::FirstByte => "waiting for the response",
+            Phase::BetweenBytes => "waiting for more of the response's body",
         }
     }
 }

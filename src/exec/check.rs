@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::history::Origin;
 use super::publishing::Prepared;
 use super::routes::mount::{NotMounted, mount};
 use super::script::{Problem, Script};
@@ -53,11 +54,12 @@ impl Exec {
         self: &Arc<Self>,
         path: &ScriptPath,
         content: &str,
+        origin: Origin,
     ) -> Result<Checked, ExecError> {
         let reason = match mount(path.relative()) {
             Ok(_) => {
                 return Ok(Checked::Script(Box::new(
-                    self.prepare(path, content.to_owned()).await?,
+                    self.prepare(path, content.to_owned(), origin).await?,
                 )));
             }
             Err(reason) => reason,

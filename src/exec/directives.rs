@@ -23,6 +23,7 @@
 //! `[REDACTED]`. Edits take keys and names alike.
 
 pub mod block;
+pub mod caps;
 pub mod edit;
 pub mod fields;
 pub mod redact;
@@ -310,8 +311,8 @@ mod tests {
     fn what_has_no_effect_is_said() {
         let cases: [(&str, &[&str]); 9] = [
             (
-                "// @ai true",
-                &["@ai is not available yet and has no effect"],
+                "// @websocket true",
+                &["@websocket is not available yet and has no effect"],
             ),
             (
                 "// @mode worker\n// @mode serverless",

@@ -150,7 +150,7 @@ impl Exec {
         let before = self.stored(&path)?;
         terms.condition.check(before.as_ref())?;
         let content = with_secrets(&path, content, before.as_ref())?;
-        let checked = self.check(&path, &content).await?;
+        let checked = self.check(&path, &content, terms.author.origin).await?;
         if terms.validate {
             refuse(&path, &checked)?;
         }
@@ -172,6 +172,12 @@ impl Exec {
         terms.condition.check(before.as_ref())?;
         written.created = before.is_none();
         let only_new = terms.condition.if_not_exists;
+        // Whose text it is must be known before the file is there: what is found
+        // without that after a crash is taken for a person's.
+        let origin = terms.author.origin;
+        self.history
+            .set_origin(&path, &written.hash, origin)
+            .await?;
         self.write_file(&path, content, only_new).await?;
         written.script = match self
             .install_checked(checked, &terms.author, &changing)
@@ -235,7 +241,8 @@ impl Exec {
         let text = before.text.as_deref().unwrap_or_default();
         self.folder().check(to, text, false)?;
         // Relative imports mean other files there, so it may not compile.
-        let checked = self.check(to, text).await?;
+        let origin = self.history.origin(from, &before.hash);
+        let checked = self.check(to, text, origin).await?;
         if terms.validate {
             refuse(to, &checked)?;
         }
@@ -253,6 +260,7 @@ impl Exec {
         if now.hash != before.hash {
             return Err(PreconditionError::Changed.into());
         }
+        self.history.set_origin(to, &now.hash, origin).await?;
         self.folder().rename(from, to, overwrite)?;
         removed.script = match self
             .install_checked(checked, &terms.author, &changing)
@@ -287,6 +295,12 @@ impl Exec {
         };
         let version = self.history.find(path, selector)?.ok_or_else(none)?;
         let content = self.history.source(path, &version.hash)?.ok_or_else(none)?;
+        // Going back is not adopting: the text stays whose it was.
+        let author = Author {
+            token: terms.author.token.clone(),
+            ..version.author.clone()
+        };
+        let terms = Terms { author, ..terms };
         let write = Write {
             path: path.clone(),
             content,

@@ -143,6 +143,12 @@ impl Folder {
             .map_err(|error| fault(path.as_str(), error))
     }
 
+    /// Makes a folder and those above it.
+    pub fn make(&self, path: &ScriptPath) -> Result<(), FolderError> {
+        let place = self.place(path)?;
+        fs::create_dir_all(&place).map_err(|error| fault(path.as_str(), error))
+    }
+
     /// Deletes a file, and the folders that are empty then.
     pub fn delete(&self, path: &ScriptPath) -> Result<(), FolderError> {
         let place = self.place(path)?;

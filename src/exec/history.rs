@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::script::Manifest;
 use super::versions::expired;
+use crate::model::exec_id::ExecId;
+use crate::model::generation::Authorship;
 use crate::model::script::ScriptPath;
 use crate::store::{Kind, Operation, Record, Store, StoreError, Stored, from_record, to_record};
 
@@ -30,15 +32,29 @@ impl Origin {
 }
 
 /// Who published, and how it came in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Author {
     pub origin: Origin,
     /// The name of the management token; none for a saved file.
     pub token: Option<String>,
+    /// How a model came to write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorship: Option<Box<Authorship>>,
+}
+
+impl Author {
+    /// Somebody who saved a file, or came with a token of this name.
+    pub fn person(token: Option<String>) -> Self {
+        Self {
+            origin: Origin::Person,
+            token,
+            authorship: None,
+        }
+    }
 }
 
 /// One published version of a script.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Version {
     /// Counts up from 1 per script.
@@ -67,6 +83,11 @@ impl Stored for Manifest {
 
 const SOURCE_KIND: Kind = Kind {
     number: 22,
+    version: 1,
+};
+
+const FLAG_KIND: Kind = Kind {
+    number: 60,
     version: 1,
 };
 
@@ -108,7 +129,10 @@ impl History {
         let versions = self.versions(path)?;
         let newest = versions.first();
         manifest.number = newest.map_or(1, |newest| newest.number);
-        if newest.is_none_or(|newest| newest.hash != manifest.source_hash) {
+        let same = |newest: &Version| {
+            newest.hash == manifest.source_hash && newest.author.origin == author.origin
+        };
+        if !newest.is_some_and(same) {
             manifest.number = newest.map_or(1, |newest| newest.number + 1);
             let version = Version {
                 number: manifest.number,
@@ -187,6 +211,64 @@ impl History {
         Ok(self.versions(path)?.into_iter().find(names))
     }
 
+    /// Whose text a file has: a script's if one wrote this very text there, and
+    /// nobody has adopted it.
+    pub fn origin(&self, path: &ScriptPath, hash: &str) -> Origin {
+        match self.store.get(&origin_key(path, hash)) {
+            Ok(None) => Origin::Person,
+            // What cannot be read gives no authority.
+            Ok(Some(_)) | Err(_) => Origin::Script,
+        }
+    }
+
+    /// Keeps whose text this is at this path, before the text is there.
+    pub async fn set_origin(
+        &self,
+        path: &ScriptPath,
+        hash: &str,
+        origin: Origin,
+    ) -> Result<(), StoreError> {
+        let key = origin_key(path, hash);
+        if self.origin(path, hash) == origin {
+            return Ok(());
+        }
+        match origin {
+            Origin::Script => self.store.put(&key, flag()).await,
+            Origin::Person => self.store.delete(&key).await.map(|_| ()),
+        }
+    }
+
+    /// Whether a person has said that nothing a script writes replaces it.
+    pub fn is_pinned(&self, path: &ScriptPath) -> Result<bool, StoreError> {
+        Ok(self.store.get(&pin_key(path))?.is_some())
+    }
+
+    pub async fn pin(&self, path: &ScriptPath, pinned: bool) -> Result<(), StoreError> {
+        match pinned {
+            true => self.store.put(&pin_key(path), flag()).await,
+            false => self.store.delete(&pin_key(path)).await.map(|_| ()),
+        }
+    }
+
+    /// All versions of a deployment's scripts that a model wrote, with their paths.
+    pub fn authored(&self, exec_id: &ExecId) -> Result<Vec<(ScriptPath, Version)>, StoreError> {
+        let prefix = format!("exec/version/{exec_id}/");
+        let page = self.store.range(&prefix, None, usize::MAX)?;
+        let mut found = Vec::new();
+        for entry in page.entries {
+            let path = entry.key.strip_prefix("exec/version/");
+            let path = path.and_then(|rest| rest.split_once('\0'));
+            let Some(path) = path.and_then(|(path, _)| ScriptPath::parse(path).ok()) else {
+                continue;
+            };
+            let version: Version = from_record(&entry.key, &entry.record?)?;
+            if version.author.authorship.is_some() {
+                found.push((path, version));
+            }
+        }
+        Ok(found)
+    }
+
     /// The text of a version.
     pub fn source(&self, path: &ScriptPath, hash: &str) -> Result<Option<String>, StoreError> {
         let record = self.store.get(&source_key(path, hash))?;
@@ -197,6 +279,22 @@ impl History {
 // The zero byte ends the path: no path is a prefix of another one's keys.
 fn version_key(path: &ScriptPath, number: u64) -> String {
     format!("exec/version/{path}\0{number:010}")
+}
+
+fn origin_key(path: &ScriptPath, hash: &str) -> String {
+    format!("exec/by-script/{path}\0{hash}")
+}
+
+fn pin_key(path: &ScriptPath) -> String {
+    format!("exec/pinned/{path}")
+}
+
+/// A record whose being there is what it says.
+fn flag() -> Record {
+    Record {
+        kind: FLAG_KIND,
+        payload: Vec::new(),
+    }
 }
 
 fn source_key(path: &ScriptPath, hash: &str) -> String {

@@ -40,6 +40,8 @@ pub type Deployments = HashMap<ExecId, Arc<Deployment>>;
 #[derive(Default)]
 pub struct Live {
     deployments: ArcSwap<Deployments>,
+    /// Told after each change.
+    changed: tokio::sync::Notify,
 }
 
 impl Live {
@@ -73,5 +75,11 @@ impl Live {
         let deployment = Arc::new(Deployment::new(state.clone(), scripts));
         deployments.insert(state.exec_id.clone(), deployment);
         self.deployments.store(Arc::new(deployments));
+        self.changed.notify_one();
+    }
+
+    /// Waits for a change since the last wait; for one waiter.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 }

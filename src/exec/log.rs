@@ -33,6 +33,7 @@ pub mod reader;
 mod scan;
 pub mod search;
 pub mod secrets;
+pub mod tail;
 pub mod timestamp;
 pub mod writer;
 

@@ -2,14 +2,19 @@
 //! the engine, link. It reads imports but writes nothing; saving and swapping
 //! are the caller's, in this order.
 
+mod isolate;
+mod spec;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
+use super::directives::caps::Caps;
 use super::directives::redact::redact;
 use super::folder::{Folder, FolderError};
+use super::grant::granted;
+use super::history::Origin;
 use super::script::{Manifest, Problem, Program, hash};
 use crate::compile::bundle::{Bundle, ReadError, bundle};
 use crate::compile::capability::{Capabilities, Capability};
@@ -33,6 +38,9 @@ pub struct Publisher {
     pub linker: Linker,
     pub sandbox: Arc<Sandbox>,
     pub memory_bytes_default: usize,
+    /// A script with all that it imports.
+    pub bundle_bytes_max: usize,
+    pub caps: Caps,
 }
 
 /// The forms of a component.
@@ -49,8 +57,9 @@ impl Publisher {
         path: &ScriptPath,
         source: &str,
         directives: &Directives,
+        origin: Origin,
     ) -> Result<Program, Problem> {
-        let (bundle, read) = self.bundle(path, source)?;
+        let (bundle, read) = self.bundle(path, source, origin)?;
         let maps = OnceLock::from(Arc::new(SourceMaps::of(&bundle)));
         if bundle.shape == Shape::Library {
             let manifest = self.manifest(path, source, &bundle, read, true);
@@ -62,13 +71,14 @@ impl Publisher {
                 worker: Worker::default(),
             });
         }
-        let capabilities = scan(&bundle);
+        let capabilities = &scan(&bundle) & &granted(origin, directives);
         let mut manifest = self.manifest(path, source, &bundle, read, false);
         manifest.capabilities = capabilities
             .iter()
             .map(|one| one.global().to_owned())
             .collect();
-        let spec = self.spec(path, &bundle, directives, &capabilities, false);
+        let mut spec = self.spec(path, &bundle, directives, &capabilities, false);
+        spec.strict = origin == Origin::Script;
         manifest.version = self.version(&spec);
         let snapshot = self.snapshot(&spec, directives, &bundle)?;
         manifest.evaluated = snapshot.evaluated;
@@ -119,12 +129,13 @@ impl Publisher {
         path: &ScriptPath,
         source: &str,
         directives: &Directives,
+        origin: Origin,
         program: &Program,
     ) -> Result<Handler, Problem> {
         if let Some(handler) = self.sandbox.known_handler(&program.manifest.version) {
             return Ok(handler);
         }
-        let again = self.publish(path, source, directives)?;
+        let again = self.publish(path, source, directives, origin)?;
         again
             .handler
             .into_inner()
@@ -133,7 +144,7 @@ impl Publisher {
 
     /// The source maps of a text; empty when it does not compile any more.
     pub fn maps(&self, path: &ScriptPath, source: &str) -> SourceMaps {
-        self.bundle(path, source)
+        self.bundle(path, source, Origin::Person)
             .map(|(bundle, _)| SourceMaps::of(&bundle))
             .unwrap_or_default()
     }
@@ -144,22 +155,24 @@ impl Publisher {
         path: &ScriptPath,
         source: &str,
         directives: &Directives,
+        origin: Origin,
         form: Form,
     ) -> Result<Vec<u8>, Problem> {
-        let (bundle, _) = self.bundle(path, source)?;
+        let (bundle, _) = self.bundle(path, source, origin)?;
         if bundle.shape == Shape::Library {
             return Err(problem(
                 "the file only exports for imports: it has no handler, and so no component",
             ));
         }
-        let capabilities = scan(&bundle);
-        let spec = self.spec(
+        let capabilities = &scan(&bundle) & &granted(origin, directives);
+        let mut spec = self.spec(
             path,
             &bundle,
             directives,
             &capabilities,
             form == Form::Portable,
         );
+        spec.strict = origin == Origin::Script;
         let snapshot = self.snapshot(&spec, directives, &bundle)?;
         let provenance = self.provenance(path, hash(source.as_bytes()));
         let linked = match form {
@@ -184,7 +197,7 @@ impl Publisher {
             (caller.relative(), format!("export * from './{name}';")),
             (path.relative(), source.to_owned()),
         ];
-        self.bundle_with(caller.relative(), path, &texts)
+        self.bundle_with(caller.relative(), path, &texts, Origin::Person)
             .map(|_| ())
     }
 
@@ -192,11 +205,13 @@ impl Publisher {
         &self,
         path: &ScriptPath,
         source: &str,
+        origin: Origin,
     ) -> Result<(Bundle, BTreeMap<String, String>), Problem> {
         self.bundle_with(
             path.relative(),
             path,
             &[(path.relative(), source.to_owned())],
+            origin,
         )
     }
 
@@ -207,12 +222,17 @@ impl Publisher {
         entry: &str,
         path: &ScriptPath,
         texts: &[(&str, String)],
+        origin: Origin,
     ) -> Result<(Bundle, BTreeMap<String, String>), Problem> {
         // The compiler may read from a thread of its own.
         let hashes = Mutex::new(BTreeMap::new());
         let read = |file: &str| {
             if let Some((_, text)) = texts.iter().find(|(path, _)| *path == file) {
                 return Ok(Some(redact(text)));
+            }
+            // What nobody has read takes nothing in from other files.
+            if origin == Origin::Script {
+                return Ok(None);
             }
             let Ok(place) = ScriptPath::in_deployment(path.exec_id(), file) else {
                 return Ok(None);
@@ -227,13 +247,14 @@ impl Publisher {
                 Err(error) => Err(ReadError(error.to_string())),
             }
         };
-        let bundle = bundle(entry, &read).map_err(|diagnostics| Problem {
-            message: diagnostics
-                .first()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            diagnostics,
-        })?;
+        let bundle =
+            bundle(entry, &read, self.bundle_bytes_max).map_err(|diagnostics| Problem {
+                message: diagnostics
+                    .first()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+                diagnostics,
+            })?;
         Ok((
             bundle,
             hashes.into_inner().unwrap_or_else(PoisonError::into_inner),
@@ -267,47 +288,6 @@ impl Publisher {
             capabilities: Vec::new(),
             library,
         }
-    }
-
-    fn spec(
-        &self,
-        path: &ScriptPath,
-        bundle: &Bundle,
-        directives: &Directives,
-        capabilities: &Capabilities,
-        portable: bool,
-    ) -> LoadSpec {
-        let mount = super::routes::mount::mount(path.relative());
-        LoadSpec {
-            entry: bundle.entry.clone(),
-            shape: engine_shape(bundle.shape),
-            pattern: mount
-                .map(|mount| mount.pattern.to_string())
-                .unwrap_or_default(),
-            globals: capabilities.iter().map(|one| one.global()).collect(),
-            portable,
-            deferred: false,
-            raw_body: directives.raw_body,
-            modules: bundle
-                .modules
-                .iter()
-                .map(|module| (module.path.clone(), module.code.clone()))
-                .collect(),
-        }
-    }
-
-    /// A name for all that goes into a component.
-    fn version(&self, spec: &LoadSpec) -> String {
-        let mut digest = Sha256::new();
-        digest.update(&self.engine.version);
-        // A specification is plain data and always has a JSON form.
-        digest.update(serde_json::to_vec(spec).unwrap_or_default());
-        digest
-            .finalize()
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
     }
 
     fn snapshot(
@@ -354,16 +334,6 @@ impl Publisher {
             engine: self.engine.version.clone(),
             producer: concat!("footpath ", env!("CARGO_PKG_VERSION")).to_owned(),
         }
-    }
-}
-
-fn engine_shape(shape: Shape) -> &'static str {
-    match shape {
-        Shape::Body | Shape::Node => "node",
-        Shape::CommonJs => "commonjs",
-        Shape::Web => "web",
-        Shape::Evaluate => "evaluate",
-        Shape::Library => "library",
     }
 }
 

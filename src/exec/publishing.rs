@@ -9,7 +9,7 @@ use chrono::Utc;
 
 use super::folder::FolderError;
 use super::history::{Author, Origin};
-use super::script::{Problem, Program, Script};
+use super::script::{Problem, Program, Script, hash};
 use super::{Exec, ExecError, environment};
 use crate::model::script::ScriptPath;
 
@@ -56,7 +56,9 @@ impl Exec {
         author: &Author,
     ) -> Result<Arc<Script>, ExecError> {
         loop {
-            let prepared = self.prepare(path, self.folder().read(path)?).await?;
+            let source = self.folder().read(path)?;
+            let origin = self.history.origin(path, &hash(source.as_bytes()));
+            let prepared = self.prepare(path, source, origin).await?;
             let changing = self.changing.lock().await;
             if let Some(live) = self.live_as(&prepared) {
                 return Ok(live);
@@ -91,10 +93,10 @@ impl Exec {
         self: &Arc<Self>,
         path: &ScriptPath,
         source: String,
+        origin: Origin,
     ) -> Result<Prepared, ExecError> {
         let started = Instant::now();
-        let environment = environment::of_script(self.folder(), path);
-        let script = Script::new(path.clone(), &source, environment);
+        let script = self.script(path.clone(), &source, origin);
         let built = if script.is_markdown() {
             None
         } else {
@@ -122,6 +124,11 @@ impl Exec {
             started,
         } = prepared;
         let state = self.state(script.path.exec_id())?;
+        // A file that a script wrote is still the script's when it is found again.
+        let author = &Author {
+            origin: script.origin,
+            ..author.clone()
+        };
         match built {
             Some(Ok(mut program)) => {
                 self.history
@@ -217,7 +224,8 @@ impl Exec {
             .map_err(|_| ExecError::Stopping)?;
         let publisher = self.publisher.clone();
         let (path, directives) = (script.path.clone(), script.directives.clone());
-        let build = move || publisher.publish(&path, &source, &directives);
+        let origin = script.origin;
+        let build = move || publisher.publish(&path, &source, &directives, origin);
         tokio::task::spawn_blocking(build)
             .await
             .map_err(|_| ExecError::Stopping)
@@ -248,10 +256,7 @@ impl Exec {
         if let Some(live) = live.filter(|live| !live.is_waiting()) {
             return Ok(live.clone());
         }
-        let author = Author {
-            origin: Origin::Person,
-            token: None,
-        };
+        let author = Author::person(None);
         Ok(self.publish(&script.path, &author).await?.script)
     }
 

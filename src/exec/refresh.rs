@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::history::{Author, Origin};
+use super::history::Author;
 use super::routes::mount::mount;
 use super::script::{Script, hash};
+use super::stray::{Stray, stray};
 use super::watcher::Changed;
 use super::{Exec, ExecError};
 use crate::model::exec_id::ExecId;
@@ -15,14 +16,15 @@ use crate::model::script::ScriptPath;
 impl Exec {
     /// Publishes or removes what the changes mean.
     pub async fn changed(self: &Arc<Self>, changes: BTreeSet<Changed>) {
-        let author = Author {
-            origin: Origin::Person,
-            token: None,
-        };
+        let author = Author::person(None);
         for change in changes {
             let result = match &change {
                 Changed::Inside(path) => self.changed_inside(path, &author).await,
                 Changed::Deployment(exec_id) => self.changed_below(exec_id, "", &author).await,
+                Changed::Outside(name) => {
+                    stray(self.folder(), name).iter().for_each(tell_stray);
+                    Ok(())
+                }
             };
             if let Err(error) = result {
                 tracing::warn!(?change, %error, "a changed file was not published");
@@ -123,6 +125,11 @@ impl Exec {
         self.outside.monitor.forget(path);
         Ok(())
     }
+}
+
+/// A file or folder that will never answer.
+pub fn tell_stray(stray: &Stray) {
+    tracing::warn!(name = stray.name, "{}", stray.reason);
 }
 
 /// What became of scripts whose files, or whose imports' files, have changed.

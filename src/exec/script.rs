@@ -6,7 +6,10 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OnceCell, Semaphore};
 
+use super::directives::caps::Caps;
 use super::directives::{Parsed, Warning};
+use super::grant::restrain;
+use super::history::Origin;
 use crate::compile::capability::Capabilities;
 use crate::model::diagnostic::Diagnostic;
 use crate::model::directives::{Concurrency, Directives};
@@ -26,6 +29,8 @@ pub struct Script {
     pub comments: serde_json::Map<String, serde_json::Value>,
     pub warnings: Vec<Warning>,
     pub environment: Vec<(String, String)>,
+    /// Whose text it is.
+    pub origin: Origin,
     /// What answers now: of this text, or of the last text that compiled.
     pub program: Option<Arc<Program>>,
     /// Why this text is not what answers.
@@ -83,12 +88,17 @@ pub struct Program {
 
 impl Script {
     /// A script whose text is known and whose program is not.
-    pub fn new(path: ScriptPath, source: &str, environment: Vec<(String, String)>) -> Self {
+    pub fn new(
+        path: ScriptPath,
+        source: &str,
+        environment: Vec<(String, String)>,
+        caps: &Caps,
+    ) -> Self {
         let Parsed {
             directives,
             comments,
             warnings,
-        } = super::directives::parse(source);
+        } = caps.parse(source);
         let turns = match directives.concurrent {
             Concurrency::Unlimited => None,
             Concurrency::AtMost(turns) => Some(Arc::new(Semaphore::new(turns.get() as usize))),
@@ -101,11 +111,23 @@ impl Script {
             comments,
             warnings,
             environment,
+            origin: Origin::Person,
             program: None,
             problem: None,
             first: Arc::default(),
             turns,
         }
+    }
+
+    /// The same script as somebody else's text.
+    #[must_use]
+    pub fn of(mut self, origin: Origin) -> Self {
+        self.origin = origin;
+        restrain(origin, &mut self.directives);
+        if origin == Origin::Script {
+            self.turns = None;
+        }
+        self
     }
 
     /// Only imported by others: it answers no URL.

@@ -2,28 +2,40 @@
 //! `shared` object, its neighbours and the world outside. It must not decide
 //! limits; the sandbox counts before it asks.
 
+mod files;
+mod isolate;
+mod model;
+
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use chrono::Utc;
 use http_body_util::BodyExt;
-use wasmtime_wasi_http::WasiBody;
 
+use super::Exec;
 use super::log::line::ExecutionLine;
 use super::log::message::keeps_level;
 use super::log::writer::LogWriter;
 use super::monitor::Monitor;
+use super::notes::Notes;
 use super::script::Script;
 use super::shared::Shared;
-use crate::egress::{Egress, EgressError, Timeouts};
-use crate::model::directives::LogLevel as Detail;
+use crate::egress::{Egress, EgressError, Timeouts, watched};
+use crate::model::directives::{Ai, LogLevel as Detail};
 use crate::model::exec_id::ExecId;
 use crate::model::script::ScriptPath;
+use crate::sandbox::limits::CallLimits;
 use crate::sandbox::services::acme::{OrderError, OrderRequest, OrderedCertificate};
+use crate::sandbox::services::ai::{ModelRequest, Models, Parts};
+use crate::sandbox::services::files::{FileEntry, FileStat, WriteOptions};
+use crate::sandbox::services::isolate::{Evaluated, Evaluation};
 use crate::sandbox::services::{
-    CallContext, KvError, KvPage, Later, LogLevel, OWN_AUTHORITY, OutboundError, OutboundResult,
-    Services,
+    CallContext, FileResult, KvError, KvPage, Later, LogLevel, OWN_AUTHORITY, OutboundError,
+    OutboundResult, Services, WasiBody, WasiError,
 };
 use crate::store::kv::{self, CompareAndSet, Kv};
+
+pub use isolate::IsolateCaps;
 
 /// Calls a route of a deployment in process, as if it came in by HTTP.
 pub trait Neighbours: Send + Sync + 'static {
@@ -69,20 +81,33 @@ pub struct DeploymentState {
 pub struct Outside {
     pub egress: Egress,
     pub timeouts: Timeouts,
+    /// Longest silence in the body of an answer from outside.
+    pub between_bytes: Duration,
     pub log: LogWriter,
     pub monitor: Arc<Monitor>,
     /// Development mode: what handlers print is in the program's own log too.
     pub echo: bool,
+    /// Asks models for scripts with `@ai true`.
+    pub models: Arc<dyn Models>,
+    /// What `isolate.eval` may use at most.
+    pub isolate: IsolateCaps,
+    /// A script that a model wrote waits for a person's approval.
+    pub approval: bool,
     /// Set once the dispatcher exists; it owns what it calls.
     pub neighbours: OnceLock<Weak<dyn Neighbours>>,
     pub certificates: Arc<dyn Certificates>,
 }
 
-/// The services of one script.
+/// The services of one script, for one call.
+#[derive(Clone)]
 pub struct ScriptServices {
+    pub exec: Arc<Exec>,
+    pub notes: Notes,
     pub script: ScriptPath,
     /// See [`Caller::is_persons`].
     pub is_persons: bool,
+    /// Its `@ai*`.
+    pub ai: Ai,
     /// Its `@log-level`.
     pub detail: Detail,
     pub environment: Vec<(String, String)>,
@@ -236,14 +261,22 @@ impl Services for ScriptServices {
             let exec_id = self.deployment.exec_id.clone();
             return neighbours.call(exec_id, call.clone(), caller, request);
         }
-        let (egress, timeouts) = (self.outside.egress.clone(), self.outside.timeouts);
+        let Outside {
+            timeouts,
+            between_bytes,
+            ..
+        } = *self.outside;
+        let egress = self.outside.egress.clone();
         Box::pin(async move {
             let sent = egress.send(request, timeouts).await;
             let response = sent.map_err(|error| OutboundError {
                 code: code(&error),
                 message: error.to_string(),
             })?;
-            Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
+            Ok(response.map(|body| {
+                let failed = |error: EgressError| WasiError::InternalError(Some(error.to_string()));
+                watched(body, between_bytes).map_err(failed).boxed_unsync()
+            }))
         })
     }
 
@@ -276,6 +309,58 @@ impl Services for ScriptServices {
 
     fn acme_status<'a>(&'a self, domain: &'a str) -> Later<'a, Result<Option<String>, OrderError>> {
         Box::pin(async move { self.outside.certificates.status(domain) })
+    }
+
+    fn ask_model(&self, call: &CallContext, request: ModelRequest) -> Parts {
+        self.ask(call, request)
+    }
+
+    fn isolate<'a>(
+        &'a self,
+        call: &'a CallContext,
+        evaluation: Evaluation,
+        limits: CallLimits,
+    ) -> Later<'a, Evaluated> {
+        Box::pin(self.evaluate(call, evaluation, limits))
+    }
+
+    fn file_exists<'a>(&'a self, path: &'a str) -> Later<'a, FileResult<bool>> {
+        let path = path.to_owned();
+        Box::pin(files::off_the_threads(self, move |own| own.exists(&path)))
+    }
+
+    fn file_read<'a>(&'a self, path: &'a str) -> Later<'a, FileResult<String>> {
+        let path = path.to_owned();
+        Box::pin(files::off_the_threads(self, move |own| own.read(&path)))
+    }
+
+    fn file_write<'a>(
+        &'a self,
+        call: &'a CallContext,
+        path: &'a str,
+        text: String,
+        options: WriteOptions,
+    ) -> Later<'a, FileResult<Option<String>>> {
+        Box::pin(self.write(call, path, text, options))
+    }
+
+    fn file_list<'a>(&'a self, path: &'a str) -> Later<'a, FileResult<Vec<FileEntry>>> {
+        let path = path.to_owned();
+        Box::pin(files::off_the_threads(self, move |own| own.list(&path)))
+    }
+
+    fn file_stat<'a>(&'a self, path: &'a str) -> Later<'a, FileResult<FileStat>> {
+        let path = path.to_owned();
+        Box::pin(files::off_the_threads(self, move |own| own.stat(&path)))
+    }
+
+    fn file_delete<'a>(&'a self, path: &'a str) -> Later<'a, FileResult<()>> {
+        Box::pin(self.delete(path))
+    }
+
+    fn file_mkdir<'a>(&'a self, path: &'a str) -> Later<'a, FileResult<()>> {
+        let path = path.to_owned();
+        Box::pin(files::off_the_threads(self, move |own| own.mkdir(&path)))
     }
 }
 

@@ -34,7 +34,12 @@ impl Exec {
             .acquire()
             .await
             .map_err(|_| ExecError::Stopping)?;
-        let analyse = move || analyse(&code, language);
+        let caps = self.publisher.caps;
+        let analyse = move || {
+            let mut analysis = analyse(&code, language);
+            caps.apply(&mut analysis.parsed);
+            analysis
+        };
         tokio::task::spawn_blocking(analyse)
             .await
             .map_err(|_| ExecError::Stopping)

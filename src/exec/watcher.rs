@@ -24,11 +24,14 @@ pub struct FolderWatcher {
     changes: mpsc::Receiver<Changed>,
 }
 
-/// What changed: a file or a folder inside a deployment, or the deployment's own folder.
+/// What changed: a file or a folder inside a deployment, the deployment's own folder,
+/// or what belongs to none.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Changed {
     Inside(ScriptPath),
     Deployment(ExecId),
+    /// Something else directly in the scripts folder, by its name.
+    Outside(String),
 }
 
 /// The folder cannot be watched.
@@ -91,8 +94,14 @@ impl FolderWatcher {
 /// None if it is nobody's.
 fn what_is_at(root: &Path, place: &Path) -> Option<Changed> {
     let relative = place.strip_prefix(root).ok()?.to_str()?;
+    if relative.is_empty() {
+        return None;
+    }
     if relative.contains('/') {
         return ScriptPath::parse(relative).ok().map(Changed::Inside);
     }
-    ExecId::parse(relative).ok().map(Changed::Deployment)
+    Some(ExecId::parse(relative).map_or_else(
+        |_| Changed::Outside(relative.to_owned()),
+        Changed::Deployment,
+    ))
 }

@@ -179,7 +179,7 @@ pub struct Log {
     pub retention_days: Option<u32>,
 }
 
-/// `@schedule`: not available yet.
+/// `@schedule`: when the script runs without a caller.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Schedule {
     /// Five fields or one of the five macros, in UTC.
@@ -187,7 +187,7 @@ pub struct Schedule {
     pub timeout: Timeout,
 }
 
-/// `@ai*`: not available yet.
+/// `@ai*`: whether the script may ask a model, and which one.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Ai {
     pub enabled: bool,

@@ -213,7 +213,6 @@ impl Forwarder {
 }
 
 /// What an upstream made of a request.
-#[expect(clippy::large_enum_variant, reason = "it lives for a moment")]
 enum Exchange {
     Answer(
         Response<hyper::body::Incoming>,

@@ -55,7 +55,6 @@ pub struct TlsInfo {
 pub struct TlsAcceptor {
     bundles: Bundles,
     challenge: Arc<ServerConfig>,
-    challenges: ChallengeCerts,
     refuse_unknown: bool,
 }
 
@@ -67,13 +66,12 @@ impl TlsAcceptor {
         challenges: ChallengeCerts,
         refuse_unknown: bool,
     ) -> Result<Self, BundleError> {
-        let resolver = ChallengeResolver(challenges.clone());
+        let resolver = ChallengeResolver(challenges);
         let mut challenge = config(Arc::new(resolver))?;
         challenge.alpn_protocols = vec![ALPN.to_vec()];
         Ok(Self {
             bundles,
             challenge: Arc::new(challenge),
-            challenges,
             refuse_unknown,
         })
     }
@@ -140,11 +138,6 @@ impl TlsAcceptor {
             );
         }
         Ok(Some((stream, info)))
-    }
-
-    /// The table that challenges are answered from.
-    pub fn challenges(&self) -> &ChallengeCerts {
-        &self.challenges
     }
 }
 

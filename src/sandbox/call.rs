@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body::Body;
 use tokio::sync::{Mutex, oneshot};
 use tokio::time::timeout;
-use wasmtime::component::Resource;
+use wasmtime::component::{Resource, ResourceTableError};
 use wasmtime::{Store, Trap};
 use wasmtime_wasi_http::p2::bindings::Proxy;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
@@ -340,10 +340,24 @@ impl Run {
                 let max = FIELDS_BYTES_MAX as u64;
                 limit(Limit::Headers, max, max)
             }
-            _ => Some(Failure::Trapped(format!("{error:#}"))),
+            _ if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) => {
+                let max = HANDLES_MAX as u64;
+                limit(Limit::Handles, max, max)
+            }
+            _ => match format!("{error:#}") {
+                text if text.contains(HOSTCALL_EXHAUSTED) => {
+                    let max = HOSTCALL_BYTES_MAX as u64;
+                    limit(Limit::HostCall, max, max)
+                }
+                text => Some(Failure::Trapped(text)),
+            },
         }
     }
 }
+
+/// What Wasmtime says when a call into the host hands over too much; the error has
+/// no type of its own.
+const HOSTCALL_EXHAUSTED: &str = "fuel allocated for hostcalls has been exhausted";
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)

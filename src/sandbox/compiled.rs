@@ -2,33 +2,64 @@
 //! compiles nothing. Losing it costs time only, so nothing here is fsynced.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use wasmtime::component::Component;
 use wasmtime::{Engine, Module};
 
 use super::SandboxError;
+use super::eviction::{Budget, EXTENSION, touch};
 
 pub struct Cache {
-    dir: Option<PathBuf>,
+    folder: Option<(PathBuf, Budget)>,
     engine_version: String,
 }
 
+/// The modules that every handler needs; without them no cached component fits.
+const ENGINE: &str = "engine";
+const IMAGE: &str = "image";
+
 impl Cache {
-    pub fn new(dir: Option<PathBuf>, engine_version: &str) -> Result<Self, SandboxError> {
-        if let Some(dir) = &dir {
-            private_folder(dir).map_err(|error| SandboxError::Cache {
+    pub fn new(
+        dir: Option<PathBuf>,
+        bytes_max: u64,
+        engine_version: &str,
+    ) -> Result<Self, SandboxError> {
+        let mut cache = Self {
+            folder: None,
+            engine_version: engine_version.to_owned(),
+        };
+        if let Some(dir) = dir {
+            private_folder(&dir).map_err(|error| SandboxError::Cache {
                 path: dir.clone(),
                 error,
             })?;
+            let budget = Budget::new(&dir, bytes_max, |name| cache.is_own_engine(name));
+            cache.folder = Some((dir, budget));
         }
-        Ok(Self {
-            dir,
-            engine_version: engine_version.to_owned(),
+        Ok(cache)
+    }
+
+    /// Of this version, so that those of earlier ones go in time.
+    fn is_own_engine(&self, file_name: &str) -> bool {
+        [ENGINE, IMAGE].into_iter().any(|kind| {
+            let rest = file_name.strip_prefix(kind);
+            let rest = rest.and_then(|rest| rest.strip_prefix('-'));
+            rest.is_some_and(|rest| rest.starts_with(&self.engine_version))
         })
     }
 
-    pub fn module(&self, engine: &Engine, kind: &str, wasm: &[u8]) -> Result<Module, SandboxError> {
+    /// The shared engine.
+    pub fn engine(&self, engine: &Engine, wasm: &[u8]) -> Result<Module, SandboxError> {
+        self.module(engine, ENGINE, wasm)
+    }
+
+    /// The module that scripts are loaded in.
+    pub fn base_image(&self, engine: &Engine, wasm: &[u8]) -> Result<Module, SandboxError> {
+        self.module(engine, IMAGE, wasm)
+    }
+
+    fn module(&self, engine: &Engine, kind: &str, wasm: &[u8]) -> Result<Module, SandboxError> {
         let Some(path) = self.path(engine, kind) else {
             return Module::new(engine, wasm).map_err(SandboxError::Start);
         };
@@ -40,7 +71,7 @@ impl Cache {
         let code = engine
             .precompile_module(wasm)
             .map_err(SandboxError::Start)?;
-        write(&path, &code)?;
+        self.write(&path, &code)?;
         // SAFETY: as above.
         unsafe { Module::deserialize_file(engine, &path) }.map_err(SandboxError::Start)
     }
@@ -50,7 +81,9 @@ impl Cache {
     pub fn known(&self, engine: &Engine, name: &str) -> Option<Component> {
         let path = self.path(engine, name)?;
         // SAFETY: as for modules.
-        unsafe { Component::deserialize_file(engine, &path) }.ok()
+        let component = unsafe { Component::deserialize_file(engine, &path) }.ok()?;
+        touch(&path);
+        Some(component)
     }
 
     /// Compiles a component, into the cache when there is one. The name must
@@ -67,37 +100,47 @@ impl Cache {
         let code = engine
             .precompile_component(wasm)
             .map_err(SandboxError::Component)?;
-        write(&path, &code)?;
+        self.write(&path, &code)?;
         // SAFETY: as for modules.
-        unsafe { Component::deserialize_file(engine, &path) }.map_err(SandboxError::Component)
+        let mapped = unsafe { Component::deserialize_file(engine, &path) };
+        // Another call may have made room meanwhile, and this file was in its way.
+        // SAFETY: Wasmtime made this code just now.
+        let loaded = mapped.or_else(|_| unsafe { Component::deserialize(engine, &code) });
+        if let Some((dir, budget)) = &self.folder {
+            budget.written(dir, code.len() as u64, |name| self.is_own_engine(name));
+        }
+        loaded.map_err(SandboxError::Component)
     }
 
     fn path(&self, engine: &Engine, name: &str) -> Option<PathBuf> {
         use std::hash::{DefaultHasher, Hash, Hasher};
-        let dir = self.dir.as_ref()?;
+        let (dir, _) = self.folder.as_ref()?;
         let mut settings = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut settings);
         let settings = settings.finish();
         Some(dir.join(format!(
-            "{name}-{}-{settings:016x}.cwasm",
+            "{name}-{}-{settings:016x}.{EXTENSION}",
             self.engine_version
         )))
     }
-}
 
-fn write(path: &PathBuf, code: &[u8]) -> Result<(), SandboxError> {
-    // Two requests, or two servers, may write the same file at once.
-    let temporary = path.with_extension(format!("{}.tmp", uuid::Uuid::new_v4().simple()));
-    fs::write(&temporary, code)
-        .and_then(|()| fs::rename(&temporary, path))
-        .map_err(|error| SandboxError::Cache {
-            path: path.clone(),
-            error,
+    fn write(&self, path: &Path, code: &[u8]) -> Result<(), SandboxError> {
+        // Two requests, or two servers, may write the same file at once.
+        let temporary = path.with_extension(format!("{}.tmp", uuid::Uuid::new_v4().simple()));
+        let written = fs::write(&temporary, code).and_then(|()| fs::rename(&temporary, path));
+        written.map_err(|error| {
+            // A half of it would only take the room that is missing.
+            let _ = fs::remove_file(&temporary);
+            SandboxError::Cache {
+                path: path.to_owned(),
+                error,
+            }
         })
+    }
 }
 
 /// Nobody else may put code where it is loaded from.
-fn private_folder(dir: &std::path::Path) -> std::io::Result<()> {
+fn private_folder(dir: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     fs::DirBuilder::new()
         .recursive(true)

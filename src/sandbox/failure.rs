@@ -13,6 +13,10 @@ pub enum Limit {
     RequestBody,
     ResponseBody,
     Headers,
+    /// What one call to the host hands over, such as a value for `kv`.
+    HostCall,
+    /// What the host holds for the handler: requests, bodies, timers.
+    Handles,
     Instances,
     Depth,
 }
@@ -28,6 +32,8 @@ impl Limit {
             Self::RequestBody => "REQUEST_BODY",
             Self::ResponseBody => "RESPONSE_BODY",
             Self::Headers => "HEADERS",
+            Self::HostCall => "HOST_CALL",
+            Self::Handles => "HANDLES",
             Self::Instances => "INSTANCES",
             Self::Depth => "DEPTH",
         }

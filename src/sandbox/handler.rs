@@ -30,6 +30,12 @@ impl Sandbox {
         self.link(&component)
     }
 
+    /// Compiles a component that is called once and not kept.
+    pub fn passing_handler(&self, component: &[u8]) -> Result<Handler, SandboxError> {
+        let component = Component::new(&self.engine, component).map_err(SandboxError::Component)?;
+        self.link(&component)
+    }
+
     fn link(&self, component: &Component) -> Result<Handler, SandboxError> {
         let pre = self
             .linker

@@ -2,13 +2,17 @@
 //! per WIT interface of ours. WASI's own interfaces come from their crates.
 
 mod acme;
+mod ai;
 mod context;
+mod files;
+mod isolate;
 mod kv;
 mod log;
 mod outgoing;
 mod shared_state;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{Engine, Module};
@@ -29,7 +33,12 @@ mod bindings {
         imports: {
             "footpath:host/kv": async | trappable,
             "footpath:host/acme": async | trappable,
+            "footpath:host/files": async | trappable,
             default: trappable,
+        },
+        with: {
+            "wasi:io": wasmtime_wasi::p2::bindings::io,
+            "footpath:host/ai.generation": super::ai::Generation,
         },
     });
 }
@@ -44,6 +53,9 @@ pub struct State {
     pub call: Arc<CallContext>,
     pub services: Arc<dyn Services>,
     pub log: log::LogBudget,
+    pub limits: CallLimits,
+    /// When the call's time is over.
+    pub deadline: Instant,
     outgoing: Outgoing,
     http: WasiHttpCtx,
     clocks: WasiClocksCtx,
@@ -60,6 +72,8 @@ impl State {
             table: ResourceTable::new(),
             memory: MemoryWatch::new(limits.memory_bytes),
             log: log::LogBudget::new(limits.log_bytes),
+            limits: limits.clone(),
+            deadline: Instant::now() + limits.timeout,
             outgoing: Outgoing::new(call.clone(), services.clone(), limits),
             call,
             services,
@@ -73,10 +87,11 @@ impl State {
     /// handles of the last call, and drops them as it starts on the next.
     pub fn begin(&mut self, call: CallContext, services: Arc<dyn Services>, limits: &CallLimits) {
         let table = std::mem::take(&mut self.table);
-        let memory_peak_bytes = self.memory.peak_bytes;
+        let (memory_peak_bytes, used_bytes) = (self.memory.peak_bytes, self.memory.used_bytes);
         *self = Self::new(call, services, limits);
         self.table = table;
         self.memory.peak_bytes = memory_peak_bytes;
+        self.memory.used_bytes = used_bytes;
     }
 
     pub fn http(&mut self) -> WasiHttpCtxView<'_> {
@@ -115,6 +130,9 @@ pub fn linker(engine: &Engine, shared: &Module) -> wasmtime::Result<Linker<State
     bindings::footpath::host::kv::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     bindings::footpath::host::shared_state::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     bindings::footpath::host::acme::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
+    bindings::footpath::host::ai::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
+    bindings::footpath::host::files::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
+    isolate::add_to_linker(l)?;
     linker.root().module(ENGINE_IMPORT, shared)?;
     Ok(linker)
 }

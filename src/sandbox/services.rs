@@ -3,14 +3,23 @@
 //! service that is asked was granted.
 
 pub mod acme;
+pub mod ai;
 pub mod dry_run;
+pub mod files;
+pub mod isolate;
 
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use serde::Serialize;
-use wasmtime_wasi_http::WasiBody;
+pub use wasmtime_wasi_http::{Error as WasiError, WasiBody};
+
+use super::limits::CallLimits;
+use ai::{ModelError, ModelRequest, Parts};
+use files::{FileEntry, FileError, FileStat, WriteOptions};
+use isolate::{Evaluated, Evaluation};
 
 use acme::{OrderError, OrderRequest, OrderedCertificate};
 use dry_run::DryRun;
@@ -30,7 +39,12 @@ pub struct CallContext {
     pub depth: u32,
     /// Set when no certificate shall change.
     pub dry_run: Option<DryRun>,
+    /// What this call and those that led to it are making: see `author::flights`.
+    pub making: Making,
 }
+
+/// Routes that a chain of calls is making, the outermost first.
+pub type Making = Arc<[String]>;
 
 /// The value of a route parameter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -123,7 +137,70 @@ pub trait Services: Send + Sync + 'static {
     ) -> Later<'a, Result<OrderedCertificate, OrderError>>;
     /// How a domain stands, as a JSON object.
     fn acme_status<'a>(&'a self, domain: &'a str) -> Later<'a, Result<Option<String>, OrderError>>;
+    /// Asks a language model. This and what follows is not there unless a service
+    /// says so.
+    fn ask_model(&self, _: &CallContext, _: ModelRequest) -> Parts {
+        ai::failed(ModelError::new("AI_REFUSED", ABSENT))
+    }
+
+    /// Runs code in an instance of its own, within these limits and its own.
+    fn isolate<'a>(
+        &'a self,
+        _: &'a CallContext,
+        _: Evaluation,
+        _: CallLimits,
+    ) -> Later<'a, Evaluated> {
+        Box::pin(std::future::ready(Evaluated::refused(ABSENT)))
+    }
+
+    fn file_exists<'a>(&'a self, _: &'a str) -> Later<'a, FileResult<bool>> {
+        absent()
+    }
+
+    fn file_read<'a>(&'a self, _: &'a str) -> Later<'a, FileResult<String>> {
+        absent()
+    }
+
+    /// Gives the id of a draft where a person must approve it.
+    fn file_write<'a>(
+        &'a self,
+        _: &'a CallContext,
+        _: &'a str,
+        _: String,
+        _: WriteOptions,
+    ) -> Later<'a, FileResult<Option<String>>> {
+        absent()
+    }
+
+    fn file_list<'a>(&'a self, _: &'a str) -> Later<'a, FileResult<Vec<FileEntry>>> {
+        absent()
+    }
+
+    fn file_stat<'a>(&'a self, _: &'a str) -> Later<'a, FileResult<FileStat>> {
+        absent()
+    }
+
+    fn file_delete<'a>(&'a self, _: &'a str) -> Later<'a, FileResult<()>> {
+        absent()
+    }
+
+    fn file_mkdir<'a>(&'a self, _: &'a str) -> Later<'a, FileResult<()>> {
+        absent()
+    }
 }
+
+const ABSENT: &str = "there is no such service here";
+
+fn absent<'a, T: Send + 'a>() -> Later<'a, FileResult<T>> {
+    Box::pin(std::future::ready(Err(FileError {
+        code: "REFUSED",
+        message: ABSENT.to_owned(),
+        position: None,
+    })))
+}
+
+/// The answer to a file operation.
+pub type FileResult<T> = Result<T, FileError>;
 
 /// The host name under which a relative `fetch` leaves the engine.
 pub const OWN_AUTHORITY: &str = "self.footpath.internal";

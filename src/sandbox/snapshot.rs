@@ -31,8 +31,22 @@ pub struct LoadSpec {
     /// `@rawBody`: the handler reads the request's body itself.
     #[serde(rename = "rawBody")]
     pub raw_body: bool,
+    /// Refuse to make code from text: `eval` and its kin throw.
+    pub strict: bool,
+    /// For code in an isolate: what was passed to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub isolate: Option<Passed>,
     /// Module name and JavaScript.
     pub modules: Vec<(String, String)>,
+}
+
+/// What code in an isolate has besides the engine's own globals.
+#[derive(Debug, Clone, Serialize)]
+pub struct Passed {
+    /// `req`, `res`, `fetch`, `console`.
+    pub passed: Vec<String>,
+    /// Names with values in the engine's own JSON form.
+    pub data: Vec<(String, String)>,
 }
 
 /// A loaded script.

@@ -192,3 +192,36 @@ async fn a_missing_folder_and_a_bad_setting_are_told_in_a_paragraph() {
     let refusal = setup.refuses_to_start().await;
     assert!(refusal.stderr.contains(&data), "{}", refusal.stderr);
 }
+
+#[tokio::test]
+async fn a_hostile_text_that_is_written_changes_nothing() {
+    let server = Server::with_script("a.ts", "return 'good'").start().await;
+    server.get("/a").await.expect_text(200, "good");
+    let bracket = |open: &str, close: &str| {
+        format!("return {}1{};", open.repeat(100_000), close.repeat(100_000))
+    };
+    let texts = [
+        (bracket("(", ")"), 400),
+        (bracket("[", "]"), 400),
+        (bracket("{a:", "}"), 400),
+        ("// \u{0}\nreturn \u{0};".to_owned(), 400),
+        ("return '".to_owned() + &"x".repeat(2 << 20) + "'", 413),
+        ("return '".to_owned() + &"x".repeat(10 << 20) + "'", 413),
+    ];
+    for (content, status) in texts {
+        let body = json!({ "path": "a.ts", "content": &content });
+        // Of what is far too large it may read no more than it must to refuse.
+        if let Ok(refused) = crate::api::post(&server, "scripts/write", body)
+            .send()
+            .await
+        {
+            let refused = refused.expect(status).json();
+            assert!(refused["error"].is_string(), "{refused}");
+        } else {
+            assert!(content.len() > 5 << 20, "the connection broke");
+        }
+        let read = crate::api::get(&server, "scripts/read?path=a.ts").await;
+        assert_eq!(read.expect(200).json()["content"], "return 'good'");
+        server.get("/a").await.expect_text(200, "good");
+    }
+}

@@ -1,12 +1,14 @@
 //! The verbs of the program, as somebody at a terminal meets them.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::harness::{Server, run};
+use crate::harness::{PATIENCE, Server, footpath, run};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
@@ -50,7 +52,7 @@ fn every_verb_has_help() {
     let home = TempDir::new().unwrap();
     let all = succeeds(&run(&["--help"], home.path(), ""));
     for verb in [
-        "serve", "init", "check", "compile", "invoke", "export", "import",
+        "serve", "init", "check", "compile", "invoke", "logs", "export", "import",
     ] {
         assert!(
             all.lines().any(|line| line.trim_start().starts_with(verb)),
@@ -262,4 +264,95 @@ async fn the_first_start_makes_a_root_token_and_shows_it_once() {
     server.restart().await;
     server.get(list).token(token).await.expect(200);
     assert!(!server.log().contains(token), "{}", server.log());
+}
+
+#[tokio::test]
+async fn logs_are_shown_filtered_and_followed() {
+    let server = Server::with_scripts(&[
+        ("a.ts", "console.log('from a'); return 1"),
+        ("b.ts", "console.warn('from b'); throw new Error('broken')"),
+    ])
+    .start()
+    .await;
+    let data = server.data().display().to_string();
+    let shown = |arguments: &[&str]| {
+        let all = [&["logs", "--data", &data], arguments].concat();
+        succeeds(&run(&all, Path::new("/"), ""))
+    };
+    let first = server.get("/a").await.expect(200);
+    let id = first.headers["x-execution-id"].to_str().unwrap().to_owned();
+    server.get("/b").await.expect(500);
+    server.get("/missing").await.expect(404);
+    // A question to the API comes after all that was logged before it.
+    server
+        .get("/api/v1/exec/logs/list")
+        .as_root()
+        .await
+        .expect(200);
+    let all = shown(&[]);
+    assert_eq!(
+        all.lines().filter(|line| line.contains("from ")).count(),
+        2,
+        "{all}"
+    );
+    assert!(all.contains(&format!("INFO  1/a.ts {id} from a")), "{all}");
+    assert!(all.contains("broken") && all.contains("b.ts:1:"), "{all}");
+    assert!(!shown(&["--level", "warn"]).contains("from a"));
+    assert!(!shown(&["--level", "error"]).contains("from b"));
+    assert!(!shown(&["--script", "1/a.ts"]).contains("from b"));
+    let one = shown(&["--request", &id[..8], "--json"]);
+    let one: serde_json::Value = serde_json::from_str(&one).expect("one line of JSON");
+    assert_eq!(
+        (&one["message"], &one["level"]),
+        (&json!("from a"), &json!("info"))
+    );
+    assert_eq!(
+        shown(&["-n", "1"])
+            .lines()
+            .filter(|line| !line.starts_with(' '))
+            .count(),
+        1
+    );
+    let access = shown(&["access"]);
+    assert_eq!(
+        access
+            .lines()
+            .filter(|line| line.contains(" GET /"))
+            .count(),
+        access.lines().count(),
+        "{access}"
+    );
+    assert!(access.contains(" 404 GET /missing"), "{access}");
+    assert!(!shown(&["access", "--level", "error"]).contains("/missing"));
+    let nowhere = fails(&run(&["logs", "--data", "/nowhere"], Path::new("/"), ""));
+    assert!(nowhere.contains("--data"), "{nowhere}");
+    follow(&server, &data).await;
+}
+
+async fn follow(server: &Server, data: &str) {
+    let mut following = footpath();
+    following
+        .args([
+            "logs", "--follow", "-n", "0", "--script", "a.ts", "--data", data,
+        ])
+        .stdout(Stdio::piped());
+    let mut following = following.spawn().expect("the binary can be run");
+    let mut lines = BufReader::new(following.stdout.take().expect("piped")).lines();
+    // It may begin to follow after the first of them.
+    let calls = async {
+        loop {
+            server.get("/b").await.expect(500);
+            server.get("/a").await.expect(200);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let reading = tokio::task::spawn_blocking(move || lines.next());
+    let line = tokio::select! {
+        line = reading => line.expect("no panic").expect("a line").expect("UTF-8"),
+        () = calls => unreachable!("it calls for ever"),
+        () = tokio::time::sleep(PATIENCE) => panic!("nothing is followed"),
+    };
+    following.kill().expect("it still follows");
+    following.wait().expect("a child of ours");
+    assert!(line.ends_with("from a"), "{line}");
 }

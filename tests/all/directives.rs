@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 use http::Method;
 use serde_json::json;
 
+use crate::api::write;
 use crate::harness::{Reply, Server};
 
 #[tokio::test]
@@ -239,6 +240,56 @@ async fn a_script_sets_its_own_limits() {
         );
     }
     server.get("/large").await.expect_json(200, json!(80));
+}
+
+#[tokio::test]
+async fn what_is_above_a_cap_is_cut_to_it_and_told() {
+    let server = Server::empty()
+        .set("limits.wall_clock_ms", 2000)
+        .set("limits.wall_clock_max_ms", 3000)
+        .set("limits.fuel_units", 200_000_000)
+        .set("limits.fuel_max_units", 300_000_000)
+        .set("limits.memory_bytes", 8 << 20)
+        .set("limits.memory_max_bytes", 16 << 20)
+        .start()
+        .await;
+    let wait = "await new Promise((r) => setTimeout(r, 600_000))";
+    let eat = "const a = []; for (;;) a.push(new Uint8Array(1 << 20))";
+    let cases = [
+        ("// @timeout 1h", wait, 504, "LIMIT_TIMEOUT", 3000),
+        ("// @fuel 1G", "for (;;) ;", 500, "LIMIT_FUEL", 300_000_000),
+        ("// @memory 1gb", eat, 500, "LIMIT_MEMORY", 16 << 20),
+    ];
+    for (line, code, status, limit, max) in cases {
+        let written = write(&server, "greedy.ts", &format!("{line}\n{code}")).await;
+        let warnings = written["warnings"].as_array().expect("warnings").clone();
+        assert_eq!(warnings.len(), 1, "{written}");
+        let directive = line.split(' ').nth(1).expect("a directive");
+        assert_eq!(warnings[0]["directive"], directive, "{written}");
+        let message = warnings[0]["message"].as_str().expect("a message");
+        assert!(
+            message.contains("cut to") && message.contains("limits."),
+            "{message}"
+        );
+        let answer = server
+            .get("/greedy")
+            .await
+            .expect_error(status, limit)
+            .json();
+        assert_eq!(answer["max"], max, "{answer}");
+    }
+    let none = write(&server, "greedy.ts", &format!("// @timeout none\n{wait}")).await;
+    assert_eq!(
+        none["warnings"],
+        json!([]),
+        "none is what the server allows"
+    );
+    let answer = server
+        .get("/greedy")
+        .await
+        .expect_error(504, "LIMIT_TIMEOUT")
+        .json();
+    assert_eq!(answer["max"], 3000, "{answer}");
 }
 
 #[tokio::test]

@@ -110,6 +110,7 @@ async fn a_handler_answers() {
         version: &engine.version,
     };
     let config = SandboxConfig {
+        cache_bytes_max: u64::MAX,
         instances_max: 16,
         memory_bytes_max: 256 << 20,
         cache_dir: None,
@@ -124,6 +125,8 @@ async fn a_handler_answers() {
         portable: false,
         deferred: false,
         raw_body: false,
+        strict: false,
+        isolate: None,
         modules: vec![(
             "1/hello.ts".into(),
             "export default (req, res) => ({ hello: 'world', url: req.url, random: Math.random() })".into(),
@@ -169,6 +172,7 @@ async fn a_handler_answers() {
             path: "/hello".into(),
             depth: 0,
             dry_run: None,
+            making: Making::default(),
         };
         let t = std::time::Instant::now();
         let limits = limits();

@@ -322,6 +322,15 @@ impl Server {
         self.client = exchange::client();
     }
 
+    /// As [`Server::restart`], with another setting.
+    pub async fn restart_with(&mut self, key: &str, value: impl ToString) {
+        let name = format!("FOOTPATH_{}", key.replace('.', "_").to_uppercase());
+        let variables = &mut self.setup.variables;
+        variables.retain(|(known, _)| *known != name);
+        variables.push((name, value.to_string()));
+        self.restart().await;
+    }
+
     /// Starts a second process on the same scripts and data, which must refuse.
     pub fn second_process(&self) -> Refusal {
         match self.setup.spawn() {

@@ -143,8 +143,7 @@ async fn a_broken_import_leaves_its_users_up_until_it_is_mended() {
         .await
         .expect_json(200, json!({ "value": 1 }));
     server.save("_lib.ts", "export const value = ;");
-    // What breaks stands with its users; that they still answer is what counts.
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    server.logs("_lib.ts:1:22").await;
     server
         .get("/user")
         .await
@@ -177,4 +176,33 @@ async fn a_missing_import_that_appears_brings_its_user_up() {
     server
         .until("/user", |reply| reply.text() == r#"{"value":"there"}"#)
         .await;
+}
+
+#[tokio::test]
+async fn a_script_with_all_it_imports_has_a_size() {
+    let server = Server::with_scripts(&[
+        ("_text.json", &format!("\"{}\"", "x".repeat(900))),
+        ("alone.ts", &format!("return {};", "1 + ".repeat(150) + "1")),
+        (
+            "both.ts",
+            &format!(
+                "import text from './_text.json'; return text.length + {};",
+                "1 + ".repeat(150) + "1"
+            ),
+        ),
+    ])
+    .set("limits.bundle_bytes", 1200)
+    .dev()
+    .start()
+    .await;
+    server.get("/alone").await.expect_text(200, "151");
+    let reply = server
+        .get("/both")
+        .await
+        .expect_error(503, "SCRIPT_NOT_PUBLISHED");
+    assert!(
+        reply.text().contains("more than 1200 bytes")
+            && reply.text().contains("limits.bundle_bytes"),
+        "{reply:?}"
+    );
 }

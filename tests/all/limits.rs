@@ -109,7 +109,7 @@ const WAITERS: &[(&str, &str)] = &[
         "interval",
         "setInterval(() => {}, 10); await new Promise(() => {})",
     ),
-    ("neighbour", "await fetch('/sleep')"),
+    ("neighbour", "await fetch('/patient')"),
 ];
 
 /// Handlers that never have enough memory.
@@ -159,7 +159,10 @@ async fn endless_computing_hits_the_fuel_limit() {
 
 #[tokio::test]
 async fn endless_waiting_hits_the_wall_clock() {
-    all_hit(guarded(), WAITERS, 504, "TIMEOUT", WALL_CLOCK_MS).await;
+    // The neighbour's own time must not be over first.
+    let patient = "// @timeout 60s\nawait new Promise((r) => setTimeout(r, 600_000))";
+    let setup = guarded().script("patient.ts", patient);
+    all_hit(setup, WAITERS, 504, "TIMEOUT", WALL_CLOCK_MS).await;
 }
 
 #[tokio::test]
@@ -381,4 +384,70 @@ async fn the_good_ones_are_served_beside_the_hostile_ones() {
     };
     tokio::join!(hostile, good);
     memory_returns(&server, before).await;
+}
+
+#[tokio::test]
+async fn what_is_handed_to_the_host_has_a_size() {
+    let cases = [
+        (
+            "header",
+            "await fetch('/good', { headers: { x: text } })",
+            4 << 20,
+            "HEADERS",
+        ),
+        (
+            "big-header",
+            "await fetch('/good', { headers: { x: text } })",
+            42 << 20,
+            "HOST_CALL",
+        ),
+        (
+            "answer-header",
+            "res.setHeader('x', text)",
+            42 << 20,
+            "HOST_CALL",
+        ),
+        ("value", "await kv.set('a', text)", 42 << 20, "HOST_CALL"),
+        ("key", "await kv.get(text)", 42 << 20, "HOST_CALL"),
+        ("log", "console.log(text)", 42 << 20, "HOST_CALL"),
+        (
+            "method",
+            "await fetch('/good', { method: text })",
+            42 << 20,
+            "HOST_CALL",
+        ),
+    ];
+    let setup = cases
+        .iter()
+        .fold(guarded(), |setup, (name, code, bytes, _)| {
+            let source =
+                format!("// @memory 256mb\nconst text = 'y'.repeat({bytes}); {code}; return 1");
+            setup.script(&format!("{name}.ts"), &source)
+        });
+    let server = setup
+        .set("limits.wall_clock_ms", FAR_MS)
+        .set("limits.fuel_units", FAR_FUEL_UNITS)
+        .start()
+        .await;
+    still_good(&server).await;
+    let before = server.resident_bytes();
+    for (name, _, _, limit) in cases {
+        let max = if limit == "HEADERS" {
+            128 << 10
+        } else {
+            40 << 20
+        };
+        limited(server.get(&format!("/{name}")).await, 500, limit, max);
+        still_good(&server).await;
+    }
+    memory_returns(&server, before).await;
+}
+
+#[tokio::test]
+async fn what_the_host_holds_for_a_handler_has_a_number() {
+    let setup = guarded()
+        .set("limits.wall_clock_ms", FAR_MS)
+        .set("limits.fuel_units", FAR_FUEL_UNITS);
+    let calls = ("calls", "for (;;) fetch('/good').catch(() => {})");
+    all_hit(setup, &[calls], 500, "HANDLES", 4096).await;
 }

@@ -2,9 +2,10 @@
 
 use futures_util::future::join_all;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::limits::{WALL_CLOCK_MS, guarded, limited, still_good};
+use crate::limits::{WALL_CLOCK_MS, guarded, limited, memory_returns, still_good};
 
 #[tokio::test]
 async fn a_route_that_calls_itself_comes_to_an_end() {
@@ -17,6 +18,8 @@ async fn a_route_that_calls_itself_comes_to_an_end() {
         .script("self.ts", recursive)
         .script("down.ts", counted);
     let server = setup.start().await;
+    still_good(&server).await;
+    let before = server.resident_bytes();
     limited(server.get("/self").await, 508, "DEPTH", 4);
     server
         .get("/down?n=4")
@@ -24,6 +27,7 @@ async fn a_route_that_calls_itself_comes_to_an_end() {
         .expect_json(200, json!({ "bottom": true }));
     limited(server.get("/down?n=5").await, 508, "DEPTH", 4);
     still_good(&server).await;
+    memory_returns(&server, before).await;
 }
 
 #[tokio::test]
@@ -110,4 +114,69 @@ async fn a_slow_upstream_does_not_outlive_the_wall_clock() {
         .expect_json(200, json!({ "name": "TimeoutError" }));
     still_good(&server).await;
     silent.abort();
+}
+
+#[tokio::test]
+async fn an_upstream_that_falls_silent_is_given_up() {
+    // Sends a head and the start of a body, and then nothing.
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = upstream.local_addr().unwrap();
+    let silent = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((mut stream, _)) = upstream.accept().await {
+            let _ = stream.read(&mut [0; 1024]).await.unwrap();
+            let start = b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nthe start";
+            stream.write_all(start).await.unwrap();
+            held.push(stream);
+        }
+    });
+    let source = format!(
+        "const answer = await fetch('http://{address}/');\n\
+         try {{ return await answer.text() }} catch (error) {{ return {{ said: String(error) + String(error.cause) }} }}"
+    );
+    let server = guarded()
+        .set("limits.wall_clock_ms", 60_000)
+        .set("egress.allow", "127.0.0.1")
+        .set("egress.between_bytes_ms", 100)
+        .script("get.ts", &source)
+        .start()
+        .await;
+    let answer = server.get("/get").await.expect(200).json();
+    let said = answer["said"].as_str().expect("an error");
+    assert!(said.contains("no answer within 100 ms"), "{said}");
+    still_good(&server).await;
+    silent.abort();
+}
+
+#[tokio::test]
+async fn fifty_calls_are_under_way_at_once() {
+    const CALLS: usize = 50;
+    // It answers none of them before the last one has come.
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = upstream.local_addr().unwrap();
+    let serving = tokio::spawn(async move {
+        let mut waiting = Vec::new();
+        while waiting.len() < CALLS {
+            let (mut stream, _) = upstream.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 1024]).await.unwrap();
+            waiting.push(stream);
+        }
+        for mut stream in waiting {
+            let answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok";
+            stream.write_all(answer).await.unwrap();
+        }
+    });
+    let source = format!(
+        "const all = await Promise.all(Array.from({{ length: {CALLS} }}, () => fetch('http://{address}/').then((one) => one.text()))); \
+         return all.filter((one) => one === 'ok').length"
+    );
+    let server = guarded()
+        .set("limits.outbound_concurrent", CALLS)
+        .set("limits.wall_clock_ms", 30_000)
+        .set("egress.allow", "127.0.0.1")
+        .script("all.ts", &source)
+        .start()
+        .await;
+    server.get("/all").await.expect_json(200, json!(CALLS));
+    serving.await.unwrap();
 }

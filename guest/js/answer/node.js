@@ -169,6 +169,10 @@ class ServerResponse {
     exchange.flatHeaders = (type, whole = true) => this.#flat(type, whole);
     exchange.stream = (status, flat) => this.#start(status, flat);
     exchange.abort = () => this.#out?.abort();
+    exchange.hold = (body) => {
+      exchange.held = body;
+      this.#sealed = true;
+    };
   }
 
   get headersSent() { return this.#sealed || this.#exchange.state.started; }
@@ -384,13 +388,15 @@ function toBytes(chunk, encoding) {
 /**
  * One request and its answer: `req`, `res`, `metadata`; `state` with `started`
  * (the head is sent or cannot change), `ended` (the body is complete), `done`;
- * `background`, the promises of waitUntil; `parsed`, the body.
+ * `background`, the promises of waitUntil; `parsed`, the body; `held`, a whole body
+ * for `res` that is to be sent when the handler returns.
  */
 function makeExchange() {
   const exchange = {
     state: { started: false, ended: false, done: false, callback: false, onEnd: null },
     background: [],
     parsed: null,
+    held: null,
   };
   exchange.metadata = lazily({}, METADATA, exchange);
   exchange.req = lazily(new IncomingMessage(), REQUEST, exchange);

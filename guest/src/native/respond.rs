@@ -33,8 +33,6 @@ pub fn add(native: &Object<'_>) -> Result<()> {
 
 /// Without a request, top-level code is being published: stopping there, as any
 /// call of the host does, makes it run with each request instead.
-/// Without a request, top-level code is being published: stopping there, as any
-/// call of the host does, makes it run with each request instead.
 fn incoming<R>(f: impl FnOnce(&IncomingRequest) -> R) -> R {
     call::with(|call| call.request.as_ref().map(f)).unwrap_or_else(|| std::process::abort())
 }
@@ -156,7 +154,7 @@ pub fn flat_headers<'js>(ctx: &Ctx<'js>, fields: &Fields) -> Result<Array<'js>> 
     Ok(flat)
 }
 
-fn latin1<'js>(ctx: &Ctx<'js>, bytes: &[u8]) -> Result<JsString<'js>> {
+pub fn latin1<'js>(ctx: &Ctx<'js>, bytes: &[u8]) -> Result<JsString<'js>> {
     match std::str::from_utf8(bytes) {
         Ok(text) if text.is_ascii() => JsString::from_str(ctx.clone(), text),
         _ => {

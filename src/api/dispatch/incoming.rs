@@ -10,7 +10,6 @@ use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
-use wasmtime_wasi_http::Error as WasiError;
 
 use crate::api::access::text;
 use crate::api::error::ApiError;
@@ -20,8 +19,8 @@ use crate::exec::cors::Preflight;
 use crate::exec::routes::parameters::Parameter as RouteParameter;
 use crate::sandbox::failure::{Failure, Limit};
 use crate::sandbox::limits::CallLimits;
-use crate::sandbox::services::Parameter;
 use crate::sandbox::services::dry_run::DryRun;
+use crate::sandbox::services::{Parameter, WasiError};
 
 pub type LimitedRequest = Request<http_body_util::combinators::UnsyncBoxBody<Bytes, WasiError>>;
 

@@ -56,7 +56,15 @@ pub async fn read(call: Call<ComponentQuery>) -> Result<Response, ApiError> {
     let publisher = exec.publisher.clone();
     let make = {
         let script = Arc::clone(&script);
-        move || publisher.component(&script.path, &source, &script.directives, form)
+        move || {
+            publisher.component(
+                &script.path,
+                &source,
+                &script.directives,
+                script.origin,
+                form,
+            )
+        }
     };
     let stopping = |_| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping");
     let component = tokio::task::spawn_blocking(make).await.map_err(stopping)?;

@@ -13,7 +13,7 @@ use crate::api::error::ApiError;
 use crate::api::extract::{Place, required};
 use crate::api::reply::Answer;
 use crate::exec::comments::CommentsError;
-use crate::exec::directives::{self, edit, schema};
+use crate::exec::directives::{edit, schema};
 use crate::exec::precondition::etag;
 use crate::exec::script::hash;
 
@@ -35,7 +35,7 @@ pub struct ReadAnswer {
 pub async fn read(call: Call<PathQuery>) -> Result<Answer<ReadAnswer>, ApiError> {
     let resolved = call.scope.script(&call.query.path)?;
     let text = call.exec().folder().read(&resolved)?;
-    let parsed = directives::parse(&text);
+    let parsed = call.exec().publisher.caps.parse(&text);
     let etag = etag(&hash(text.as_bytes()));
     let answer = ReadAnswer {
         path: call.query.path.clone(),
@@ -110,7 +110,11 @@ pub async fn update(call: Call<Nothing, UpdateRequest>) -> Result<Answer<UpdateA
         current,
         proposed,
         changes: json!(edited.changes),
-        warnings: directives::parse(&edited.source)
+        warnings: call
+            .exec()
+            .publisher
+            .caps
+            .parse(&edited.source)
             .warnings
             .iter()
             .map(WarningView::of)

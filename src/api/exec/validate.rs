@@ -8,7 +8,6 @@ use super::view::WarningView;
 use crate::api::endpoint::{Call, Nothing};
 use crate::api::error::ApiError;
 use crate::api::reply::Answer;
-use crate::exec::directives;
 use crate::exec::return_type;
 use crate::exec::validation::{Analysis, Language, is_versioned};
 use crate::model::diagnostic::Diagnostic;
@@ -231,7 +230,7 @@ pub struct MagicCommentsAnswer {
 pub async fn magic_comments(
     call: Call<Nothing, MagicCommentsRequest>,
 ) -> Result<Answer<MagicCommentsAnswer>, ApiError> {
-    let parsed = directives::parse(&call.body.code);
+    let parsed = call.exec().publisher.caps.parse(&call.body.code);
     let (found, warnings) = (parsed.comments.len(), parsed.warnings.len());
     Ok(Answer::ok(MagicCommentsAnswer {
         magic_comments: Some(parsed.comments).filter(|comments| !comments.is_empty()),

@@ -14,6 +14,7 @@ use crate::exec::edit::EditError;
 use crate::exec::history::Version;
 use crate::exec::precondition::etag;
 use crate::exec::versions::{Named, diff};
+use crate::model::generation::Authorship;
 use crate::model::script::ScriptPath;
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -62,6 +63,9 @@ pub struct VersionView {
     /// The name of the token that wrote it; null for a file that somebody saved.
     pub token: Option<String>,
     pub created_at: String,
+    /// How a model came to write it: the request, prompts, usage, cost, trial; null otherwise.
+    #[schema(value_type = Option<Object>)]
+    pub authorship: Option<Box<Authorship>>,
     /// In bytes.
     pub size: u64,
     /// Whether it is what answers.
@@ -78,6 +82,7 @@ impl VersionView {
             origin: version.author.origin.name(),
             token: version.author.token.clone(),
             created_at: iso(version.created_at),
+            authorship: version.author.authorship.clone(),
             size: version.size,
             live: live == Some(version.number),
         }

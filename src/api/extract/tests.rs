@@ -1,3 +1,5 @@
+//! What extractors make of queries and bodies, good ones and bad ones.
+
 use super::*;
 use serde::Deserialize;
 

@@ -20,6 +20,7 @@ use crate::proxy::aliases::Aliases;
 use crate::proxy::forward::{Destination, ForwardError, Forwarder, Sender};
 use crate::proxy::log::{AccessLog, Pending};
 use crate::proxy::permission::{Admission, TokenPlace};
+use crate::sandbox::services::Making;
 
 /// Clones share everything.
 #[derive(Clone)]
@@ -107,6 +108,8 @@ impl Gate {
                     execution_id: Uuid::new_v4().to_string(),
                     dry_run: None,
                     is_own: false,
+                    making: Making::default(),
+                    scheduled: None,
                 };
                 let request = with_target(request, &path_and_query);
                 let response = self.dispatcher.dispatch(request, origin).await;

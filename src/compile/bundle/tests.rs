@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 
+const BUNDLE_BYTES_MAX: usize = 5 << 20;
+
 type Deployment<'d> = &'d [(&'d str, &'d str)];
 
 fn bundled(files: Deployment, entry: &str) -> Result<Bundle, Vec<Diagnostic>> {
@@ -11,7 +13,7 @@ fn bundled(files: Deployment, entry: &str) -> Result<Bundle, Vec<Diagnostic>> {
         let file = files.iter().find(|(name, _)| *name == path);
         Ok(file.map(|(_, text)| (*text).to_owned()))
     };
-    bundle(entry, &read)
+    bundle(entry, &read, BUNDLE_BYTES_MAX)
 }
 
 fn paths(files: Deployment, entry: &str) -> Vec<String> {
@@ -250,7 +252,7 @@ fn a_file_that_cannot_be_read_is_reported_where_it_is_imported() {
         "b.ts" => Err(ReadError("it is not UTF-8 at byte 7".to_owned())),
         _ => Ok(None),
     };
-    let problems = bundle("a.ts", &read).unwrap_err();
+    let problems = bundle("a.ts", &read, BUNDLE_BYTES_MAX).unwrap_err();
     insta::assert_snapshot!(problems[0], @r"
     a.ts:2:15: cannot import `./b`: it is not UTF-8 at byte 7
       1 |
@@ -259,7 +261,7 @@ fn a_file_that_cannot_be_read_is_reported_where_it_is_imported() {
       3 | return x
     hint: mend or replace `b.ts`
     ");
-    let problems = bundle("b.ts", &read).unwrap_err();
+    let problems = bundle("b.ts", &read, BUNDLE_BYTES_MAX).unwrap_err();
     insta::assert_snapshot!(problems[0], @"b.ts:1:1: it is not UTF-8 at byte 7");
 }
 
@@ -274,7 +276,7 @@ fn every_file_is_read_once() {
             _ => None,
         })
     };
-    bundle("a.ts", &read).unwrap();
+    bundle("a.ts", &read, BUNDLE_BYTES_MAX).unwrap();
     assert_eq!(reads.load(Ordering::Relaxed), 1);
 }
 
@@ -319,7 +321,7 @@ fn the_number_of_modules_is_limited() {
                 }
             }))
         };
-        bundle("0.ts", &read)
+        bundle("0.ts", &read, BUNDLE_BYTES_MAX)
     };
     assert_eq!(chain(MODULES_MAX).unwrap().modules.len(), MODULES_MAX);
     let problems = chain(MODULES_MAX + 1).unwrap_err();
@@ -342,6 +344,6 @@ fn the_size_of_a_bundle_is_limited() {
     assert_eq!(problems[0].path, "x.json");
     assert_eq!(
         problems[0].message,
-        "with this file the script has more than 5242880 bytes"
+        "with this file the script has more than 5242880 bytes; import less, or raise limits.bundle_bytes"
     );
 }

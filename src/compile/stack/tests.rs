@@ -2,6 +2,8 @@
 //! QuickJS running this very code.
 
 use super::*;
+
+const BUNDLE_BYTES_MAX: usize = 5 << 20;
 use crate::compile::bundle::bundle;
 
 fn maps(files: &[(&str, &str)]) -> SourceMaps {
@@ -11,7 +13,8 @@ fn maps(files: &[(&str, &str)]) -> SourceMaps {
             .find(|(name, _)| *name == path)
             .map(|(_, text)| (*text).to_owned()))
     };
-    let bundle = bundle(files[0].0, &read).unwrap_or_else(|problems| panic!("{}", problems[0]));
+    let bundle = bundle(files[0].0, &read, BUNDLE_BYTES_MAX)
+        .unwrap_or_else(|problems| panic!("{}", problems[0]));
     SourceMaps::of(&bundle)
 }
 

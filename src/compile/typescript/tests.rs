@@ -54,6 +54,32 @@ return { row, data, late, count }";
 }
 
 #[test]
+fn a_body_is_async_only_when_it_awaits() {
+    for (source, is_async) in [
+        ("return 1", false),
+        ("const f = async () => await g(); return f()", false),
+        (
+            "async function f() { for await (const x of y) ; }\nreturn f()",
+            false,
+        ),
+        (
+            "class C { async m() { await 1 } }\nreturn new C().m()",
+            false,
+        ),
+        ("return await f()", true),
+        ("if (x) { y = [1, { z: await f() }] }", true),
+        ("for await (const x of y) ;", true),
+        ("{ await using x = f(); }", true),
+        ("class C { [await f()]() {} }", true),
+        ("return `${await f()}`", true),
+    ] {
+        let code = code("a.ts", source);
+        let found = code.contains("export default async function");
+        assert_eq!(found, is_async, "{source}: {code}");
+    }
+}
+
+#[test]
 fn a_body_may_declare_the_names_of_the_parameters() {
     let source = "import { metadata } from './m'
 import * as shared from './s'
@@ -64,7 +90,7 @@ return [req, res, metadata, shared]";
     insta::assert_snapshot!(code("x.ts", source), @r#"
     import { metadata } from "./m";
     import * as shared from "./s";
-    export default async function(__req, _res, _metadata, _shared) {
+    export default function(__req, _res, _metadata, _shared) {
     	const _req = 1;
     	const { req } = { req: _req };
     	class res {}
@@ -78,7 +104,7 @@ return [req, res, metadata, shared]";
     "#);
     // These keep the value they are given, as they would in the function.
     insta::assert_snapshot!(code("x.ts", "var req = req || 1; function res() {}"), @r#"
-    export default async function(req, res, metadata, shared) {
+    export default function(req, res, metadata, shared) {
     	var req = req || 1;
     	function res() {}
     }

@@ -182,7 +182,9 @@ mod tests {
         );
         assert_eq!(days["range"], json!({"min": 0, "max": 3650}));
         assert_eq!(days["defaults"]["when_omitted"], Value::Null);
-        assert_eq!(describe(fields::by_name("ai").unwrap())["available"], false);
+        assert_eq!(describe(fields::by_name("ai").unwrap())["available"], true);
+        let later = describe(fields::by_name("websocket").unwrap());
+        assert_eq!(later["available"], false);
     }
 
     #[test]

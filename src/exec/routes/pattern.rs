@@ -154,7 +154,8 @@ impl Segment {
         Ok(segment(name.to_owned()))
     }
 
-    fn parameter(&self) -> Option<&str> {
+    /// The name of a parameter.
+    pub fn parameter(&self) -> Option<&str> {
         match self {
             Segment::Static(_) => None,
             Segment::Parameter(name)

@@ -1,3 +1,5 @@
+//! Bundles as people send them, good and bad.
+
 use chrono::Utc;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use tempfile::TempDir;
@@ -267,7 +269,7 @@ async fn what_cannot_be_served_is_refused_and_the_old_one_stays() {
         let forced = NewBundle { force: true, ..new };
         bundles.rehearse(&forced, Precondition::None).unwrap();
     }
-    assert_eq!(bundles.list(), [installed.info.clone()]);
+    assert_eq!(bundles.list(), std::slice::from_ref(&installed.info));
     assert_eq!(shown(&bundles, "a.example"), installed.info.fingerprint);
 }
 

@@ -231,7 +231,7 @@ async fn answers_are_what_the_document_says() {
     ok(
         post.clone(),
         "scripts/write",
-        json!({ "path": "c.ts", "content": "// @ai true\nreturn 1" }),
+        json!({ "path": "c.ts", "content": "// @websocket true\nreturn 1" }),
     )
     .await;
     ok(
@@ -383,4 +383,70 @@ async fn answers_are_what_the_document_says() {
         )
         .await
         .expect(400);
+}
+
+#[tokio::test]
+async fn answers_of_cron_are_what_the_document_says() {
+    let server = Server::with_script("a.ts", "// @schedule @daily\nreturn 1")
+        .start()
+        .await;
+    let document = server.get("/openapi.json").await.expect(200).json();
+    let check = Conformance {
+        server: &server,
+        document,
+    };
+    let entry = json!({ "schedule": "@daily", "command": "curl /a", "name": null });
+    let call = async |method: Method, target: &str, body: Value, status: u16| {
+        let reply = check.call(method, target, body).await;
+        reply.expect(status).json()
+    };
+    let (get, none) = (Method::GET, json!({}));
+    let made = call(Method::POST, "/users/me/entries", entry.clone(), 201).await;
+    let at = format!("/users/me/entries/{}", made["id"].as_str().unwrap());
+    call(Method::POST, "/users/me/entries", none.clone(), 400).await;
+    call(
+        Method::POST,
+        &format!("{at}/run?wait=true"),
+        none.clone(),
+        200,
+    )
+    .await;
+    call(
+        Method::POST,
+        &format!("{at}/run?dry_run=true"),
+        none.clone(),
+        200,
+    )
+    .await;
+    call(Method::PATCH, &at, json!({ "comment": "c" }), 200).await;
+    for target in [
+        at.as_str(),
+        &format!("{at}/runs"),
+        "/users/me/entries",
+        "/users/me/runs?limit=1",
+        "/users/me/crontab",
+        "/crontab",
+        "/health",
+        "/api/v1/exec/schedules/list",
+        "/api/v1/exec/schedules/history",
+    ] {
+        call(get.clone(), target, none.clone(), 200).await;
+    }
+    call(
+        Method::PUT,
+        "/users/me/crontab",
+        json!({ "crontab": "# x" }),
+        200,
+    )
+    .await;
+    call(get, "/users/nobody/entries", none.clone(), 404).await;
+    let made = call(Method::POST, "/api/v1/cron/users/me/entries", entry, 201).await;
+    let at = format!(
+        "/api/v1/cron/users/me/entries/{}",
+        made["id"].as_str().unwrap()
+    );
+    call(Method::DELETE, &at, none.clone(), 200).await;
+    let trigger = json!({ "scriptPath": "a.ts" });
+    call(Method::POST, "/api/v1/exec/schedules/trigger", trigger, 200).await;
+    call(Method::POST, "/api/v1/exec/schedules/reload", none, 200).await;
 }

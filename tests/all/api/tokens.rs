@@ -230,6 +230,7 @@ async fn a_dry_run_makes_no_token() {
 #[tokio::test]
 async fn the_first_start_shows_a_token_once() {
     let mut server = Server::empty().variable("FOOTPATH_TOKEN", "").start().await;
+    server.logs("http://127.0.0.1:").await;
     let log = server.log();
     let line = log
         .lines()

@@ -336,3 +336,62 @@ async fn silent_and_nonsensical_clients_do_not_keep_others_from_their_handshakes
     }
     handshake(https, "localhost").await.unwrap();
 }
+
+#[tokio::test]
+async fn a_session_that_began_with_an_older_certificate_is_not_resumed() {
+    if !has_openssl() {
+        skip!("there is no openssl");
+    }
+    let server = Server::empty().https().start().await;
+    let https = server.https_address();
+    let session = server.data().join("session.pem");
+    let session = session.to_str().unwrap();
+    install(&server, "a.example", &certificate(&["a.example"]))
+        .await
+        .expect(200);
+    let name = ["-servername", "a.example", "-tls1_2"];
+    s_client(https, &[&name[..], &["-sess_out", session]].concat());
+    let again = || s_client(https, &[&name[..], &["-sess_in", session]].concat());
+    let resumed = again();
+    assert!(resumed.contains("Reused, TLSv1.2"), "{resumed}");
+    install(&server, "a.example", &certificate(&["a.example"]))
+        .await
+        .expect(200);
+    let renewed = again();
+    assert!(renewed.contains("New, TLSv1.2"), "{renewed}");
+}
+
+#[tokio::test]
+async fn another_master_key_loses_certificates_but_not_the_server() {
+    let server = Server::empty()
+        .https()
+        .set("server.master_key", "ab".repeat(32));
+    let mut server = server.start().await;
+    assert!(!server.data().join("master.key").exists());
+    let pair = certificate(&["a.example"]);
+    install(&server, "a.example", &pair).await.expect(200);
+    let before = shown(
+        &handshake(server.https_address(), "a.example")
+            .await
+            .unwrap(),
+    );
+    server
+        .restart_with("server.master_key", "cd".repeat(32))
+        .await;
+    server.logs("a stored certificate is not served").await;
+    let other = shown(
+        &handshake(server.https_address(), "a.example")
+            .await
+            .unwrap(),
+    );
+    assert_ne!(other, before);
+    install(&server, "a.example", &pair).await.expect(200);
+    assert_eq!(
+        shown(
+            &handshake(server.https_address(), "a.example")
+                .await
+                .unwrap()
+        ),
+        before
+    );
+}

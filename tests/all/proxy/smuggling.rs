@@ -96,6 +96,9 @@ async fn what_was_asked_before_is_answered_and_what_comes_after_is_not() {
     // The legal kind of several requests at once.
     let body = "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi";
     let chunked = "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nhi\r\n0\r\nA: b\r\n\r\n";
+    let connect = "CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n";
+    let answer = say(&server, format!("{connect}{bad}").as_bytes()).await;
+    assert_eq!(statuses(&answer).last(), Some(&"400"), "{answer}");
     let last = "GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     let answer = say(&server, format!("{body}{chunked}{body}{last}").as_bytes()).await;
     assert_eq!(statuses(&answer), ["200"; 4], "{answer}");

@@ -1,3 +1,5 @@
+//! Requests as bytes, and what becomes of them.
+
 use super::*;
 
 /// How many requests the bytes are, or why they are none. `piece`: so many bytes

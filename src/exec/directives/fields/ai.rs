@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Category, Effect, Field, Kind, field as any_field};
+use super::{Category, Field, Kind, field as any_field};
 use crate::model::directives::{Directives, Secret};
 
 pub const FIELDS: &[Field] = &[
@@ -41,7 +41,8 @@ pub const FIELDS: &[Field] = &[
     },
     Field {
         examples: &["1024"],
-        runtime: Some("the provider's"),
+        runtime: Some("ai.tokens_per_call"),
+        notes: "At most what the server allows.",
         ..field(
             "aiMaxTokens",
             "ai-max-tokens",
@@ -72,8 +73,5 @@ const fn field(
     kind: Kind,
     get: fn(&Directives) -> Value,
 ) -> Field {
-    Field {
-        effect: Effect::Later,
-        ..any_field(Category::Ai, key, name, kind, get)
-    }
+    any_field(Category::Ai, key, name, kind, get)
 }

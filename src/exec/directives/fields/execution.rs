@@ -100,7 +100,7 @@ pub const FIELDS: &[Field] = &[
     Field {
         examples: &["0 4 * * 0", "@weekly"],
         notes: "Five fields or a macro, in UTC.",
-        ..later(
+        ..field(
             "schedule",
             "schedule",
             Kind::Schedule(|d, value| d.schedule.expression = Some(value)),
@@ -109,8 +109,8 @@ pub const FIELDS: &[Field] = &[
     },
     Field {
         examples: &["5m"],
-        runtime: Some("the value of @timeout"),
-        ..later(
+        runtime: Some("the value of @timeout, else 30 s"),
+        ..field(
             "scheduleTimeout",
             "schedule-timeout",
             Kind::Duration(|d, value| d.schedule.timeout = value),

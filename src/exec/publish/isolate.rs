@@ -1,0 +1,56 @@
+//! Code that is no file, and is run once in an isolate: compiled like a script,
+//! with what was passed to it and nothing else. It is kept nowhere.
+
+use super::{Publisher, problem, threw};
+use crate::compile::capability::Capability;
+use crate::compile::capability_scan::scan;
+use crate::compile::shape::Shape;
+use crate::compile::stack::SourceMaps;
+use crate::exec::history::Origin;
+use crate::exec::script::{Problem, hash};
+use crate::model::directives::Directives;
+use crate::model::script::ScriptPath;
+use crate::sandbox::handler::Handler;
+use crate::sandbox::snapshot::{Passed, SnapshotError};
+
+impl Publisher {
+    /// Compiles code that is no file, for one evaluation with what is passed to
+    /// it. Blocks for about 15 ms.
+    pub fn isolate(
+        &self,
+        path: &ScriptPath,
+        code: &str,
+        passed: Passed,
+        memory_bytes: usize,
+    ) -> Result<(Handler, SourceMaps), Problem> {
+        let (bundle, _) = self.bundle(path, code, Origin::Script)?;
+        if bundle.shape == Shape::Library {
+            return Err(problem(
+                "the code only exports for imports: it has no handler",
+            ));
+        }
+        let asked = |one: &Capability| {
+            *one == Capability::Fetch && passed.passed.iter().any(|name| name == one.global())
+        };
+        let capabilities = scan(&bundle).into_iter().filter(asked).collect();
+        let directives = Directives::default();
+        let mut spec = self.spec(path, &bundle, &directives, &capabilities, false);
+        spec.strict = true;
+        spec.isolate = Some(passed);
+        let maps = SourceMaps::of(&bundle);
+        let snapshot = self
+            .sandbox
+            .snapshot(&spec, memory_bytes)
+            .map_err(|error| match error {
+                SnapshotError::Threw(error) => threw(&error, &maps),
+                other => problem(&other.to_string()),
+            })?;
+        let provenance = self.provenance(path, hash(code.as_bytes()));
+        let component = self
+            .linker
+            .shared(&snapshot.memory, &capabilities, &provenance)
+            .map_err(|error| problem(&error.to_string()))?;
+        let handler = self.sandbox.passing_handler(&component);
+        Ok((handler.map_err(|error| problem(&error.to_string()))?, maps))
+    }
+}

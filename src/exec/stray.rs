@@ -1,0 +1,99 @@
+//! What lies in the scripts folder and belongs to no deployment: somebody expects
+//! it to answer, and it never will. It tells; it must not move anything.
+
+use std::fs;
+
+use super::folder::Folder;
+use super::routes::mount::mount;
+use crate::model::exec_id::ExecId;
+use crate::model::script::ScriptPath;
+
+/// A file or folder directly in the scripts folder that serves nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stray {
+    pub name: String,
+    /// What is wrong, and how to mend it.
+    pub reason: String,
+}
+
+/// All of them, by name.
+pub fn strays(folder: &Folder) -> Vec<Stray> {
+    let entries = fs::read_dir(folder.root());
+    let names = entries.into_iter().flatten().flatten();
+    let mut found: Vec<Stray> = names
+        .filter_map(|entry| stray(folder, entry.file_name().to_str()?))
+        .collect();
+    found.sort_by(|one, other| one.name.cmp(&other.name));
+    found
+}
+
+/// Whether an entry of the scripts folder is one. What is hidden, and what would
+/// be no route anywhere, is there on purpose.
+pub fn stray(folder: &Folder, name: &str) -> Option<Stray> {
+    let about = fs::symlink_metadata(folder.root().join(name)).ok()?;
+    let reason = if about.is_dir() {
+        let on_purpose = name.starts_with(['.', '_']) || name == "node_modules";
+        let error = ExecId::parse(name).err()?;
+        (!on_purpose).then(|| error.to_string())?
+    } else {
+        let expected = match mount(name) {
+            Ok(_) => true,
+            Err(why) => why.is_mistake(),
+        };
+        let error = ScriptPath::parse(name).err()?;
+        expected.then(|| error.to_string())?
+    };
+    Some(Stray {
+        name: name.to_owned(),
+        reason,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_belongs_to_no_deployment_is_told() {
+        let root = tempfile::tempdir().unwrap();
+        for folder in [
+            "1",
+            "shop",
+            "My Site",
+            "_lib",
+            ".git",
+            "node_modules",
+            "default",
+        ] {
+            fs::create_dir(root.path().join(folder)).unwrap();
+        }
+        for file in [
+            "hello.ts",
+            "page.md",
+            "old.tsx",
+            "tsconfig.json",
+            "types.d.ts",
+            "_x.ts",
+        ] {
+            fs::write(root.path().join(file), "").unwrap();
+        }
+        let folder = Folder::new(root.path(), 1000).unwrap();
+        let found = strays(&folder);
+        let names: Vec<&str> = found.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(
+            names,
+            ["My Site", "default", "hello.ts", "old.tsx", "page.md"]
+        );
+        assert!(
+            found[0].reason.contains("cannot name a deployment"),
+            "{found:?}"
+        );
+        assert!(
+            found[2]
+                .reason
+                .contains("put it into a folder such as `1/`"),
+            "{found:?}"
+        );
+        assert_eq!(stray(&folder, "gone.ts"), None);
+    }
+}

@@ -1,0 +1,113 @@
+//! What may become a route, and how much that may cost.
+
+use serde_json::json;
+
+use super::provider::{Provider, says};
+use super::{SEED, catching};
+use crate::harness::skip;
+
+#[tokio::test]
+async fn odd_paths_and_scanners_reach_no_model() {
+    let Some(provider) = Provider::start(&[says("URL", "return 1;")]) else {
+        skip!("aimock is not installed");
+    };
+    let server = catching(&provider)
+        .script("[...all].ts", SEED)
+        .set("author.methods", "GET,POST")
+        .start()
+        .await;
+    let long = format!("/api/{}", "x".repeat(2048));
+    let odd = [
+        "/.env",
+        "/.git/config",
+        "/wp-login.php",
+        "/api/wp-admin/x",
+        "/api/a%2Fb",
+        "/api/%2e%2e/x",
+        "/api/a%00b",
+        "/api/caf%C3%A9",
+        "/api/%D0%B0pi",
+        "/api/index",
+        "/api/pre",
+        "/api/_lib",
+        "/api/x.ts",
+        "/api/[id]",
+        "/api/a:b",
+        "/api/v1/exec/nothing",
+        "/scripts/x",
+        long.as_str(),
+    ];
+    for path in odd {
+        let reply = server.get(path).await;
+        assert!(
+            [400, 401, 404].contains(&reply.status.as_u16()),
+            "{path}: {}",
+            reply.text()
+        );
+    }
+    let deleted = server.request(http::Method::DELETE, "/api/x").await;
+    deleted.expect(404);
+    assert_eq!(provider.calls(&server).await, 0);
+    server.get("/api/fine").await.expect(200);
+    assert_eq!(provider.calls(&server).await, 1);
+}
+
+#[tokio::test]
+async fn a_path_that_fails_again_is_left_alone_for_a_while() {
+    let Some(provider) = Provider::start(&[says("URL GET /bad", "return { a: ;")]) else {
+        skip!("aimock is not installed");
+    };
+    let mut server = catching(&provider).start().await;
+    for _ in 0..2 {
+        server
+            .get("/api/bad")
+            .await
+            .expect_error(502, "ISOLATE_INVALID");
+    }
+    let reply = server
+        .get("/api/bad")
+        .await
+        .expect_error(503, "AUTHOR_BACKOFF");
+    assert!(reply.header("retry-after").is_some());
+    server.restart().await;
+    server
+        .get("/api/bad")
+        .await
+        .expect_error(503, "AUTHOR_BACKOFF");
+    assert_eq!(provider.calls(&server).await, 2);
+}
+
+#[tokio::test]
+async fn caps_hold_before_the_call_and_after_a_restart() {
+    let Some(provider) = Provider::start(&[says("URL", "return 1;")]) else {
+        skip!("aimock is not installed");
+    };
+    let mut server = catching(&provider)
+        .set("author.routes_per_day", 2)
+        .start()
+        .await;
+    for path in ["/api/a", "/api/b"] {
+        server.get(path).await.expect(200);
+    }
+    for _ in 0..2 {
+        let reply = server
+            .get("/api/c")
+            .await
+            .expect_error(503, "AI_LIMIT_ROUTES");
+        assert!(reply.header("retry-after").is_some());
+        server.restart().await;
+    }
+    // What is made goes on answering.
+    server.get("/api/a").await.expect_json(200, json!(1));
+    assert_eq!(provider.calls(&server).await, 2);
+    let server = catching(&provider)
+        .set("author.calls_per_minute_per_client", 1)
+        .start()
+        .await;
+    // One of the three falls into a minute that another has begun.
+    let mut statuses = Vec::new();
+    for path in ["/api/d", "/api/e", "/api/f"] {
+        statuses.push(server.get(path).await.status.as_u16());
+    }
+    assert!(statuses.contains(&429), "{statuses:?}");
+}

@@ -1,0 +1,81 @@
+//! `footpath cron` against a running server.
+
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::harness::{ROOT_TOKEN, Server, footpath};
+
+fn cron(server: &Server, arguments: &[&str]) -> Output {
+    let url = format!("http://{}", server.address());
+    let mut command = footpath();
+    command
+        .args(["cron", "--server", &url])
+        .args(arguments)
+        .env("FOOTPATH_TOKEN", ROOT_TOKEN);
+    command.output().expect("the program runs")
+}
+
+fn text(output: &Output) -> String {
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_from_the_command_line() {
+    let server = Server::with_script("hello.ts", "return 'hello there'")
+        .start()
+        .await;
+    let made = cron(
+        &server,
+        &[
+            "add",
+            "0 4 * * 0",
+            "curl /hello",
+            "--name",
+            "greeting",
+            "--timezone",
+            "Asia/Kathmandu",
+            "--json",
+        ],
+    );
+    let made: Value = serde_json::from_str(&text(&made)).unwrap();
+    let id = made["id"].as_str().unwrap();
+    let list = text(&cron(&server, &["list"]));
+    let lines: Vec<&str> = list.lines().collect();
+    assert_eq!(lines.len(), 2, "{list}");
+    assert!(
+        lines[0].starts_with("ID ") && lines[0].contains("NEXT RUN"),
+        "{list}"
+    );
+    for part in [
+        id,
+        "0 4 * * 0",
+        "Asia/Kathmandu",
+        "T04:00:00+05:45",
+        "curl /hello",
+        "greeting",
+    ] {
+        assert!(lines[1].contains(part), "{part}: {list}");
+    }
+    let would = text(&cron(&server, &["run", id, "--dry-run"]));
+    assert!(would.contains("\"url\": \"/hello\""), "{would}");
+    let ran = text(&cron(&server, &["run", id]));
+    assert!(
+        ran.contains("manual") && ran.contains("hello there"),
+        "{ran}"
+    );
+    let runs = text(&cron(&server, &["runs", id, "--outcome", "ok"]));
+    assert_eq!(runs.lines().count(), 2, "{runs}");
+    text(&cron(&server, &["rm", id]));
+    let again = cron(&server, &["rm", id]);
+    assert!(!again.status.success());
+    assert!(String::from_utf8_lossy(&again.stderr).contains("ENTRY_NOT_FOUND"));
+    let wrong = cron(&server, &["add", "@reboot", "curl /hello"]);
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("@reboot"));
+    assert_eq!(text(&cron(&server, &["list"])).lines().count(), 1);
+}

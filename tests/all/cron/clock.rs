@@ -1,0 +1,328 @@
+//! What comes due, at other times than now.
+
+use std::time::Duration;
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::time::at;
+use super::{ENTRIES, add, get, id, rows, rows_until, send, short};
+use crate::harness::{Server, Setup};
+
+fn hello() -> Setup {
+    Server::with_script("hello.ts", "return 'hello'")
+}
+
+fn every(schedule: &str) -> Value {
+    json!({ "schedule": schedule, "command": "curl /hello" })
+}
+
+fn with(schedule: &str, field: &str, value: impl Into<Value>) -> Value {
+    let mut entry = every(schedule);
+    entry[field] = value.into();
+    entry
+}
+
+#[tokio::test]
+async fn what_is_due_runs_and_leaves_a_row() {
+    let (setup, _) = at!(hello(), "2026-03-01 00:00:55");
+    let server = setup.start().await;
+    let entry = add(&server, every("* * * * *")).await;
+    let disabled = add(&server, with("* * * * *", "enabled", false)).await;
+    let rows = rows_until(&server, &entry, |rows| {
+        rows.first().is_some_and(|row| row["outcome"] == "ok")
+    })
+    .await;
+    assert_eq!(short(&rows), ["03-01T00:01 schedule ok"]);
+    assert_eq!(rows[0]["late"], false);
+    let rows = rows_until(&server, &disabled, |rows| !rows.is_empty()).await;
+    assert_eq!(short(&rows), ["03-01T00:01 schedule skipped:disabled"]);
+    let metrics = get(&server, "/metrics").await.expect(200).text();
+    for line in [
+        "footpath_cron_occurrences_total{outcome=\"ok\"} 1\n",
+        "footpath_cron_occurrences_total{outcome=\"skipped:disabled\"} 1\n",
+        "footpath_cron_entries 2\n",
+        "footpath_cron_lost_slots_total 0\n",
+        "footpath_cron_start_skew_seconds_count 1\n",
+    ] {
+        assert!(metrics.contains(line), "{line}{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn a_missed_night_goes_by_the_policy() {
+    let (setup, clock) = at!(hello(), "2026-03-01 22:30:00");
+    let mut server = setup.start().await;
+    let once = add(&server, every("0 23,1,3 * * *")).await;
+    let skip = add(&server, with("0 23,1,3 * * *", "misfire", "skip")).await;
+    let mut all = with("0 23,1,3 * * *", "misfire", "all");
+    all["misfire_runs_max"] = 2.into();
+    let all = add(&server, all).await;
+    let deadline = add(&server, with("0 3 * * *", "deadline_seconds", 600)).await;
+    let disabled = add(&server, with("0 3 * * *", "enabled", false)).await;
+    let mut expires = with("0 23,1,3 * * *", "expires_at", "2026-03-02T01:00:00Z");
+    expires["name"] = "expires".into();
+    let expires = add(&server, expires).await;
+    server.kill();
+    clock.set("2026-03-02 06:10:00");
+    server.restart().await;
+    let done =
+        |rows: &[Value]| rows.iter().all(|row| row["ended_at"].is_string()) && !rows.is_empty();
+    let expected: [(&Value, &[&str]); 6] = [
+        (
+            &once,
+            &[
+                "03-01T23:00 schedule skipped:missed",
+                "03-02T01:00 schedule skipped:missed",
+                "03-02T03:00 catch-up ok",
+            ],
+        ),
+        (
+            &skip,
+            &[
+                "03-01T23:00 schedule skipped:missed",
+                "03-02T01:00 schedule skipped:missed",
+                "03-02T03:00 schedule skipped:missed",
+            ],
+        ),
+        (
+            &all,
+            &[
+                "03-01T23:00 schedule skipped:missed",
+                "03-02T01:00 catch-up ok",
+                "03-02T03:00 catch-up ok",
+            ],
+        ),
+        (&deadline, &["03-02T03:00 schedule skipped:missed"]),
+        (&disabled, &["03-02T03:00 schedule skipped:disabled"]),
+        (
+            &expires,
+            &[
+                "03-01T23:00 schedule expired",
+                "03-02T01:00 schedule expired",
+            ],
+        ),
+    ];
+    for (entry, expected) in expected {
+        let rows = rows_until(&server, entry, done).await;
+        assert_eq!(short(&rows), expected, "{entry:#}");
+        for row in rows.iter().filter(|row| row["trigger"] == "catch-up") {
+            assert_eq!(row["late"], true);
+        }
+    }
+    get(&server, &format!("{ENTRIES}/{}", id(&expires)))
+        .await
+        .expect_error(404, "ENTRY_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn an_entry_expires_at_the_very_minute() {
+    let (setup, _) = at!(hello(), "2026-03-01 00:00:55");
+    let server = setup.start().await;
+    let entry = add(
+        &server,
+        with("* * * * *", "expires_at", "2026-03-01T00:01:00Z"),
+    )
+    .await;
+    assert_eq!(entry["next_runs"], json!([]));
+    let rows = rows_until(&server, &entry, |rows| !rows.is_empty()).await;
+    assert_eq!(short(&rows), ["03-01T00:01 schedule expired"]);
+    get(&server, &format!("{ENTRIES}/{}", id(&entry)))
+        .await
+        .expect_error(404, "ENTRY_NOT_FOUND");
+    assert_eq!(get(&server, ENTRIES).await.json()["total"], 0);
+}
+
+#[tokio::test]
+async fn a_change_of_an_entry_wakes_the_clock() {
+    let (setup, _) = at!(hello(), "2026-03-01 00:00:54");
+    let server = setup.start().await;
+    let entry = add(&server, every("0 0 29 2 *")).await;
+    let target = format!("{ENTRIES}/{}", id(&entry));
+    send(
+        &server,
+        Method::PATCH,
+        &target,
+        json!({ "schedule": "1 0 * * *" }),
+    )
+    .await
+    .expect(200);
+    let rows = rows_until(&server, &entry, |rows| !rows.is_empty()).await;
+    assert!(
+        rows[0]["scheduled_at"]
+            .as_str()
+            .unwrap()
+            .starts_with("2026-03-01T00:01:00")
+    );
+}
+
+#[tokio::test]
+async fn the_leap_day_comes() {
+    let (setup, _) = at!(hello(), "2028-02-28 23:59:55");
+    let server = setup.start().await;
+    let entry = add(&server, every("0 0 29 2 *")).await;
+    let rows = rows_until(&server, &entry, |rows| {
+        rows.first().is_some_and(|row| row["outcome"] == "ok")
+    })
+    .await;
+    assert_eq!(short(&rows), ["02-29T00:00 schedule ok"]);
+    let next = get(&server, &format!("{ENTRIES}/{}", id(&entry)))
+        .await
+        .json()["next_run"]
+        .clone();
+    assert_eq!(next, "2032-02-29T00:00:00+00:00");
+}
+
+#[tokio::test]
+async fn a_skipped_hour_and_a_repeated_one() {
+    for (start, expected) in [
+        // At 07:00 UTC the clocks of New York go from 02:00 to 03:00.
+        (
+            "2026-03-08 06:50:00 x600",
+            &[
+                ("30 2 * * *", &["03-08T07:00"][..]),
+                ("30 * * * *", &["03-08T07:30", "03-08T08:30"]),
+            ][..],
+        ),
+        // At 06:00 UTC they go from 02:00 back to 01:00.
+        (
+            "2026-11-01 05:20:00 x600",
+            &[
+                ("30 1 * * *", &["11-01T05:30"]),
+                ("30 * * * *", &["11-01T05:30", "11-01T06:30", "11-01T07:30"]),
+            ],
+        ),
+    ] {
+        let (setup, _) = at!(hello(), start);
+        let server = setup.start().await;
+        let last = expected[1].1.last().unwrap();
+        let mut entries = Vec::new();
+        for (schedule, times) in expected {
+            let entry = add(&server, with(schedule, "timezone", "America/New_York")).await;
+            entries.push((entry, times));
+        }
+        let (wild, _) = &entries[1];
+        rows_until(&server, wild, |rows| {
+            rows.first()
+                .is_some_and(|row| row["scheduled_at"].as_str().unwrap()[5..16] == **last)
+        })
+        .await;
+        for (entry, times) in &entries {
+            let rows = rows(&server, entry).await;
+            let dues: Vec<&str> = rows
+                .iter()
+                .rev()
+                .map(|row| &row["scheduled_at"].as_str().unwrap()[5..16])
+                .collect();
+            assert_eq!(dues, **times, "{entry:#}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn in_a_week_every_occurrence_has_one_row() {
+    let (setup, _) = at!(hello(), "2026-03-01 00:00:30 x20000");
+    let server = setup.start().await;
+    let mut hourly = with("0 * * * *", "misfire", "all");
+    hourly["overlap"] = "allow".into();
+    let hourly = add(&server, hourly).await;
+    let daily = add(&server, every("30 4 * * *")).await;
+    let weekly = add(&server, every("0 12 * * 6")).await;
+    rows_until(&server, &weekly, |rows| {
+        rows.first().is_some_and(|row| row["ended_at"].is_string())
+    })
+    .await;
+    let created = |entry: &Value| entry["created_at"].as_str().unwrap()[..13].to_owned();
+    for (entry, step_hours) in [(&hourly, 1), (&daily, 24)] {
+        let rows = rows_until(&server, entry, |rows| {
+            rows.iter().all(|row| row["ended_at"].is_string())
+        })
+        .await;
+        let times: Vec<i64> = rows
+            .iter()
+            .rev()
+            .map(|row| seconds(&row["scheduled_at"]))
+            .collect();
+        assert!(times.len() as i64 >= 6 * 24 / step_hours, "{times:?}");
+        assert!(
+            times
+                .windows(2)
+                .all(|two| two[1] - two[0] == step_hours * 3600),
+            "{times:?}"
+        );
+        // From the first on: nothing is due between the making and the first row.
+        assert!(
+            times[0] - seconds(&entry["created_at"]) <= step_hours * 3600,
+            "{}",
+            created(entry)
+        );
+        for row in &rows {
+            let outcome = row["outcome"].as_str().unwrap();
+            assert!(
+                ["ok", "skipped:missed", "skipped:overlap"].contains(&outcome),
+                "{row:#}"
+            );
+        }
+    }
+}
+
+fn seconds(time: &Value) -> i64 {
+    let time = chrono::DateTime::parse_from_rfc3339(time.as_str().unwrap());
+    time.unwrap().timestamp()
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_makes_no_burst_and_no_silence() {
+    let (setup, clock) = at!(hello(), "2026-03-01 10:00:30");
+    // The time of day is set; time itself goes on.
+    let server = setup
+        .variable("FAKETIME_DONT_FAKE_MONOTONIC", 1)
+        .start()
+        .await;
+    let wild = add(&server, every("*/10 * * * *")).await;
+    let fixed = add(&server, every("30 10,11 * * *")).await;
+    let set = async |time: &str| {
+        clock.set(time);
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        get(&server, ENTRIES).await.expect(200);
+    };
+    // An hour and a half ahead: what follows real time goes on from there, and
+    // what was skipped at its fixed time runs once.
+    set("2026-03-01 11:35:00").await;
+    let rows_of_fixed = rows_until(&server, &fixed, |rows| {
+        rows.first().is_some_and(|row| row["ended_at"].is_string())
+    })
+    .await;
+    assert_eq!(
+        short(&rows_of_fixed),
+        [
+            "03-01T10:30 schedule skipped:missed",
+            "03-01T11:30 catch-up ok",
+        ]
+    );
+    assert_eq!(short(&rows(&server, &wild).await), [""; 0]);
+    // Back again: real time goes on, and 11:30 is not run twice.
+    set("2026-03-01 11:29:50").await;
+    rows_until(&server, &wild, |rows| {
+        rows.first().is_some_and(|row| row["outcome"] == "ok")
+    })
+    .await;
+    assert_eq!(
+        short(&rows(&server, &wild).await),
+        ["03-01T11:30 schedule ok"]
+    );
+    assert_eq!(rows(&server, &fixed).await.len(), 2);
+    // Ten hours ahead is a correction: nothing is made up for, and nothing is silent.
+    set("2026-03-01 21:29:50").await;
+    rows_until(&server, &wild, |rows| {
+        rows[0]["scheduled_at"].as_str().unwrap().contains("T21:30")
+    })
+    .await;
+    let late: Vec<Value> = rows(&server, &wild)
+        .await
+        .into_iter()
+        .filter(|row| row["trigger"] == "catch-up")
+        .collect();
+    assert!(late.is_empty(), "{late:#?}");
+    server.logs("clock was set").await;
+}

@@ -1,0 +1,125 @@
+//! Raw crontabs.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{ENTRIES, add, get, id, never, rows, run, send};
+use crate::harness::Server;
+
+const CRONTAB: &str = "/users/me/crontab";
+
+async fn put(server: &Server, crontab: &str) -> crate::harness::Reply {
+    send(server, Method::PUT, CRONTAB, json!({ "crontab": crontab })).await
+}
+
+#[tokio::test]
+async fn a_crontab_replaces_everything() {
+    let server = Server::with_script("x.ts", "return 1").start().await;
+    let managed = add(&server, never("curl /x")).await;
+    run(&server, &managed).await;
+    let before = get(&server, CRONTAB).await.expect(200).json();
+    assert_eq!(before["user"], "root");
+    let text = before["crontab"].as_str().unwrap().to_owned();
+    assert!(
+        text.contains("\n0 0 29 2 * curl /x\n") && text.contains(id(&managed)),
+        "{text}"
+    );
+    // With what is there and one more, the entry keeps its name and its rows.
+    let more = format!("# mine\n{text}0 4 * * 0 curl /y\n");
+    let written = put(&server, &more).await.expect(200).json();
+    assert_eq!(
+        written,
+        json!({ "user": "root", "crontab": more, "removed_expired": 0 })
+    );
+    assert_eq!(rows(&server, &managed).await.len(), 1);
+    let list = get(&server, ENTRIES).await.json();
+    let kinds: Vec<&Value> = list["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["type"])
+        .collect();
+    assert_eq!(kinds, ["raw", "managed", "raw"]);
+    assert_eq!(list["entries"][2]["line"], "0 4 * * 0 curl /y");
+    // Disabled: the line stays, behind a sign.
+    let target = format!("{ENTRIES}/{}", id(&managed));
+    send(&server, Method::PATCH, &target, json!({ "enabled": false }))
+        .await
+        .expect(200);
+    let text = get(&server, CRONTAB).await.json()["crontab"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        text.contains("\n# hoody-cron-disabled: 0 0 29 2 * curl /x\n"),
+        "{text}"
+    );
+    put(&server, &text).await.expect(200);
+    assert_eq!(
+        get(&server, &target).await.expect(200).json()["enabled"],
+        false
+    );
+    put(&server, "").await.expect(200);
+    get(&server, &target)
+        .await
+        .expect_error(404, "ENTRY_NOT_FOUND");
+    assert_eq!(get(&server, ENTRIES).await.json()["total"], 0);
+}
+
+#[tokio::test]
+async fn what_is_wrong_changes_nothing() {
+    let server = Server::empty().start().await;
+    let managed = add(&server, never("curl /x")).await;
+    let metadata = "# hoody-cron: {\"expires_at\":\"2020-01-01T00:00:00Z\"}\n";
+    let cases = [
+        (
+            "0 4 * * 0 curl /x\n61 * * * * curl /x".to_owned(),
+            400,
+            "INVALID_SCHEDULE",
+        ),
+        ("* * * * * rm -rf /".to_owned(), 400, "INVALID_COMMAND"),
+        (
+            "# hoody-cron: {\"user\":\"alice\"}\n* * * * * curl /x".to_owned(),
+            400,
+            "INVALID_CRONTAB",
+        ),
+        ("#".repeat((256 << 10) + 1), 413, "PAYLOAD_TOO_LARGE"),
+        ("#\n".repeat(10_001), 413, "PAYLOAD_TOO_LARGE"),
+    ];
+    for (crontab, status, code) in cases {
+        put(&server, &crontab).await.expect_error(status, code);
+    }
+    let text = server
+        .request(Method::PUT, CRONTAB)
+        .as_root()
+        .header("content-type", "text/plain")
+        .body("# x");
+    text.await.expect_error(415, "UNSUPPORTED_MEDIA_TYPE");
+    get(&server, &format!("{ENTRIES}/{}", id(&managed)))
+        .await
+        .expect(200);
+    let expired = put(&server, &format!("{metadata}* * * * * curl /x\n"))
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(
+        (&expired["removed_expired"], &expired["crontab"]),
+        (&json!(1), &json!(""))
+    );
+}
+
+#[tokio::test]
+async fn ten_thousand_lines_are_taken() {
+    let server = Server::empty().start().await;
+    let text = "0 0 29 2 * curl /x\n".repeat(10_000);
+    put(&server, &text).await.expect(200);
+    assert_eq!(
+        get(&server, "/users/me/entries?limit=1")
+            .await
+            .expect(200)
+            .json()["total"],
+        10_000
+    );
+    put(&server, &text).await.expect(200);
+    put(&server, "").await.expect(200);
+}
