@@ -25,6 +25,10 @@ test: ## Run all tests; what needs a missing peer is skipped, loudly
 	cargo test --locked -- --nocapture --test-threads 4 2>&1 | tee $(CARGO_TARGET_DIR)/test.log | grep -v '^$$' ; exit $${PIPESTATUS[0]}
 	@! grep '^SKIPPED' $(CARGO_TARGET_DIR)/test.log || echo "The tests above were skipped: make peers installs what they need."
 
+.PHONY: demo-renew
+demo-renew: ## Order, install, serve and renew certificates against Pebble (Debian: pebble, pebble-challtestsrv)
+	FOOTPATH_NO_SKIP=1 cargo test --locked --test all -- --nocapture certificates::one_call
+
 .PHONY: lint
 lint: ## Check the format and clippy's opinion
 	cargo fmt --check

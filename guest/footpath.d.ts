@@ -153,6 +153,32 @@ declare namespace Footpath {
      */
     compareAndSet(key: string, expected: KvValue | undefined, next: KvValue | undefined): Promise<boolean>;
   }
+
+  /** What `PATCH /api/v1/proxy/cert/bundle` takes as `cert`. */
+  interface Certificate {
+    /** PEM: the server's own certificate, then its issuers. */
+    cert: string;
+    /** PEM. */
+    key: string;
+    /** PEM: the issuers alone. */
+    chain: string;
+    domain: string;
+    names: string[];
+    serial: string;
+    fingerprint: string;
+    notBefore: string;
+    notAfter: string;
+    issuer: string;
+    /** `not_due`: no order was made, this is the one in force. `dry_run`: nobody trusts it. */
+    status: "issued" | "not_due" | "dry_run";
+  }
+
+  interface Acme {
+    /** A certificate for these names; it is ordered when the one in force is due. Fails with an AcmeError. */
+    order(domain: string | string[], options?: { force?: boolean; profile?: string; keyType?: "ec256" | "ec384" | "rsa2048" }): Promise<Certificate>;
+    /** How a domain stands; null when nothing is known of it. */
+    status(domain: string): Promise<{ domain: string; status: string; [key: string]: any } | null>;
+  }
 }
 
 // A script without exports is the body of a handler and sees these.
@@ -161,6 +187,7 @@ declare const res: Footpath.Res;
 declare const metadata: Footpath.Metadata;
 declare const shared: Footpath.Shared;
 declare const kv: Footpath.Kv;
+declare const acme: Footpath.Acme;
 
 // Node ----------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ pub mod exec;
 pub mod extract;
 pub mod front;
 pub mod health;
+pub mod inside;
 pub mod listener;
 pub mod openapi;
 pub mod proxy;
@@ -35,6 +36,7 @@ use chrono::{DateTime, Utc};
 use http::{HeaderValue, Method, StatusCode, header};
 use uuid::Uuid;
 
+use crate::acme::Acme;
 use crate::auth::Tokens;
 use crate::cron::Cron;
 use crate::exec::log::line::Trigger;
@@ -70,6 +72,7 @@ pub struct Api {
     pub tokens: Arc<Tokens>,
     pub logs: Arc<LogReader>,
     pub bundles: Bundles,
+    pub acme: Acme,
     pub aliases: Aliases,
     /// Of the listeners.
     pub access_log: AccessLog,
@@ -149,7 +152,7 @@ fn operations(endpoints: Vec<Endpoint>) -> MethodRouter<Api> {
                                 )
                                 .await
                         }
-                        None => not_allowed(&api, &request, &endpoints, entry),
+                        None => not_allowed(&api, client, &request, &endpoints, entry),
                     }
                 },
             )
@@ -197,6 +200,7 @@ async fn logged(
 
 fn not_allowed(
     api: &Api,
+    client: SocketAddr,
     request: &Request,
     endpoints: &[Endpoint],
     entry: &mut Entry,
@@ -204,8 +208,11 @@ fn not_allowed(
     let surface = endpoints
         .first()
         .map_or(Surface::Exec, |endpoint| endpoint.terms.surface);
-    if surface != Surface::Open && !is_known(api, request, entry) {
-        return surface.error(ApiError::unauthorized(), entry);
+    let known = known(api, client, request, entry);
+    if let Err(denied) = known
+        && surface != Surface::Open
+    {
+        return surface.error(denied, entry);
     }
     let allowed: Vec<&str> = endpoints
         .iter()
@@ -237,9 +244,9 @@ async fn unknown(
         () => Surface::ControlPlane,
     };
     logged(&api, client, request, async |request, entry| {
-        let error = match is_known(&api, &request, entry) {
-            true => ApiError::not_found("There is no such operation; /openapi.json lists all"),
-            false => ApiError::unauthorized(),
+        let error = match known(&api, client, &request, entry) {
+            Ok(()) => ApiError::not_found("There is no such operation; /openapi.json lists all"),
+            Err(denied) => denied,
         };
         surface.error(error, entry)
     })
@@ -247,16 +254,20 @@ async fn unknown(
 }
 
 /// Whether a request came with any valid token.
-fn is_known(api: &Api, request: &Request, entry: &mut Entry) -> bool {
-    let now = Utc::now();
+fn known(
+    api: &Api,
+    client: SocketAddr,
+    request: &Request,
+    entry: &mut Entry,
+) -> Result<(), ApiError> {
     let presented = crate::auth::presented(request.headers(), request.uri().query());
-    let token = presented
-        .iter()
-        .find_map(|one| api.tokens.authenticate(&one.token, now));
-    if let Some(token) = &token {
+    let known = api
+        .tokens
+        .identify(&presented, Some(client.ip()), Utc::now())?;
+    if let Some(token) = known.first() {
         entry.authenticated(&token.alias);
     }
-    token.is_some()
+    Ok(())
 }
 
 /// Any method, any path: a script answers.
@@ -271,6 +282,8 @@ async fn script(
         depth: 0,
         exec_id: None,
         execution_id: Uuid::new_v4().to_string(),
+        dry_run: None,
+        is_own: false,
         making: Making::default(),
         scheduled: None,
     };

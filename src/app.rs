@@ -2,12 +2,14 @@
 //! as the order of dependencies, `run` as the life of the server.
 
 mod author;
+mod certificates;
 mod proxy;
 mod scheduler;
+mod tasks;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -17,6 +19,7 @@ use tokio::net::TcpListener;
 use crate::api::access::Access;
 use crate::api::dispatch::Dispatcher;
 use crate::api::front::{Front, FrontParts, Gate};
+use crate::api::inside::Inside;
 use crate::api::{self, Api, listener};
 use crate::auth::Tokens;
 use crate::author::Author;
@@ -24,8 +27,6 @@ use crate::compile::engine::{BUILT_IN, Engine};
 use crate::compile::link::Linker;
 use crate::config::{Config, Secret};
 use crate::cron::Cron;
-use crate::cron::call::Caller;
-use crate::cron::shell::Shell;
 use crate::egress::{Egress, Policy, Timeouts};
 use crate::exec::Exec;
 use crate::exec::directives::caps::Caps;
@@ -35,10 +36,8 @@ use crate::exec::log::reader::LogReader;
 use crate::exec::log::writer::{self, LogThread};
 use crate::exec::monitor::Monitor;
 use crate::exec::publish::Publisher;
-use crate::exec::refresh::tell_stray;
 use crate::exec::script::Script;
 use crate::exec::services::{IsolateCaps, Neighbours, Outside};
-use crate::exec::stray::strays;
 use crate::exec::watcher::FolderWatcher;
 use crate::proxy::aliases::Aliases;
 use crate::proxy::bundle::Bundles;
@@ -50,12 +49,14 @@ use crate::sandbox::{EngineModules, Sandbox, SandboxConfig};
 use crate::shutdown::{Drained, Shutdown};
 use crate::store::Store;
 use crate::store::sealed::MasterKey;
+use certificates::{Answers, ForScripts, Table};
+use tasks::{
+    follow_schedules, keep_export, publish_waiting, report_conflicts, save_last_used, save_traffic,
+    until,
+};
 
 /// How long a stopping server waits for what models used to be booked.
 const BOOKING_TIME: Duration = Duration::from_secs(2);
-
-/// How long it may take until it is stored that a token was used.
-const LAST_USED_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A server, bound and ready to run.
 pub struct App {
@@ -67,6 +68,8 @@ pub struct App {
     /// The root token that the first start made; nobody can be told again.
     pub first_token: Option<String>,
     api: Api,
+    /// Scripts hold it weakly.
+    inside: Arc<Inside>,
     exec: Arc<Exec>,
     author: Arc<Author>,
     watcher: FolderWatcher,
@@ -153,10 +156,29 @@ impl App {
         let master_key = config.server.master_key.as_ref().map(Secret::expose);
         let master_key = MasterKey::open(&config.server.data, master_key)?;
         let default_domain = config.proxy.default_domain.as_deref();
-        let bundles = Bundles::open(store.clone(), master_key, default_domain, Utc::now()).await?;
+        let bundles = Bundles::open(
+            store.clone(),
+            master_key.clone(),
+            default_domain,
+            Utc::now(),
+        )
+        .await?;
         // What `acme` puts here, the listeners answer.
         let (challenge_certs, http_challenges) =
             (ChallengeCerts::default(), HttpChallenges::default());
+        let own_dispatcher = Arc::new(OnceLock::new());
+        let answers = Answers {
+            http: http_challenges.clone(),
+            tls: challenge_certs.clone(),
+        };
+        let acme = certificates::open(
+            &config.acme,
+            store.clone(),
+            master_key,
+            Table(bundles.clone()),
+            answers,
+            own_dispatcher.clone(),
+        )?;
         let tls = TlsAcceptor::new(
             bundles.clone(),
             challenge_certs,
@@ -189,7 +211,11 @@ impl App {
             log: log.clone(),
             monitor: monitor.clone(),
             echo: config.server.dev,
-            neighbours: std::sync::OnceLock::new(),
+            neighbours: OnceLock::new(),
+            certificates: Arc::new(ForScripts {
+                acme: acme.clone(),
+                scripts: config.server.scripts.clone(),
+            }),
         };
         let publisher = publisher(config, sandbox.clone(), engine)?;
         let versions_max = config.exec.versions_per_script_max as usize;
@@ -198,32 +224,6 @@ impl App {
         let watcher = FolderWatcher::new(exec.folder())?;
         let waiting = exec.open().await?;
         report_conflicts(&exec);
-        let dispatcher = Arc::new(Dispatcher {
-            exec: exec.clone(),
-            author: author.clone(),
-            access: Arc::new(Access {
-                log: log.clone(),
-                monitor,
-            }),
-            sandbox,
-            limits: config.limits.clone(),
-            dev: config.server.dev,
-        });
-        let neighbours: Arc<dyn Neighbours> = dispatcher.clone();
-        let _ = exec.outside.neighbours.set(Arc::downgrade(&neighbours));
-        let caller = Caller {
-            routes: dispatcher.clone(),
-            egress: exec.outside.egress.clone(),
-            timeouts: exec.outside.timeouts,
-            own_hosts: Arc::new(scheduler::own_hosts(config, address)),
-            response_bytes_max: config.limits.response_body_bytes,
-        };
-        let shell = Shell {
-            dir: config.server.data.join("cron"),
-        };
-        let cron = Arc::new(Cron::new(store.clone(), cron_settings, caller, shell));
-        cron.open(Utc::now()).await?;
-        let drain = Duration::from_millis(config.server.drain_ms);
         let upstreams = proxy::upstreams(config, own_listeners)?;
         let aliases = Aliases::open(
             store.clone(),
@@ -233,14 +233,41 @@ impl App {
         )?;
         let forwarder = proxy::forwarder(config, upstreams, stop.clone())?;
         let access_log = AccessLog::new(config.proxy.log_entries as usize);
-        // Last, since a token that was made must be shown: nothing may fail any more.
+        // As late as can be, since a token that was made must be shown. Only cron
+        // comes after it, which calls through the dispatcher, and so with tokens;
+        // when a token is made, its part of the store is empty and does not fail.
         let root = config.auth.token.as_ref().map(Secret::expose);
         let (tokens, first_token) = Tokens::open(store.clone(), root, Utc::now()).await?;
+        let tokens = Arc::new(tokens.failures_per_minute(config.auth.failures_per_minute));
+        let dispatcher = Arc::new(Dispatcher {
+            exec: exec.clone(),
+            author: author.clone(),
+            access: Arc::new(Access {
+                log: log.clone(),
+                monitor,
+            }),
+            sandbox,
+            tokens: tokens.clone(),
+            token_required: config.auth.scripts_need_token,
+            limits: config.limits.clone(),
+            dev: config.server.dev,
+        });
+        let _ = own_dispatcher.set(Arc::downgrade(&dispatcher));
+        let cron = scheduler::open(
+            config,
+            address,
+            store.clone(),
+            cron_settings,
+            dispatcher.clone(),
+        );
+        let cron = cron.await?;
+        let drain = Duration::from_millis(config.server.drain_ms);
         let api = Api {
-            dispatcher,
-            tokens: Arc::new(tokens),
+            dispatcher: dispatcher.clone(),
+            tokens,
             logs: Arc::new(LogReader::new(&log_config, log)),
             bundles,
+            acme,
             aliases: aliases.clone(),
             access_log: access_log.clone(),
             proxy_domain: config.proxy.domain.clone(),
@@ -250,6 +277,10 @@ impl App {
             body_bytes_max: config.limits.bundle_bytes,
             body_read_timeout: Duration::from_millis(config.limits.body_read_ms),
         };
+        let router = api::router(api.clone());
+        let inside = Arc::new(Inside { router, dispatcher });
+        let neighbours: Arc<dyn Neighbours> = inside.clone();
+        let _ = exec.outside.neighbours.set(Arc::downgrade(&neighbours));
         let first_token = first_token.map(|token| token.secret);
         let front = FrontParts {
             challenges: http_challenges,
@@ -270,6 +301,7 @@ impl App {
             front,
             first_token,
             api,
+            inside,
             exec,
             author,
             watcher,
@@ -288,6 +320,7 @@ impl App {
             https,
             front,
             api,
+            inside: _inside,
             exec,
             author,
             mut watcher,
@@ -310,6 +343,9 @@ impl App {
                 changing.changed(changes).await;
             }
         }));
+        let acme = api.acme.clone();
+        let renewing = stop.clone();
+        stop.spawn(async move { acme.run(renewing).await });
         stop.spawn(keep_export(store));
         let tokens = api.tokens.clone();
         stop.spawn(until(stop.clone(), save_last_used(tokens.clone())));
@@ -345,94 +381,6 @@ impl App {
 async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     let bound = TcpListener::bind(address).await;
     bound.with_context(|| format!("cannot listen on {address}: choose another address with {flag}"))
-}
-
-/// Work that ends unfinished when the server stops: a start does it again.
-async fn until(stop: Shutdown, work: impl Future<Output = ()>) {
-    tokio::select! {
-        () = stop.requested() => {}
-        () = work => {}
-    }
-}
-
-/// Files that contradict each other, or that are in no deployment, are told at
-/// once: they do not answer.
-fn report_conflicts(exec: &Exec) {
-    strays(exec.folder()).iter().for_each(tell_stray);
-    for (exec_id, deployment) in exec.live.all().iter() {
-        for conflict in deployment.routes.conflicts() {
-            let files = conflict.files.join(", ");
-            tracing::warn!(deployment = %exec_id, route = conflict.route, files, "{}", conflict.reason);
-        }
-    }
-}
-
-/// The store of a server that came up is sound: a copy of it is kept to restore
-/// from. It is not broken off, since a part of a copy is of no use.
-async fn keep_export(store: Store) {
-    match store.keep_export(Utc::now()).await {
-        Ok((path, summary)) => tracing::debug!(path = %path.display(), ?summary, "exported"),
-        Err(error) => {
-            tracing::warn!(%error, "no export of the store was made; `footpath export` makes one")
-        }
-    }
-}
-
-/// Stores now and then what calls looked like.
-async fn save_traffic(exec: Arc<Exec>) {
-    loop {
-        tokio::time::sleep(LAST_USED_INTERVAL).await;
-        if let Err(error) = exec.traffic.save().await {
-            tracing::warn!(%error, "what calls looked like is not stored");
-        }
-    }
-}
-
-/// Stores now and then when tokens were last used.
-async fn save_last_used(tokens: Arc<Tokens>) {
-    loop {
-        tokio::time::sleep(LAST_USED_INTERVAL).await;
-        if let Err(error) = tokens.save_last_used().await {
-            tracing::warn!(%error, "when tokens were last used is not stored");
-        }
-    }
-}
-
-/// Publishes what a start found uncompiled; a request for one of them waits for it.
-async fn publish_waiting(exec: Arc<Exec>, waiting: Vec<Arc<Script>>) {
-    let started = Utc::now();
-    let count = waiting.len();
-    for script in waiting {
-        let path = &script.path;
-        match exec.publish_first(&script).await {
-            Ok(published) => {
-                if let Some(problem) = &published.problem {
-                    tracing::warn!(script = %path, "{}", problem.message);
-                }
-            }
-            Err(error) => tracing::warn!(script = %path, %error, "not published"),
-        }
-    }
-    if count > 0 {
-        let took_ms = (Utc::now() - started).num_milliseconds();
-        tracing::info!(count, took_ms, "published what was new");
-    }
-}
-
-/// Entries follow the `@schedule` lines of scripts.
-async fn follow_schedules(exec: Arc<Exec>, cron: Arc<Cron>) {
-    loop {
-        let scripts = api::cron::schedules::scheduled(&exec);
-        match cron.follow_scripts(scripts, false, Utc::now()).await {
-            Ok(reloaded) => {
-                for (script, reason) in reloaded.failed {
-                    tracing::warn!(script, reason, "@schedule is not used");
-                }
-            }
-            Err(error) => tracing::error!(%error, "schedules of scripts are not stored"),
-        }
-        exec.live.changed().await;
-    }
 }
 
 /// As many instances as half of the machine's memory holds.

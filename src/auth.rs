@@ -9,44 +9,54 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Mutex;
 
+mod attempts;
+mod bounds;
 mod error;
+mod identify;
 mod permission;
 mod presented;
+mod root;
 mod token;
 mod user;
 
+pub use bounds::{BOUNDS_MAX, Bounds, Grant};
 pub use error::AuthError;
+pub use identify::Denied;
 pub use permission::{KNOWN as KNOWN_PERMISSIONS, Permissions, ROOT};
 pub use presented::{
-    Presented, SCRIPT_TOKENS_MAX, TOKEN_PARAMETER, matches_any, presented, strip_tokens,
-    without_tokens,
+    Presented, SCRIPT_TOKENS_MAX, TOKEN_HEADER, TOKEN_PARAMETER, matches_any, presented,
+    strip_tokens, without_tokens,
 };
-pub use token::{NewToken, TokenInfo};
+pub use token::{NewToken, SECRET_PREFIX, TokenInfo};
 
 use crate::store::{Store, StoreError};
-use token::{SecretHash, Token, TokenRecord, new_secret};
+use attempts::FailedAttempts;
+use root::{ROOT_ID, is_lasting_root};
+use token::{Previous, SecretHash, Token, TokenRecord, new_secret};
+
 use user::own_user;
 
 const KEY_PREFIX: &str = "auth/token/";
-/// The token of the first start, or of the configuration.
-const ROOT_ID: &str = "root";
 /// The permission that reaches a user's entries.
 const CRON: &str = "cron";
 /// How many tokens there may be; each request compares with all of them.
 pub const TOKENS_MAX: usize = 1000;
 /// The longest alias, in characters.
 pub const ALIAS_CHARS_MAX: usize = 100;
-/// A configured root token below this length draws a warning.
-const SECRET_CHARS_MIN: usize = 16;
+/// The longest time that an old secret may go on after a rotation.
+pub const OVERLAP_MAX: TimeDelta = TimeDelta::days(7);
+/// Failed attempts per minute and client address, when nothing else is said.
+const FAILURES_PER_MINUTE: u64 = 30;
 
 /// All tokens: a table in memory over the store.
 #[derive(Debug)]
 pub struct Tokens {
     store: Store,
     table: ArcSwap<Vec<Arc<Token>>>,
+    attempts: FailedAttempts,
     /// Held by whoever changes the table.
     changing: Mutex<()>,
 }
@@ -55,7 +65,7 @@ pub struct Tokens {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRequest {
     pub alias: String,
-    pub permissions: Permissions,
+    pub grant: Grant,
     pub expires_at: Option<DateTime<Utc>>,
     /// The user it belongs to; none for one of its own.
     pub user: Option<String>,
@@ -66,6 +76,9 @@ pub struct TokenRequest {
 pub struct TokenUpdate {
     pub alias: Option<String>,
     pub permissions: Option<Permissions>,
+    pub deployments: Option<Vec<String>>,
+    pub users: Option<Vec<String>>,
+    pub addresses: Option<Vec<String>>,
     pub expires_at: Option<Option<DateTime<Utc>>>,
     pub enabled: Option<bool>,
 }
@@ -91,60 +104,27 @@ impl Tokens {
         let tokens = Tokens {
             store,
             table: ArcSwap::from_pointee(table),
+            attempts: FailedAttempts::new(FAILURES_PER_MINUTE),
             changing: Mutex::new(()),
         };
         let made = tokens.ensure_root(root_secret, now).await?;
         Ok((tokens, made))
     }
 
-    async fn ensure_root(
-        &self,
-        configured: Option<&str>,
-        now: DateTime<Utc>,
-    ) -> Result<Option<NewToken>, StoreError> {
-        let _changing = self.changing.lock().await;
-        let existing = self.find(ROOT_ID);
-        let (secret, made) = match (configured, &existing) {
-            (Some(secret), _) => (secret.to_owned(), false),
-            (None, None) => (new_secret(), true),
-            (None, Some(_)) => return Ok(None),
-        };
-        if secret.chars().count() < SECRET_CHARS_MIN {
-            tracing::warn!(
-                "the configured root token is short enough to be guessed; `openssl rand -hex 32` makes a good one"
-            );
-        }
-        let hash = SecretHash::of(&secret);
-        if existing.is_some_and(|token| {
-            token.record.hash.matches(&hash) && token.record.info.is_valid(now)
-        }) {
-            return Ok(None);
-        }
-        let info = TokenInfo {
-            id: ROOT_ID.to_owned(),
-            alias: ROOT_ID.to_owned(),
-            permissions: Permissions::root(),
-            user: ROOT_ID.to_owned(),
-            created_at: now,
-            expires_at: None,
-            enabled: true,
-            last_used_at: None,
-        };
-        self.save(TokenRecord {
-            info: info.clone(),
-            hash,
-        })
-        .await?;
-        Ok(made.then_some(NewToken { info, secret }))
+    /// Other limits for guessing than the built-in one.
+    #[must_use]
+    pub fn failures_per_minute(mut self, max: u64) -> Tokens {
+        self.attempts = FailedAttempts::new(max);
+        self
     }
 
-    /// The token with this secret, if it is valid now. Never waits, and takes the
-    /// same time whichever token it is.
+    /// The token with this secret, if it is valid now, wherever it comes from.
+    /// Never waits, and takes the same time whichever token it is.
     pub fn authenticate(&self, secret: &str, now: DateTime<Utc>) -> Option<TokenInfo> {
         let hash = SecretHash::of(secret);
         let mut found = None;
         for token in self.table.load().iter() {
-            if token.record.hash.matches(&hash) {
+            if token.record.accepts(&hash, now) {
                 found = Some(token.clone());
             }
         }
@@ -169,11 +149,11 @@ impl Tokens {
         Some(self.find(id)?.current().info)
     }
 
-    /// Makes a token on behalf of somebody with the permissions `by`.
+    /// Makes a token on behalf of somebody with the grant `by`.
     pub async fn create(
         &self,
         request: TokenRequest,
-        by: &Permissions,
+        by: &Grant,
         now: DateTime<Utc>,
     ) -> Result<NewToken, AuthError> {
         let _changing = self.changing.lock().await;
@@ -182,6 +162,7 @@ impl Tokens {
         self.save(TokenRecord {
             info: info.clone(),
             hash: SecretHash::of(&secret),
+            previous: None,
         })
         .await?;
         Ok(NewToken { info, secret })
@@ -191,50 +172,60 @@ impl Tokens {
     pub fn check_request(
         &self,
         request: &TokenRequest,
-        by: &Permissions,
+        by: &Grant,
         now: DateTime<Utc>,
     ) -> Result<TokenInfo, AuthError> {
         if self.table.load().len() >= TOKENS_MAX {
             return Err(AuthError::TooMany);
         }
         let id = uuid::Uuid::now_v7().to_string();
-        let user = match &request.user {
-            Some(user) => self.check_user(user, by)?,
-            None => {
-                let own = own_user(&id, &request.alias);
-                match self.has_user(&own) {
-                    true => own_user(&id, ""),
-                    false => own,
-                }
-            }
-        };
+        let user = self.user_of_new(&id, request, by)?;
         let info = TokenInfo {
             id,
             alias: request.alias.clone(),
-            permissions: request.permissions.clone(),
+            permissions: request.grant.permissions.clone(),
+            bounds: request.grant.bounds.clone(),
             user,
             created_at: now,
             expires_at: request.expires_at,
             enabled: true,
             last_used_at: None,
+            previous_expires_at: None,
         };
         self.check(&info, by, now)?;
         Ok(info)
     }
 
-    /// Gives the token a new secret; the old one is refused from the next request on.
-    pub async fn rotate(&self, id: &str, by: &Permissions) -> Result<NewToken, AuthError> {
+    /// Gives the token a new secret. The old one goes on for `overlap`; if that is
+    /// zero it is refused from the next request on, and so is any older one.
+    pub async fn rotate(
+        &self,
+        id: &str,
+        overlap: TimeDelta,
+        by: &Grant,
+        now: DateTime<Utc>,
+    ) -> Result<NewToken, AuthError> {
         let _changing = self.changing.lock().await;
+        self.check_rotate(id, overlap, by)?;
         let mut record = self.changeable(id, by)?.current();
         let secret = new_secret();
-        record.hash = SecretHash::of(&secret);
+        let hash = std::mem::replace(&mut record.hash, SecretHash::of(&secret));
+        let until = now + overlap;
+        record.info.previous_expires_at = (overlap > TimeDelta::zero()).then_some(until);
+        record.previous = record
+            .info
+            .previous_expires_at
+            .map(|until| Previous { hash, until });
         let info = record.info.clone();
         self.save(record).await?;
         Ok(NewToken { info, secret })
     }
 
     /// Whether [`Tokens::rotate`] would be allowed.
-    pub fn check_rotate(&self, id: &str, by: &Permissions) -> Result<(), AuthError> {
+    pub fn check_rotate(&self, id: &str, overlap: TimeDelta, by: &Grant) -> Result<(), AuthError> {
+        if overlap < TimeDelta::zero() || overlap > OVERLAP_MAX {
+            return Err(AuthError::BadOverlap);
+        }
         self.changeable(id, by).map(|_| ())
     }
 
@@ -243,7 +234,7 @@ impl Tokens {
         &self,
         id: &str,
         update: TokenUpdate,
-        by: &Permissions,
+        by: &Grant,
         now: DateTime<Utc>,
     ) -> Result<TokenInfo, AuthError> {
         let _changing = self.changing.lock().await;
@@ -259,12 +250,16 @@ impl Tokens {
         &self,
         id: &str,
         update: TokenUpdate,
-        by: &Permissions,
+        by: &Grant,
         now: DateTime<Utc>,
     ) -> Result<TokenInfo, AuthError> {
         let mut info = self.changeable(id, by)?.current().info;
         info.alias = update.alias.unwrap_or(info.alias);
         info.permissions = update.permissions.unwrap_or(info.permissions);
+        let bounds = &mut info.bounds;
+        replace(&mut bounds.deployments, update.deployments);
+        replace(&mut bounds.users, update.users);
+        replace(&mut bounds.addresses, update.addresses);
         info.expires_at = update.expires_at.unwrap_or(info.expires_at);
         info.enabled = update.enabled.unwrap_or(info.enabled);
         // An end that has passed must not keep anybody from renaming a token.
@@ -281,7 +276,7 @@ impl Tokens {
     }
 
     /// Deletes the token; it is refused from the next request on.
-    pub async fn revoke(&self, id: &str, by: &Permissions) -> Result<(), AuthError> {
+    pub async fn revoke(&self, id: &str, by: &Grant) -> Result<(), AuthError> {
         let _changing = self.changing.lock().await;
         self.check_revoke(id, by)?;
         self.store.delete(&key(id)).await?;
@@ -295,7 +290,7 @@ impl Tokens {
     }
 
     /// Whether [`Tokens::revoke`] would be allowed.
-    pub fn check_revoke(&self, id: &str, by: &Permissions) -> Result<(), AuthError> {
+    pub fn check_revoke(&self, id: &str, by: &Grant) -> Result<(), AuthError> {
         self.changeable(id, by)?;
         self.check_root_remains(id)
     }
@@ -321,25 +316,20 @@ impl Tokens {
             .cloned()
     }
 
-    fn changeable(&self, id: &str, by: &Permissions) -> Result<Arc<Token>, AuthError> {
+    fn changeable(&self, id: &str, by: &Grant) -> Result<Arc<Token>, AuthError> {
         let token = self
             .find(id)
             .ok_or_else(|| AuthError::NotFound { id: id.to_owned() })?;
-        let permissions = &token.record.info.permissions;
+        let grant = token.record.info.grant();
         // Whoever takes over a token takes over its user's entries.
-        let reaches_others = permissions.allow(CRON) && !by.is_root();
-        if !by.include(permissions) || reaches_others {
+        let reaches_others = grant.permissions.allow(CRON) && !by.permissions.is_root();
+        if !by.include(&grant) || reaches_others {
             return Err(AuthError::BeyondOwn);
         }
         Ok(token)
     }
 
-    fn check(
-        &self,
-        info: &TokenInfo,
-        by: &Permissions,
-        now: DateTime<Utc>,
-    ) -> Result<(), AuthError> {
+    fn check(&self, info: &TokenInfo, by: &Grant, now: DateTime<Utc>) -> Result<(), AuthError> {
         let chars = info.alias.chars().count();
         if chars == 0 || chars > ALIAS_CHARS_MAX || info.alias.chars().any(char::is_control) {
             return Err(AuthError::BadAlias);
@@ -351,24 +341,12 @@ impl Tokens {
                 alias: info.alias.clone(),
             });
         }
-        if !by.include(&info.permissions) {
+        info.bounds.check()?;
+        if !by.include(&info.grant()) {
             return Err(AuthError::BeyondOwn);
         }
         if info.expires_at.is_some_and(|expires| expires <= now) {
             return Err(AuthError::AlreadyExpired);
-        }
-        Ok(())
-    }
-
-    /// Somebody must always be able to get in.
-    fn check_root_remains(&self, without: &str) -> Result<(), AuthError> {
-        let table = self.table.load();
-        let mut others = table.iter().filter(|token| token.record.info.id != without);
-        let lost = self
-            .find(without)
-            .is_some_and(|token| is_lasting_root(&token.record.info));
-        if lost && !others.any(|other| is_lasting_root(&other.record.info)) {
-            return Err(AuthError::LastRoot);
         }
         Ok(())
     }
@@ -388,8 +366,10 @@ impl Tokens {
     }
 }
 
-fn is_lasting_root(info: &TokenInfo) -> bool {
-    info.enabled && info.expires_at.is_none() && info.permissions.is_root()
+fn replace(list: &mut Vec<String>, by: Option<Vec<String>>) {
+    if let Some(by) = by {
+        *list = by;
+    }
 }
 
 fn key(id: &str) -> String {

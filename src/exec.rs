@@ -226,6 +226,7 @@ impl Exec {
             notes,
             script: script.path.clone(),
             ai: script.directives.ai.clone(),
+            is_persons: script.origin == Origin::Person,
             detail: script.directives.log.level,
             environment: script.environment.clone(),
             deployment: deployment.state.clone(),

@@ -18,6 +18,7 @@ pub mod app;
 pub mod config;
 pub mod shutdown;
 
+pub mod acme;
 pub mod api;
 
 pub mod auth;

@@ -5,6 +5,7 @@
 //! - `author`: routes that write themselves.
 //! - `badinput`: malformed, oversized and misleading input.
 //! - `callers`: hostile callers.
+//! - `certificates`: certificates renew themselves, against a real authority.
 //! - `cli`: the verbs of the program.
 //! - `cron`: entries, what comes due, and the rows.
 //! - `directives`: what the `// @name value` lines do.
@@ -21,6 +22,7 @@
 //! - `routes`: from a URL to a script.
 //! - `shapes`: how a script may be written.
 //! - `shutdown`: how a server ends, and what the next one finds.
+//! - `tokens`: who may call scripts, and when an old URL is dead.
 //! - `tidy`: the house rules that a compiler does not know.
 //! - `upkeep`: what a server does without being asked.
 //! - `values`: what goes into a handler, and what its result means.
@@ -38,6 +40,8 @@ mod author;
 mod badinput;
 #[path = "all/callers.rs"]
 mod callers;
+#[path = "all/certificates.rs"]
+mod certificates;
 #[path = "all/cli.rs"]
 mod cli;
 #[path = "all/cron.rs"]
@@ -72,6 +76,8 @@ mod shapes;
 mod shutdown;
 #[path = "all/tidy.rs"]
 mod tidy;
+#[path = "all/tokens.rs"]
+mod tokens;
 #[path = "all/upkeep.rs"]
 mod upkeep;
 #[path = "all/values.rs"]

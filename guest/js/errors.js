@@ -36,6 +36,7 @@ const MISSING = {
   fetch: "this script was not given outbound calls",
   kv: "this script was not given the store",
   shared: "this script was not given shared state",
+  acme: "this script may not order certificates",
   ai: NO_AI,
   model: NO_AI,
   generateText: NO_AI,

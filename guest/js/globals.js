@@ -46,6 +46,7 @@ defineGlobals("node/buffer.js", ["Buffer"]);
 defineGlobals("node/process.js", ["process"]);
 defineGlobals("node/require.js", ["require"]);
 defineGlobals("kv.js", ["kv"]);
+defineGlobals("acme.js", ["acme"]);
 defineGlobals("answer/shared.js", ["shared"]);
 defineGlobals("ai.js", ["model", "generateText", "streamText", "generateObject", "ai"]);
 defineGlobals("isolate.js", ["isolate"]);

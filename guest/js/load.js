@@ -16,6 +16,7 @@ const CAPABILITIES = {
   ai: ["ai", "model", "generateText", "streamText", "generateObject"],
   isolate: ["isolate"],
   fs: ["fs"],
+  acme: ["acme"],
 };
 
 /** Starts loading; the function it returns gives the outcome as JSON. */

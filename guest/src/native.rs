@@ -2,6 +2,7 @@
 //! prelude sees. Thin: each checks its arguments and makes one host call; rules
 //! and defaults belong to JavaScript or to the host.
 
+mod acme;
 mod body;
 mod context;
 mod crypto;
@@ -32,6 +33,7 @@ pub fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         qjs::JS_AddIntrinsicAToB(ctx.as_raw().as_ptr());
     }
     let native = Object::new(ctx.clone())?;
+    acme::add(&native)?;
     log::add(&native)?;
     timers::add(&native)?;
     context::add(&native)?;

@@ -1,6 +1,8 @@
 //! Tokens of the management API, in the control plane's envelope.
 
-use chrono::{DateTime, Days, NaiveTime, Utc};
+pub mod view;
+
+use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use http::StatusCode;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -8,10 +10,10 @@ use utoipa::ToSchema;
 
 use super::endpoint::{Call, Nothing};
 use super::error::ApiError;
-use super::exec::view::iso;
 use super::extract::{Place, required};
 use super::reply::Answer;
-use crate::auth::{AuthError, NewToken, Permissions, TokenInfo, TokenRequest, TokenUpdate};
+use crate::auth::{AuthError, Bounds, Grant, Permissions, TokenInfo, TokenRequest, TokenUpdate};
+use view::{NewTokenView, TokenList, TokenView};
 
 /// The envelope of the control plane.
 #[derive(Debug, Serialize, ToSchema)]
@@ -34,61 +36,6 @@ pub fn wrapped<T>(status: StatusCode, message: &str, data: T) -> Answer<Envelope
         body,
         etag: None,
     }
-}
-
-/// A token, without its secret.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct TokenView {
-    pub id: String,
-    /// The name that a person gave it.
-    pub alias: String,
-    pub permissions: Vec<String>,
-    /// Whose entries and runs in cron it reaches.
-    pub user: String,
-    pub created_at: String,
-    pub expires_at: Option<String>,
-    pub is_enabled: bool,
-    pub last_used_at: Option<String>,
-}
-
-impl TokenView {
-    fn of(info: &TokenInfo) -> Self {
-        Self {
-            id: info.id.clone(),
-            alias: info.alias.clone(),
-            permissions: info.permissions.names().to_vec(),
-            user: info.user.clone(),
-            created_at: iso(info.created_at),
-            expires_at: info.expires_at.map(iso),
-            is_enabled: info.enabled,
-            last_used_at: info.last_used_at.map(iso),
-        }
-    }
-}
-
-/// A token with its secret, which is shown this once.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct NewTokenView {
-    /// The secret; null in a dry run.
-    pub token: Option<String>,
-    #[serde(flatten)]
-    pub info: TokenView,
-}
-
-impl NewTokenView {
-    fn of(made: NewToken) -> Self {
-        Self {
-            info: TokenView::of(&made.info),
-            token: Some(made.secret),
-        }
-    }
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub struct TokenList {
-    /// Oldest first.
-    pub tokens: Vec<TokenView>,
-    pub count: usize,
 }
 
 pub async fn list(call: Call<Nothing>) -> Result<Answer<Envelope<TokenList>>, ApiError> {
@@ -114,6 +61,18 @@ pub struct CreateRequest {
     pub alias: String,
     /// Such as `["exec:read", "cron"]`; `["*"]` for everything.
     pub permissions: Vec<String>,
+    /// Execution ids that it counts for; absent or empty for all.
+    #[serde(default)]
+    #[schema(required = false)]
+    pub deployments: Vec<String>,
+    /// Users whose schedules it counts for; absent or empty for all.
+    #[serde(default)]
+    #[schema(required = false)]
+    pub users: Vec<String>,
+    /// Addresses and CIDR blocks that it counts from; absent or empty for all.
+    #[serde(default)]
+    #[schema(required = false)]
+    pub ip_whitelist: Vec<String>,
     /// RFC 3339, seconds since 1970, `today` (its end) or `tomorrow`; null or absent for no end.
     #[schema(value_type = Value, required = false)]
     pub expires_at: Option<Value>,
@@ -124,10 +83,13 @@ pub struct CreateRequest {
 pub async fn create(
     call: Call<Nothing, CreateRequest>,
 ) -> Result<Answer<Envelope<NewTokenView>>, ApiError> {
-    let by = permissions(&call)?;
+    let by = grant(&call)?;
     let CreateRequest {
         alias,
         permissions,
+        deployments,
+        users,
+        ip_whitelist,
         expires_at,
         user,
     } = call.body;
@@ -141,7 +103,14 @@ pub async fn create(
         .transpose()?;
     let request = TokenRequest {
         alias,
-        permissions: Permissions::new(permissions)?,
+        grant: Grant {
+            permissions: Permissions::new(permissions)?,
+            bounds: Bounds {
+                deployments,
+                users,
+                addresses: ip_whitelist,
+            },
+        },
         expires_at,
         user,
     };
@@ -167,6 +136,9 @@ pub async fn create(
 pub struct UpdateRequest {
     pub alias: Option<String>,
     pub permissions: Option<Vec<String>>,
+    pub deployments: Option<Vec<String>>,
+    pub users: Option<Vec<String>>,
+    pub ip_whitelist: Option<Vec<String>>,
     /// Null takes the end away.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Value, required = false)]
@@ -182,11 +154,14 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D:
 pub async fn update(
     call: Call<Nothing, UpdateRequest>,
 ) -> Result<Answer<Envelope<TokenView>>, ApiError> {
-    let by = permissions(&call)?;
+    let by = grant(&call)?;
     let id = find(&call)?.id;
     let UpdateRequest {
         alias,
         permissions,
+        deployments,
+        users,
+        ip_whitelist,
         expires_at,
         is_enabled,
     } = call.body;
@@ -201,6 +176,9 @@ pub async fn update(
     let update = TokenUpdate {
         alias,
         permissions: permissions.map(Permissions::new).transpose()?,
+        deployments,
+        users,
+        addresses: ip_whitelist,
         expires_at: expires_at.map(ends).transpose()?,
         enabled: is_enabled,
     };
@@ -215,27 +193,48 @@ pub async fn update(
     ))
 }
 
-pub async fn rotate(call: Call<Nothing>) -> Result<Answer<Envelope<NewTokenView>>, ApiError> {
-    let by = permissions(&call)?;
+/// How to rotate.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct RotateRequest {
+    /// How long the old secret goes on, at most a week; absent or 0 for not at all.
+    pub overlap_seconds: Option<i64>,
+}
+
+pub async fn rotate(
+    call: Call<Nothing, RotateRequest>,
+) -> Result<Answer<Envelope<NewTokenView>>, ApiError> {
+    let by = grant(&call)?;
     let info = find(&call)?;
+    let overlap = TimeDelta::try_seconds(call.body.overlap_seconds.unwrap_or(0))
+        .ok_or(AuthError::BadOverlap)?;
     if call.scope.dry_run {
-        call.api.tokens.check_rotate(&info.id, &by)?;
+        call.api.tokens.check_rotate(&info.id, overlap, &by)?;
         let data = NewTokenView {
             token: None,
             info: TokenView::of(&info),
         };
         return Ok(wrapped(StatusCode::OK, "Token would be rotated", data));
     }
-    let made = call.api.tokens.rotate(&info.id, &by).await?;
-    Ok(wrapped(
-        StatusCode::OK,
-        "Token rotated; the old secret is refused from now on",
-        NewTokenView::of(made),
-    ))
+    let made = call
+        .api
+        .tokens
+        .rotate(&info.id, overlap, &by, Utc::now())
+        .await?;
+    let message = match made.info.previous_expires_at {
+        None => "Token rotated; the old secret is refused from now on",
+        Some(_) => "Token rotated; the old secret goes on until previous_expires_at",
+    };
+    Ok(wrapped(StatusCode::OK, message, NewTokenView::of(made)))
+}
+
+/// The token that asks.
+pub async fn me(call: Call<Nothing>) -> Result<Answer<Envelope<TokenView>>, ApiError> {
+    let token = call.token.as_ref().ok_or_else(ApiError::unauthorized)?;
+    Ok(wrapped(StatusCode::OK, "Token", TokenView::of(token)))
 }
 
 pub async fn revoke(call: Call<Nothing>) -> Result<Answer<Envelope<Option<TokenView>>>, ApiError> {
-    let by = permissions(&call)?;
+    let by = grant(&call)?;
     let id = find(&call)?.id;
     match call.scope.dry_run {
         true => call.api.tokens.check_revoke(&id, &by)?,
@@ -254,9 +253,9 @@ fn find<B>(call: &Call<Nothing, B>) -> Result<TokenInfo, ApiError> {
 }
 
 /// What the caller may do himself; nobody hands out more.
-fn permissions<B>(call: &Call<Nothing, B>) -> Result<Permissions, ApiError> {
+fn grant<B>(call: &Call<Nothing, B>) -> Result<Grant, ApiError> {
     let token = call.token.as_ref().ok_or_else(ApiError::unauthorized)?;
-    Ok(token.permissions.clone())
+    Ok(token.grant())
 }
 
 pub fn end(value: &Value, now: DateTime<Utc>) -> Result<DateTime<Utc>, ApiError> {
@@ -290,6 +289,9 @@ impl From<AuthError> for ApiError {
             | AuthError::BadUser
             | AuthError::UnknownPermission { .. }
             | AuthError::NoPermission
+            | AuthError::BadBound { .. }
+            | AuthError::TooManyBounds { .. }
+            | AuthError::BadOverlap
             | AuthError::AlreadyExpired => StatusCode::BAD_REQUEST,
             AuthError::BeyondOwn => StatusCode::FORBIDDEN,
             AuthError::Store(error) => return error.clone().into(),
@@ -302,6 +304,7 @@ impl From<AuthError> for ApiError {
 mod tests {
     use serde_json::json;
 
+    use super::super::exec::view::iso;
     use super::*;
 
     #[test]

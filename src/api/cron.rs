@@ -20,15 +20,20 @@ use crate::cron::error::CronError;
 use crate::exec::precondition::{self, Precondition};
 use crate::model::user::{ME, is_user_name};
 
-/// The user of the path. Others' users are not there for whoever is not root.
+/// The user of the path. Others' users are not there for whoever is not root, and
+/// nobody's outside the token's bounds.
 fn user<Q, B>(call: &Call<Q, B>) -> Result<String, ApiError> {
     let token = token(call)?;
     let asked = call.parameter("user");
-    if asked == ME || asked == token.user {
-        return Ok(token.user.clone());
-    }
+    let asked = if asked == ME { &token.user } else { asked };
     if !is_user_name(asked) {
         return Err(CronError::InvalidUser(asked.to_owned()).into());
+    }
+    if !token.bounds.allow_user(asked) {
+        return Err(CronError::UserNotFound(asked.to_owned()).into());
+    }
+    if asked == token.user {
+        return Ok(asked.to_owned());
     }
     let exists = || {
         let cron = &call.api.cron;

@@ -4,18 +4,19 @@
 //! -> response, one line in the access log. It reads memory only; what may be
 //! called is decided elsewhere (`exec`), and so is how (`sandbox`).
 
+mod admission;
+mod allowance;
 mod authoring;
-mod guard;
 mod incoming;
 mod neighbours;
 mod observing;
 mod outgoing;
+mod pages;
 mod scheduled;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -27,6 +28,7 @@ use super::access::{Arrival, Entry, host, text};
 use super::error::ApiError;
 use super::exchange::Exchange;
 use super::watched::{Tail, watch};
+use crate::auth::Tokens;
 use crate::author::Author;
 use crate::config::Limits;
 use crate::exec::Exec;
@@ -37,15 +39,16 @@ use crate::exec::routes::host::deployment_for_host;
 use crate::exec::routes::mount::MountKind;
 use crate::exec::routes::parameters::Parameters;
 use crate::exec::script::Script;
-use crate::model::directives::{Access, Directives, Mode, Timeout};
+use crate::model::directives::Mode;
 use crate::model::exec_id::ExecId;
 use crate::sandbox::Sandbox;
 use crate::sandbox::call::{Answer, Call, Report, Reported};
 use crate::sandbox::failure::{Failure, Limit};
-use crate::sandbox::limits::CallLimits;
+use crate::sandbox::services::dry_run::DryRun;
 use crate::sandbox::services::{CallContext, Making};
+use admission::{Credentials, no_referrer, stripped};
 use authoring::{Authoring, makes_routes, miss};
-use incoming::{limit_body, parameter, preflight, take_turn, too_large, without_token};
+use incoming::{asks_for_dry_run, limit_body, parameter, preflight, take_turn, too_large};
 use observing::Seen;
 use outgoing::{add, answer_preflight, note};
 pub use scheduled::Scheduled;
@@ -54,6 +57,8 @@ pub use scheduled::Scheduled;
 pub const EXECUTION_ID: HeaderName = HeaderName::from_static("x-execution-id");
 /// What the call cost, when that is known as the answer starts.
 pub const FUEL_USED: HeaderName = HeaderName::from_static("x-fuel-used");
+/// What a call with `?dry_run=true` would have changed of certificates.
+pub const DRY_RUN: HeaderName = HeaderName::from_static("x-dry-run");
 
 /// An answer, and what is still to come of it.
 type Answered = (Response, Option<Tail>);
@@ -64,6 +69,9 @@ pub struct Dispatcher {
     pub author: Arc<Author>,
     pub access: Arc<super::access::Access>,
     pub sandbox: Arc<Sandbox>,
+    pub tokens: Arc<Tokens>,
+    /// Scripts without a token of their own need one with `exec:run`.
+    pub token_required: bool,
     pub limits: Limits,
     /// Stacks are part of error answers.
     pub dev: bool,
@@ -83,6 +91,10 @@ pub struct Origin {
     pub making: Making,
     /// Cron called.
     pub scheduled: Option<Scheduled>,
+    /// The caller's dry run; else the query tells.
+    pub dry_run: Option<DryRun>,
+    /// The server itself asks, and no script's `@token` keeps it out.
+    pub is_own: bool,
 }
 
 /// What answers, and how it was found.
@@ -95,7 +107,9 @@ struct Target<'a> {
 
 impl Dispatcher {
     /// Answers a request, whatever happens.
-    pub async fn dispatch(&self, request: Request<Body>, origin: Origin) -> Response {
+    pub async fn dispatch(&self, request: Request<Body>, mut origin: Origin) -> Response {
+        origin.dry_run = origin.dry_run.or_else(|| asks_for_dry_run(&request));
+        let dry_run = origin.dry_run.clone();
         let exec_id = origin.exec_id.clone().unwrap_or_else(|| {
             deployment_for_host(host(&request), |name| self.exec.live.exists(name))
         });
@@ -113,6 +127,7 @@ impl Dispatcher {
             .as_ref()
             .map(|scheduled| scheduled.usage.clone());
         let is_head = request.method() == Method::HEAD;
+        let token_in_url = Credentials::in_url(request.headers(), request.uri().query());
         let (mut response, tail) = match self.answer(request, origin, &exec_id, &mut entry).await {
             Ok(answered) => answered,
             Err(error) => {
@@ -127,6 +142,12 @@ impl Dispatcher {
         };
         if let Ok(value) = HeaderValue::try_from(execution_id) {
             response.headers_mut().insert(EXECUTION_ID, value);
+        }
+        if token_in_url {
+            no_referrer(response.headers_mut());
+        }
+        if let Some(value) = dry_run.and_then(|dry_run| dry_run.summary()?.try_into().ok()) {
+            response.headers_mut().insert(DRY_RUN, value);
         }
         watch(response, entry, tail, is_head)
     }
@@ -156,7 +177,12 @@ impl Dispatcher {
         }
         let mut authoring: Option<Authoring> = None;
         loop {
-            // Looked up again after a wait: the route may have been made.
+            // All of it again after a wait: the token may have ended, and the route
+            // may have been made.
+            let credentials = self.credentials(&request, &origin)?;
+            if let Some(token) = credentials.known.first() {
+                entry.authenticated(&token.alias);
+            }
             let deployment = self.exec.live.get(exec_id).ok_or_else(missing)?;
             let found = deployment.routes.lookup(&path);
             let found = found
@@ -176,7 +202,8 @@ impl Dispatcher {
                     text(request.headers(), header::ORIGIN),
                 ),
             };
-            self.admit(&deployment, script, found.route.kind, &request)?;
+            let kind = found.route.kind;
+            self.admit(&deployment, exec_id, script, kind, &credentials, &origin)?;
             let authored = if makes_routes(found.route.pattern.route_type(), script) {
                 let method = request.method();
                 match authoring.take() {
@@ -194,12 +221,8 @@ impl Dispatcher {
                 drop(authoring.take());
                 None
             };
-            let request = if script.directives.access == Access::Everybody {
-                request
-            } else {
-                without_token(request)
-            };
-            let (mut response, tail) = match found.route.kind {
+            let request = stripped(request, script, &credentials);
+            let (mut response, tail) = match kind {
                 MountKind::Markdown => (self.markdown(script, request.method())?, None),
                 MountKind::Script => {
                     let target = Target {
@@ -275,6 +298,7 @@ impl Dispatcher {
             path,
             depth: origin.depth,
             making: origin.making,
+            dry_run: origin.dry_run,
         };
         let worker = script
             .program
@@ -360,23 +384,5 @@ impl Dispatcher {
             response.map(|body| Body::new(Limited::new(body, bytes_max as usize))),
             tail,
         ))
-    }
-
-    fn call_limits(&self, directives: &Directives) -> CallLimits {
-        let limits = &self.limits;
-        CallLimits {
-            timeout: match directives.timeout {
-                Timeout::Default => Duration::from_millis(limits.wall_clock_ms),
-                Timeout::After(timeout) => timeout,
-                Timeout::Unlimited => self.exec.publisher.caps.timeout,
-            },
-            fuel: directives.fuel.unwrap_or(limits.fuel_units),
-            memory_bytes: directives.memory_bytes.unwrap_or(limits.memory_bytes) as usize,
-            request_body_bytes: limits.request_body_bytes,
-            response_body_bytes: limits.response_body_bytes,
-            outbound_calls: limits.outbound_calls as u32,
-            outbound_calls_at_once: limits.outbound_concurrent as u32,
-            log_bytes: limits.log_bytes as usize,
-        }
     }
 }

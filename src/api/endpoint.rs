@@ -3,12 +3,15 @@
 //! are both made from this, and the types in and out are those of the function,
 //! so that what is served and what is described are one thing.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
+use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
@@ -19,13 +22,17 @@ use utoipa::ToSchema;
 use super::access::Entry;
 use super::error::ApiError;
 use super::extract::{self, Place};
+use super::inside::InsideName;
 use super::reply::{Described, Reply, describe, shape_schema, unless_unchanged};
 use super::scope::Scope;
 use super::{Api, EXEC_READ};
-use crate::auth::{self, TokenInfo};
+use crate::auth::{self, Presented, TokenInfo, Tokens};
 use crate::exec::Exec;
 use crate::exec::edit::{self, Condition};
 use crate::exec::history::Author;
+
+/// A stream ends so soon after its token does.
+const TOKEN_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The envelopes of answers and errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,12 +178,20 @@ impl Endpoint {
         let token_in_url = auth::presented(headers, incoming.request.uri().query())
             .iter()
             .any(|one| one.from_url);
+        let presented = auth::presented(headers, incoming.request.uri().query());
+        let (tokens, client) = (incoming.api.tokens.clone(), incoming.client.ip());
         let if_none_match = headers.get(header::IF_NONE_MATCH).cloned();
         let mut response = match self.called(incoming, entry).await {
             Ok(response) if self.method == Method::GET => unless_unchanged(response, if_none_match),
             Ok(response) => response,
             Err(error) => self.terms.surface.error(error, entry),
         };
+        if self.terms.permission.is_some() && is_endless(&response) {
+            response = response.map(|body| {
+                let ended = no_longer_valid(tokens, presented, client);
+                Body::from_stream(body.into_data_stream().take_until(Box::pin(ended)))
+            });
+        }
         if token_in_url {
             let headers = response.headers_mut();
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -191,13 +206,41 @@ impl Endpoint {
     /// Nobody without a token learns anything, and no body is read in vain.
     async fn called(&self, incoming: Incoming, entry: &mut Entry) -> Result<Response, ApiError> {
         let token = match self.terms.permission {
-            Some(permission) => Some(admit(&incoming.api, &incoming.request, permission)?),
+            Some(permission) => {
+                let Incoming {
+                    api,
+                    request,
+                    client,
+                    ..
+                } = &incoming;
+                match InsideName::allowed(request, permission) {
+                    Some(name) => Some(name),
+                    None => Some(admit(api, request, *client, permission)?),
+                }
+            }
             None => None,
         };
         if let Some(token) = &token {
             entry.authenticated(&token.alias);
         }
         (self.call)(incoming, token).await
+    }
+}
+
+/// Whether an answer goes on until somebody goes away.
+fn is_endless(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}
+
+/// Waits until none of these tokens is valid any more.
+async fn no_longer_valid(tokens: Arc<Tokens>, presented: Vec<Presented>, client: IpAddr) {
+    loop {
+        tokio::time::sleep(TOKEN_CHECK_INTERVAL).await;
+        let known = tokens.recognise(&presented, Some(client), Utc::now());
+        if known.is_empty() {
+            return;
+        }
     }
 }
 
@@ -252,6 +295,7 @@ where
         &api.dispatcher.exec.live,
         terms,
     )?;
+    in_bounds(token.as_ref(), &scope, terms.surface)?;
     Ok(Call {
         query: extract::fields(query, Place::Query)?,
         body: extract::fields(fields, Place::Body)?,
@@ -265,24 +309,33 @@ where
 }
 
 /// The token that a request came with, if it may do this.
-pub fn admit(api: &Api, request: &Request, permission: &str) -> Result<TokenInfo, ApiError> {
-    let now = Utc::now();
+pub fn admit(
+    api: &Api,
+    request: &Request,
+    client: SocketAddr,
+    permission: &str,
+) -> Result<TokenInfo, ApiError> {
     let presented = auth::presented(request.headers(), request.uri().query());
-    let mut valid = presented
-        .iter()
-        .filter_map(|one| api.tokens.authenticate(&one.token, now))
-        .peekable();
-    if valid.peek().is_none() {
-        return Err(ApiError::unauthorized());
-    }
-    let allowed = valid.find(|token| token.permissions.allow(permission));
-    allowed.ok_or_else(|| {
-        let error = ApiError::new(
-            StatusCode::FORBIDDEN,
-            format!("The token lacks the permission {permission}"),
+    let known = api
+        .tokens
+        .identify(&presented, Some(client.ip()), Utc::now())?;
+    let allowed = known
+        .into_iter()
+        .find(|token| token.permissions.allow(permission));
+    allowed.ok_or_else(|| ApiError::lacks(permission))
+}
+
+/// Whether the token counts for the deployment that the operation is about.
+fn in_bounds(token: Option<&TokenInfo>, scope: &Scope, surface: Surface) -> Result<(), ApiError> {
+    let exec_id = scope.exec_id.as_str();
+    let outside = token.is_some_and(|token| !token.bounds.allow_deployment(exec_id));
+    if surface == Surface::Exec && outside {
+        let error = format!("The token does not count for the deployment {exec_id}");
+        return Err(
+            ApiError::new(StatusCode::FORBIDDEN, error).details(json!({ "deployment": exec_id }))
         );
-        error.details(json!({ "permission": permission }))
-    })
+    }
+    Ok(())
 }
 
 impl<Q, B> Call<Q, B> {

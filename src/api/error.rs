@@ -61,6 +61,12 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, "A valid token is required")
     }
 
+    /// A valid token came, but this permission is none of its.
+    pub fn lacks(permission: &str) -> Self {
+        let error = format!("The token lacks the permission {permission}");
+        Self::new(StatusCode::FORBIDDEN, error).details(json!({ "permission": permission }))
+    }
+
     #[must_use]
     pub fn code(mut self, code: impl Into<String>) -> Self {
         self.code = code.into();

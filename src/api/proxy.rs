@@ -3,5 +3,6 @@
 
 pub mod aliases;
 pub mod bundles;
+pub mod certs;
 pub mod logs;
 pub mod permissions;

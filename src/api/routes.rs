@@ -8,7 +8,7 @@ use super::exec::{
     authoring, cache, component, listing, logs, magic_comments, monitor, route, scripts,
     shared_state, tree, user_openapi, validate, versions,
 };
-use super::proxy::{aliases, bundles, logs as access_log, permissions};
+use super::proxy::{aliases, bundles, certs, logs as access_log, permissions};
 use super::{
     AUTH, CRON, EXEC_READ, EXEC_WRITE, LOGS, PROXY_ALIAS, PROXY_CERT, auth, cron, health, openapi,
 };
@@ -227,12 +227,20 @@ pub fn all() -> Vec<Endpoint> {
         control!(POST "/api/v1/auth/tokens", AUTH, auth::create)
             .about("Make a token; its secret is shown this once")
             .status(StatusCode::CREATED),
+        control!(GET "/api/v1/auth/tokens/me", AUTH, auth::me).about("Read the token that asks"),
         control!(GET "/api/v1/auth/tokens/{id}", AUTH, auth::get).about("Read a token"),
         control!(PATCH "/api/v1/auth/tokens/{id}", AUTH, auth::update).about("Change a token"),
+        control!(PUT "/api/v1/auth/tokens/{id}", AUTH, auth::update).about("Change a token; the same as PATCH"),
         control!(DELETE "/api/v1/auth/tokens/{id}", AUTH, auth::revoke)
             .about("Revoke a token; it is refused from the next request on"),
         control!(POST "/api/v1/auth/tokens/{id}/rotate", AUTH, auth::rotate)
-            .about("Give a token a new secret; the old one is refused from the next request on"),
+            .about("Give a token a new secret; the old one goes on for overlap_seconds, if given, else stops at once"),
+        control!(GET "/api/v1/proxy/certs", PROXY_CERT, certs::list)
+            .about("How every certificate stands: dates, next renewal and why then, last error, trace"),
+        control!(GET "/api/v1/proxy/certs/{domain}", PROXY_CERT, certs::get)
+            .about("How a certificate stands, with the trace from its request to its first handshake"),
+        control!(DELETE "/api/v1/proxy/certs/{domain}", PROXY_CERT, certs::forget)
+            .about("Stop renewing a certificate without being asked; what is served stays"),
         control!(PATCH "/api/v1/proxy/cert/bundle", PROXY_CERT, bundles::install)
             .about("Install a certificate; when it answers, the next handshake shows it"),
         control!(GET "/api/v1/proxy/cert/bundle", PROXY_CERT, bundles::list)

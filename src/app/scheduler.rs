@@ -1,14 +1,20 @@
 //! From the configuration to what cron is told. It decides nothing else.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use chrono::Utc;
 
+use crate::api::dispatch::Dispatcher;
 use crate::config::Config;
+use crate::cron::call::Caller;
 use crate::cron::entry::Terms;
 use crate::cron::history::Kept;
-use crate::cron::{self, Settings};
+use crate::cron::shell::Shell;
+use crate::cron::{self, Cron, Settings};
+use crate::store::Store;
 
 /// Old rows are deleted this often.
 const CRON_PRUNE_INTERVAL: Duration = Duration::from_secs(600);
@@ -39,8 +45,32 @@ pub fn settings(config: &Config, instances: u32) -> anyhow::Result<Settings> {
     })
 }
 
+/// Cron, with its entries read. It calls routes through the dispatcher.
+pub async fn open(
+    config: &Config,
+    address: SocketAddr,
+    store: Store,
+    settings: Settings,
+    dispatcher: Arc<Dispatcher>,
+) -> anyhow::Result<Arc<Cron>> {
+    let outside = &dispatcher.exec.outside;
+    let caller = Caller {
+        egress: outside.egress.clone(),
+        timeouts: outside.timeouts,
+        own_hosts: Arc::new(own_hosts(config, address)),
+        response_bytes_max: config.limits.response_body_bytes,
+        routes: dispatcher.clone(),
+    };
+    let shell = Shell {
+        dir: config.server.data.join("cron"),
+    };
+    let cron = Arc::new(Cron::new(store, settings, caller, shell));
+    cron.open(Utc::now()).await?;
+    Ok(cron)
+}
+
 /// The names and addresses under which this server is reached.
-pub fn own_hosts(config: &Config, address: SocketAddr) -> Vec<String> {
+fn own_hosts(config: &Config, address: SocketAddr) -> Vec<String> {
     let port = address.port();
     let own = [
         address.to_string(),

@@ -2,7 +2,7 @@
 
 use crate::store::StoreError;
 
-use super::{ALIAS_CHARS_MAX, KNOWN_PERMISSIONS, TOKENS_MAX};
+use super::{ALIAS_CHARS_MAX, BOUNDS_MAX, KNOWN_PERMISSIONS, OVERLAP_MAX, TOKENS_MAX};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
@@ -18,6 +18,14 @@ pub enum AuthError {
     UnknownPermission { permission: String },
     #[error("a token needs at least one permission of: {}", KNOWN_PERMISSIONS.join(", "))]
     NoPermission,
+    #[error(
+        "{field} cannot hold {value:?}: it takes execution ids, names of users, or addresses and CIDR blocks"
+    )]
+    BadBound { field: &'static str, value: String },
+    #[error("{field} may have {BOUNDS_MAX} entries")]
+    TooManyBounds { field: &'static str },
+    #[error("overlap_seconds must be 0 to {}", OVERLAP_MAX.num_seconds())]
+    BadOverlap,
     #[error("this needs permissions that the presented token does not have itself")]
     BeyondOwn,
     #[error("expires_at must be in the future")]

@@ -12,12 +12,13 @@ use super::AuthError;
 pub const ROOT: &str = "*";
 
 /// All permissions there are. A route of the API asks for one of these.
-pub const KNOWN: [&str; 10] = [
+pub const KNOWN: [&str; 11] = [
     ROOT,
     "auth",
     "cron",
     "exec",
     "exec:read",
+    "exec:run",
     "exec:write",
     "logs",
     "proxy",
@@ -46,6 +47,11 @@ impl Permissions {
 
     pub fn names(&self) -> &[String] {
         &self.0
+    }
+
+    /// One permission, for callers inside of the server that have no token.
+    pub fn of_inside(permission: &'static str) -> Permissions {
+        Permissions(vec![permission.to_owned()])
     }
 
     pub fn root() -> Permissions {

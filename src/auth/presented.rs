@@ -11,7 +11,8 @@ use http::{HeaderMap, header::AUTHORIZATION};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-const TOKEN_HEADER: &str = "x-token";
+/// The header of ours that carries a token.
+pub const TOKEN_HEADER: &str = "x-token";
 /// The parameter of a URL that carries a token.
 pub const TOKEN_PARAMETER: &str = "token";
 /// How many `@token` lines of a script count.

@@ -1,5 +1,7 @@
 //! The life of tokens: made, used, changed, ended, also across a restart.
 
+mod bounds;
+
 use chrono::TimeDelta;
 
 use super::*;
@@ -46,7 +48,7 @@ impl House {
     async fn make(&self, alias: &str, names: &[&str]) -> NewToken {
         let request = request(alias, names);
         self.tokens
-            .create(request, &Permissions::root(), now())
+            .create(request, &Grant::root(), now())
             .await
             .unwrap()
     }
@@ -59,7 +61,7 @@ fn permissions(names: &[&str]) -> Permissions {
 fn request(alias: &str, names: &[&str]) -> TokenRequest {
     TokenRequest {
         alias: alias.to_owned(),
-        permissions: permissions(names),
+        grant: permissions(names).into(),
         expires_at: None,
         user: None,
     }
@@ -92,10 +94,14 @@ async fn a_configured_root_token_takes_the_place_of_the_old_one() {
 #[tokio::test]
 async fn a_rotated_or_revoked_token_is_refused_from_the_next_request_on_and_after_a_restart() {
     let house = house().await;
-    let root = Permissions::root();
+    let root = Grant::root();
     let old = house.make("ci", &["exec:write"]).await;
     assert!(house.may(&old.secret, "exec:write"));
-    let new = house.tokens.rotate(&old.info.id, &root).await.unwrap();
+    let new = house
+        .tokens
+        .rotate(&old.info.id, TimeDelta::zero(), &root, now())
+        .await
+        .unwrap();
     assert_eq!(new.info.id, old.info.id);
     assert!(!house.may(&old.secret, "exec:write"));
     assert!(house.may(&new.secret, "exec:write"));
@@ -119,7 +125,7 @@ async fn disabling_and_expiring_end_a_token() {
         expires_at,
         ..TokenUpdate::default()
     };
-    let root = Permissions::root();
+    let root = Grant::root();
     let id = &token.info.id;
     house
         .tokens
@@ -161,7 +167,7 @@ async fn disabling_and_expiring_end_a_token() {
 #[tokio::test]
 async fn nobody_gets_more_than_he_has() {
     let house = house().await;
-    let keeper = permissions(&["auth", "exec:read"]);
+    let keeper = Grant::from(permissions(&["auth", "exec:read"]));
     let beyond = Err(AuthError::BeyondOwn);
     for names in [&["*"][..], &["exec"], &["exec:read", "cron"]] {
         let refused = house
@@ -176,7 +182,14 @@ async fn nobody_gets_more_than_he_has() {
         .await
         .unwrap();
     let root = &house.root.info.id;
-    assert_eq!(house.tokens.rotate(root, &keeper).await.map(drop), beyond);
+    assert_eq!(
+        house
+            .tokens
+            .rotate(root, TimeDelta::zero(), &keeper, now())
+            .await
+            .map(drop),
+        beyond
+    );
     assert_eq!(house.tokens.revoke(root, &keeper).await, beyond);
     let more = TokenUpdate {
         permissions: Some(permissions(&["exec"])),
@@ -208,7 +221,7 @@ async fn nobody_gets_more_than_he_has() {
 #[tokio::test]
 async fn the_last_root_token_cannot_go() {
     let house = house().await;
-    let root = Permissions::root();
+    let root = Grant::root();
     let id = house.root.info.id.clone();
     let weaken = [
         TokenUpdate {
@@ -246,7 +259,7 @@ async fn the_last_root_token_cannot_go() {
 #[tokio::test]
 async fn aliases_are_unique_and_of_sane_length() {
     let house = house().await;
-    let root = Permissions::root();
+    let root = Grant::root();
     let token = house.make("ci", &["exec"]).await;
     let taken = house
         .tokens
@@ -284,7 +297,7 @@ async fn the_time_of_use_is_kept_across_changes_and_restarts() {
     assert_eq!(last_used(&house), Some(later));
     house
         .tokens
-        .rotate(&token.info.id, &Permissions::root())
+        .rotate(&token.info.id, TimeDelta::zero(), &Grant::root(), now())
         .await
         .unwrap();
     assert_eq!(last_used(&house), Some(later));
@@ -296,4 +309,32 @@ async fn secrets_are_in_no_debug_output() {
     let shown = format!("{:?} {:?}", house.tokens, house.root);
     assert!(!shown.contains(&house.root.secret));
     assert!(!shown.contains(&house.root.secret[3..]));
+}
+
+#[tokio::test]
+async fn an_old_secret_goes_on_for_the_overlap_and_no_longer() {
+    let house = house().await;
+    let (root, hour) = (Grant::root(), TimeDelta::hours(1));
+    let first = house.make("ci", &["exec"]).await;
+    let id = &first.info.id;
+    let second = house.tokens.rotate(id, hour, &root, now()).await.unwrap();
+    assert_eq!(second.info.previous_expires_at, Some(now() + hour));
+    let (house, _) = house.restart(None).await;
+    let valid = |secret: &str, at| house.tokens.authenticate(secret, at).is_some();
+    let last = now() + hour - TimeDelta::seconds(1);
+    assert!(valid(&first.secret, last) && valid(&second.secret, last));
+    assert!(!valid(&first.secret, now() + hour) && valid(&second.secret, now() + hour));
+    // Only one secret goes on, and none after a rotation without overlap.
+    let third = house.tokens.rotate(id, hour, &root, now()).await.unwrap();
+    assert!(!valid(&first.secret, now()) && valid(&second.secret, now()));
+    house
+        .tokens
+        .rotate(id, TimeDelta::zero(), &root, now())
+        .await
+        .unwrap();
+    assert!(!valid(&second.secret, now()) && !valid(&third.secret, now()));
+    for overlap in [TimeDelta::seconds(-1), OVERLAP_MAX + TimeDelta::seconds(1)] {
+        let refused = house.tokens.rotate(id, overlap, &root, now()).await;
+        assert_eq!(refused, Err(AuthError::BadOverlap));
+    }
 }

@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::Permissions;
+use super::{Bounds, Grant, Permissions};
 use crate::store::{Kind, Stored};
 
-const SECRET_PREFIX: &str = "fp_";
+/// What every secret that we make starts with.
+pub const SECRET_PREFIX: &str = "fp_";
 const SECRET_BYTES: usize = 32;
 
 /// What everybody with the permission `auth` may see of a token.
@@ -23,6 +24,8 @@ pub struct TokenInfo {
     /// The name a person gave it; unique.
     pub alias: String,
     pub permissions: Permissions,
+    #[serde(default)]
+    pub bounds: Bounds,
     /// Whose entries and runs in cron this token reaches; never changes.
     #[serde(default)]
     pub user: String,
@@ -31,9 +34,19 @@ pub struct TokenInfo {
     pub enabled: bool,
     /// Seen by [`super::Tokens::list`] at once, stored now and then.
     pub last_used_at: Option<DateTime<Utc>>,
+    /// Until when the secret before the last rotation goes on.
+    #[serde(default)]
+    pub previous_expires_at: Option<DateTime<Utc>>,
 }
 
 impl TokenInfo {
+    pub fn grant(&self) -> Grant {
+        Grant {
+            permissions: self.permissions.clone(),
+            bounds: self.bounds.clone(),
+        }
+    }
+
     pub fn is_valid(&self, now: DateTime<Utc>) -> bool {
         self.enabled && self.expires_at.is_none_or(|expires| now < expires)
     }
@@ -45,12 +58,32 @@ pub(super) struct TokenRecord {
     #[serde(flatten)]
     pub info: TokenInfo,
     pub hash: SecretHash,
+    #[serde(default)]
+    pub previous: Option<Previous>,
+}
+
+/// The secret before the last rotation, while it goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Previous {
+    pub hash: SecretHash,
+    pub until: DateTime<Utc>,
+}
+
+impl TokenRecord {
+    /// Whether this is its secret, or was and still counts.
+    pub fn accepts(&self, hash: &SecretHash, now: DateTime<Utc>) -> bool {
+        let previous = self
+            .previous
+            .as_ref()
+            .is_some_and(|previous| previous.hash.matches(hash) && now < previous.until);
+        self.hash.matches(hash) || previous
+    }
 }
 
 impl Stored for TokenRecord {
     const KIND: Kind = Kind {
         number: 2,
-        version: 1,
+        version: 2,
     };
 }
 
@@ -186,13 +219,16 @@ mod tests {
                 id: "1".to_owned(),
                 alias: "a".to_owned(),
                 permissions: Permissions::root(),
+                bounds: Bounds::default(),
                 user: String::new(),
                 created_at: DateTime::UNIX_EPOCH,
                 expires_at: None,
                 enabled: true,
                 last_used_at: None,
+                previous_expires_at: None,
             },
             hash: SecretHash::of(&secret),
+            previous: None,
         };
         let text = serde_json::to_string(&record).unwrap();
         assert!(!text.contains(&secret[3..]));
@@ -213,11 +249,13 @@ mod tests {
             id: String::new(),
             alias: String::new(),
             permissions: Permissions::root(),
+            bounds: Bounds::default(),
             user: String::new(),
             created_at: at(0),
             expires_at: expires_at.map(at),
             enabled,
             last_used_at: None,
+            previous_expires_at: None,
         };
         assert!(info(true, None).is_valid(at(100)));
         assert!(info(true, Some(101)).is_valid(at(100)));

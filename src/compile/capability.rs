@@ -13,19 +13,21 @@ pub enum Capability {
     Ai,
     Isolate,
     Files,
+    Acme,
 }
 
 /// Capabilities in a fixed order.
 pub type Capabilities = BTreeSet<Capability>;
 
 impl Capability {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Fetch,
         Self::Kv,
         Self::Shared,
         Self::Ai,
         Self::Isolate,
         Self::Files,
+        Self::Acme,
     ];
 
     /// The global that uses it, which is also its name in answers and logs.
@@ -37,6 +39,7 @@ impl Capability {
             Self::Ai => "ai",
             Self::Isolate => "isolate",
             Self::Files => "fs",
+            Self::Acme => "acme",
         }
     }
 
@@ -55,6 +58,7 @@ impl Capability {
             ],
             Self::Isolate => &["isolate"],
             Self::Files => &["fs"],
+            Self::Acme => &["acme"],
         }
     }
 
@@ -67,6 +71,7 @@ impl Capability {
             Self::Ai => "footpath:host/ai",
             Self::Isolate => "footpath:host/isolate",
             Self::Files => "footpath:host/files",
+            Self::Acme => "footpath:host/acme",
         }
     }
 }

@@ -3,6 +3,8 @@
 //! From one declaration come the struct that the program reads, the list of
 //! known keys, and the commented document that `footpath check --print` shows.
 
+mod decoys;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use super::setting::{Secret, Setting};
@@ -218,6 +220,10 @@ section! {
     "auth" Auth {
         /// The root token, also as FOOTPATH_TOKEN. Not set: the first start makes one and prints it.
         token: Option<Secret> = None,
+        /// Scripts without a @token of their own can be called only with a token that has exec:run.
+        scripts_need_token: bool = false,
+        /// Wrong tokens of one client address in a minute, after which it has to wait.
+        failures_per_minute: u64 = 30,
     }
 }
 
@@ -294,7 +300,7 @@ section! {
         prefixes: Vec<String> = Vec::new(),
         /// Paths that only scanners ask for: the end of a path, or with a * its beginning
         /// at any depth. They get a plain 404.
-        scanner_paths: Vec<String> = scanner_paths(),
+        scanner_paths: Vec<String> = decoys::scanner_paths(),
         /// A route that a model wrote waits for a person's approval.
         approval: bool = false,
         /// How long a call waits for another one that makes its route, in milliseconds.
@@ -325,50 +331,6 @@ section! {
     }
 }
 
-fn scanner_paths() -> Vec<String> {
-    let paths = [
-        "/.env*",
-        "/.git*",
-        "/.svn*",
-        "/.aws*",
-        "/.ssh*",
-        "/.ds_store",
-        "/wp-*",
-        "/wordpress*",
-        "/xmlrpc.php",
-        "/phpmyadmin*",
-        "/pma*",
-        "/cgi-bin*",
-        "/vendor/phpunit*",
-        "/actuator*",
-        "/server-status",
-        "/solr*",
-        "/boaform*",
-        "/hnap1*",
-        "/owa*",
-        "/autodiscover*",
-        "/telescope*",
-        "/_ignition*",
-        "/jenkins*",
-        "/manager/html",
-        "/favicon.ico",
-        "/robots.txt",
-        "/sitemap.xml",
-        "/ads.txt",
-        "/security.txt",
-        ".php",
-        ".asp",
-        ".aspx",
-        ".jsp",
-        ".cgi",
-        ".bak",
-        ".sql",
-        ".zip",
-        ".tar.gz",
-    ];
-    paths.map(str::to_owned).to_vec()
-}
-
 section! {
     /// Certificates.
     "acme" Acme {
@@ -378,5 +340,25 @@ section! {
         ca: Option<PathBuf> = None,
         /// Contact of the account, such as "mailto:ops@example.com".
         contact: Option<String> = None,
+        /// URL of a staging directory, which is asked first after a failure.
+        staging: Option<String> = None,
+        /// Id of the key of an external account, and the key itself as base64url.
+        eab_key_id: Option<String> = None,
+        /// See eab_key_id.
+        eab_mac_key: Option<Secret> = None,
+        /// Ways to prove a name, in the order in which they are tried. Wildcards need dns-01.
+        challenges: Vec<String> = ["http-01", "tls-alpn-01", "dns-01"].map(str::to_owned).to_vec(),
+        /// Path of the script that changes DNS records for dns-01: it gets POST with
+        /// { action: "present" or "cleanup", domain, name, value }, and any 2xx means done.
+        dns: Option<String> = None,
+        /// Certificates that the server keeps without any script: one entry each, of one
+        /// or more names separated by spaces.
+        names: Vec<String> = Vec::new(),
+        /// Profile of new orders, if the directory has any.
+        profile: Option<String> = None,
+        /// Keys of new certificates: ec256, ec384 or rsa2048.
+        key_type: String = "ec256".to_owned(),
+        /// How often is looked whether a certificate is due, in milliseconds.
+        check_ms: u64 = 60_000,
     }
 }

@@ -4,11 +4,11 @@
 
 mod isolate;
 mod problem;
+mod spec;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
 use problem::{problem, threw};
@@ -291,49 +291,6 @@ impl Publisher {
         }
     }
 
-    fn spec(
-        &self,
-        path: &ScriptPath,
-        bundle: &Bundle,
-        directives: &Directives,
-        capabilities: &Capabilities,
-        portable: bool,
-    ) -> LoadSpec {
-        let mount = super::routes::mount::mount(path.relative());
-        LoadSpec {
-            entry: bundle.entry.clone(),
-            shape: engine_shape(bundle.shape),
-            pattern: mount
-                .map(|mount| mount.pattern.to_string())
-                .unwrap_or_default(),
-            globals: capabilities.iter().map(|one| one.global()).collect(),
-            portable,
-            deferred: false,
-            raw_body: directives.raw_body,
-            strict: false,
-            isolate: None,
-            modules: bundle
-                .modules
-                .iter()
-                .map(|module| (module.path.clone(), module.code.clone()))
-                .collect(),
-        }
-    }
-
-    /// A name for all that goes into a component.
-    fn version(&self, spec: &LoadSpec) -> String {
-        let mut digest = Sha256::new();
-        digest.update(&self.engine.version);
-        // A specification is plain data and always has a JSON form.
-        digest.update(serde_json::to_vec(spec).unwrap_or_default());
-        digest
-            .finalize()
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
-    }
-
     fn snapshot(
         &self,
         spec: &LoadSpec,
@@ -378,16 +335,5 @@ impl Publisher {
             engine: self.engine.version.clone(),
             producer: concat!("footpath ", env!("CARGO_PKG_VERSION")).to_owned(),
         }
-    }
-}
-
-fn engine_shape(shape: Shape) -> &'static str {
-    match shape {
-        Shape::Body => "body",
-        Shape::Node => "node",
-        Shape::CommonJs => "commonjs",
-        Shape::Web => "web",
-        Shape::Evaluate => "evaluate",
-        Shape::Library => "library",
     }
 }

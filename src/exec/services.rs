@@ -25,6 +25,7 @@ use crate::model::directives::{Ai, LogLevel as Detail};
 use crate::model::exec_id::ExecId;
 use crate::model::script::ScriptPath;
 use crate::sandbox::limits::CallLimits;
+use crate::sandbox::services::acme::{OrderError, OrderRequest, OrderedCertificate};
 use crate::sandbox::services::ai::{ModelRequest, Models, Parts};
 use crate::sandbox::services::files::{FileEntry, FileStat, WriteOptions};
 use crate::sandbox::services::isolate::{Evaluated, Evaluation};
@@ -42,8 +43,30 @@ pub trait Neighbours: Send + Sync + 'static {
         self: Arc<Self>,
         exec_id: ExecId,
         from: CallContext,
+        caller: Caller,
         request: http::Request<WasiBody>,
     ) -> Later<'static, OutboundResult>;
+}
+
+/// The script that calls.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub script: ScriptPath,
+    /// A person wrote it, so it may act on certificates in its own name.
+    pub is_persons: bool,
+}
+
+/// Orders certificates for scripts.
+pub trait Certificates: Send + Sync + 'static {
+    fn order(
+        &self,
+        from: &CallContext,
+        script: &ScriptPath,
+        request: OrderRequest,
+    ) -> Later<'_, Result<OrderedCertificate, OrderError>>;
+
+    /// How a domain stands, as a JSON object.
+    fn status(&self, domain: &str) -> Result<Option<String>, OrderError>;
 }
 
 /// What all scripts of a deployment share.
@@ -72,6 +95,7 @@ pub struct Outside {
     pub approval: bool,
     /// Set once the dispatcher exists; it owns what it calls.
     pub neighbours: OnceLock<Weak<dyn Neighbours>>,
+    pub certificates: Arc<dyn Certificates>,
 }
 
 /// The services of one script, for one call.
@@ -80,6 +104,8 @@ pub struct ScriptServices {
     pub exec: Arc<Exec>,
     pub notes: Notes,
     pub script: ScriptPath,
+    /// See [`Caller::is_persons`].
+    pub is_persons: bool,
     /// Its `@ai*`.
     pub ai: Ai,
     /// Its `@log-level`.
@@ -228,7 +254,12 @@ impl Services for ScriptServices {
                     })
                 });
             };
-            return neighbours.call(self.deployment.exec_id.clone(), call.clone(), request);
+            let caller = Caller {
+                script: self.script.clone(),
+                is_persons: self.is_persons,
+            };
+            let exec_id = self.deployment.exec_id.clone();
+            return neighbours.call(exec_id, call.clone(), caller, request);
         }
         let Outside {
             timeouts,
@@ -247,6 +278,37 @@ impl Services for ScriptServices {
                 watched(body, between_bytes).map_err(failed).boxed_unsync()
             }))
         })
+    }
+
+    fn acme_order<'a>(
+        &'a self,
+        call: &'a CallContext,
+        request: OrderRequest,
+    ) -> Later<'a, Result<OrderedCertificate, OrderError>> {
+        Box::pin(async move {
+            let names = request.names.join(" ");
+            let certificates = &self.outside.certificates;
+            let ordered = certificates.order(call, &self.script, request).await;
+            // The run's own log says which certificate it was about.
+            let (level, message) = match &ordered {
+                Ok(made) => (
+                    LogLevel::Info,
+                    format!(
+                        "acme.order {names}: {} serial {} fingerprint {}",
+                        made.outcome.name(),
+                        made.serial,
+                        made.fingerprint
+                    ),
+                ),
+                Err(error) => (LogLevel::Warn, format!("acme.order {names}: {error}")),
+            };
+            self.log(call, level, &message);
+            ordered
+        })
+    }
+
+    fn acme_status<'a>(&'a self, domain: &'a str) -> Later<'a, Result<Option<String>, OrderError>> {
+        Box::pin(async move { self.outside.certificates.status(domain) })
     }
 
     fn ask_model(&self, call: &CallContext, request: ModelRequest) -> Parts {

@@ -1,6 +1,7 @@
 //! The host side of the handler's imports: the state of one call, and one file
 //! per WIT interface of ours. WASI's own interfaces come from their crates.
 
+mod acme;
 mod ai;
 mod context;
 mod files;
@@ -31,6 +32,7 @@ mod bindings {
         world: "footpath:host/host",
         imports: {
             "footpath:host/kv": async | trappable,
+            "footpath:host/acme": async | trappable,
             "footpath:host/files": async | trappable,
             default: trappable,
         },
@@ -127,6 +129,7 @@ pub fn linker(engine: &Engine, shared: &Module) -> wasmtime::Result<Linker<State
     bindings::footpath::host::log::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     bindings::footpath::host::kv::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     bindings::footpath::host::shared_state::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
+    bindings::footpath::host::acme::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     bindings::footpath::host::ai::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     bindings::footpath::host::files::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     isolate::add_to_linker(l)?;

@@ -2,7 +2,9 @@
 //! handed in by whoever makes the call. The sandbox checks capabilities; a
 //! service that is asked was granted.
 
+pub mod acme;
 pub mod ai;
+pub mod dry_run;
 pub mod files;
 pub mod isolate;
 
@@ -19,6 +21,9 @@ use ai::{ModelError, ModelRequest, Parts};
 use files::{FileEntry, FileError, FileStat, WriteOptions};
 use isolate::{Evaluated, Evaluation};
 
+use acme::{OrderError, OrderRequest, OrderedCertificate};
+use dry_run::DryRun;
+
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What is known about a call besides its request.
@@ -32,6 +37,8 @@ pub struct CallContext {
     pub path: String,
     /// How many calls of our own routes led here.
     pub depth: u32,
+    /// Set when no certificate shall change.
+    pub dry_run: Option<DryRun>,
     /// What this call and those that led to it are making: see `author::flights`.
     pub making: Making,
 }
@@ -122,6 +129,14 @@ pub trait Services: Send + Sync + 'static {
         request: http::Request<WasiBody>,
     ) -> Later<'static, OutboundResult>;
 
+    /// Hands out a certificate, ordering it if it is due.
+    fn acme_order<'a>(
+        &'a self,
+        call: &'a CallContext,
+        request: OrderRequest,
+    ) -> Later<'a, Result<OrderedCertificate, OrderError>>;
+    /// How a domain stands, as a JSON object.
+    fn acme_status<'a>(&'a self, domain: &'a str) -> Later<'a, Result<Option<String>, OrderError>>;
     /// Asks a language model. This and what follows is not there unless a service
     /// says so.
     fn ask_model(&self, _: &CallContext, _: ModelRequest) -> Parts {

@@ -16,6 +16,19 @@ use http_body_util::{BodyExt, Empty};
 struct NoServices;
 
 impl Services for NoServices {
+    fn acme_order<'a>(
+        &'a self,
+        _: &'a CallContext,
+        _: acme::OrderRequest,
+    ) -> Later<'a, Result<acme::OrderedCertificate, acme::OrderError>> {
+        unimplemented!()
+    }
+    fn acme_status<'a>(
+        &'a self,
+        _: &'a str,
+    ) -> Later<'a, Result<Option<String>, acme::OrderError>> {
+        Box::pin(async { Ok(None) })
+    }
     fn log(&self, _: &CallContext, level: LogLevel, message: &str) {
         eprintln!("{level:?} {message}");
     }
@@ -158,6 +171,7 @@ async fn a_handler_answers() {
             parameters: vec![],
             path: "/hello".into(),
             depth: 0,
+            dry_run: None,
             making: Making::default(),
         };
         let t = std::time::Instant::now();

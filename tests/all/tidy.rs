@@ -59,6 +59,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rcgen", &["proxy", "acme"]),
     ("reqwest", &["author"]),
     ("regex", &["exec/log"]),
+    ("reqwest", &["author/client"]),
     ("rustix", &["exec/log", "store"]),
     (
         "rustls",

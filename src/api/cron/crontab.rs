@@ -45,6 +45,7 @@ pub async fn list(call: Call<PageQuery>) -> Result<Answer<CrontabList>, ApiError
     if !token.permissions.is_root() {
         users.retain(|user| *user == token.user);
     }
+    users.retain(|user| token.bounds.allow_user(user));
     let total = users.len();
     let mut items = Vec::new();
     for user in users.into_iter().skip(before).take(limit) {

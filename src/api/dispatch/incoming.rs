@@ -19,6 +19,7 @@ use crate::exec::cors::Preflight;
 use crate::exec::routes::parameters::Parameter as RouteParameter;
 use crate::sandbox::failure::{Failure, Limit};
 use crate::sandbox::limits::CallLimits;
+use crate::sandbox::services::dry_run::DryRun;
 use crate::sandbox::services::{Parameter, WasiError};
 
 pub type LimitedRequest = Request<http_body_util::combinators::UnsyncBoxBody<Bytes, WasiError>>;
@@ -88,6 +89,15 @@ pub fn without_token(mut request: Request<Body>) -> Request<Body> {
         *request.uri_mut() = uri;
     }
     request
+}
+
+/// `?dry_run=true`: certificates shall not change, whatever the script does.
+pub fn asks_for_dry_run(request: &Request<Body>) -> Option<DryRun> {
+    let query = request.uri().query()?;
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    let asked =
+        pairs.any(|(name, value)| name == "dry_run" && ["", "1", "true"].contains(&value.as_ref()));
+    asked.then(DryRun::default)
 }
 
 pub fn parameter((name, value): (String, RouteParameter)) -> (String, Parameter) {

@@ -47,6 +47,8 @@ impl Dispatcher {
             exec_id: script.as_ref().map(|script| script.exec_id().clone()),
             execution_id: request_id,
             making: Making::default(),
+            dry_run: None,
+            is_own: false,
             scheduled: Some(Scheduled {
                 usage: usage.clone(),
                 script,

@@ -133,6 +133,7 @@ pub async fn metrics(call: Call<Nothing>) -> Result<Response, ApiError> {
         .access
         .monitor
         .metrics(&gauges(&call.api), &Process::now());
+    text.push_str(&call.api.acme.metrics());
     text.push_str(&call.api.cron.exposition());
     Ok(([(header::CONTENT_TYPE, PROMETHEUS)], text).into_response())
 }

@@ -106,6 +106,8 @@ impl Gate {
                     depth: 0,
                     exec_id: Some(exec_id.clone()),
                     execution_id: Uuid::new_v4().to_string(),
+                    dry_run: None,
+                    is_own: false,
                     making: Making::default(),
                     scheduled: None,
                 };

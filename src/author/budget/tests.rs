@@ -1,4 +1,4 @@
-//! What the caps let through, and what they do not.
+//! What the caps admit, and what of it survives a restart.
 
 use super::*;
 

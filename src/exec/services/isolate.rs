@@ -17,6 +17,7 @@ use crate::model::script::ScriptPath;
 use crate::sandbox::call::{Answer, Call, Report, Reported};
 use crate::sandbox::failure::Failure;
 use crate::sandbox::limits::CallLimits;
+use crate::sandbox::services::acme::{OrderError, OrderRequest, OrderedCertificate};
 use crate::sandbox::services::isolate::{Evaluated, Evaluation, IsolateError, Outcome};
 use crate::sandbox::services::{
     CallContext, KvError, KvPage, Later, LogLevel, OutboundResult, Services, WasiBody, WasiError,
@@ -126,7 +127,11 @@ impl ScriptServices {
         };
         let services: Arc<dyn Services> = Arc::new(Isolated {
             has_console: evaluation.passed.iter().any(|name| name == "console"),
-            caller: self.clone(),
+            // Nobody has read the code, whoever wrote the script that runs it.
+            caller: ScriptServices {
+                is_persons: false,
+                ..self.clone()
+            },
             caller_context: call.clone(),
         });
         let call = Call {
@@ -233,6 +238,14 @@ fn nothing<'a, T: Send + 'a>(value: T) -> Later<'a, T> {
     Box::pin(std::future::ready(value))
 }
 
+fn no_certificates() -> OrderError {
+    OrderError {
+        code: "REFUSED",
+        message: "not in an isolate".to_owned(),
+        retry_after_seconds: None,
+    }
+}
+
 fn no_store<'a, T: Send + 'a>() -> Later<'a, Result<T, KvError>> {
     nothing(Err(KvError::Unavailable("not in an isolate".to_owned())))
 }
@@ -296,5 +309,17 @@ impl Services for Isolated {
         request: http::Request<WasiBody>,
     ) -> Later<'static, OutboundResult> {
         self.caller.send(&self.caller_context, request)
+    }
+
+    fn acme_order<'a>(
+        &'a self,
+        _: &'a CallContext,
+        _: OrderRequest,
+    ) -> Later<'a, Result<OrderedCertificate, OrderError>> {
+        nothing(Err(no_certificates()))
+    }
+
+    fn acme_status<'a>(&'a self, _: &'a str) -> Later<'a, Result<Option<String>, OrderError>> {
+        nothing(Err(no_certificates()))
     }
 }
