@@ -235,7 +235,7 @@ impl App {
         let access_log = AccessLog::new(config.proxy.log_entries as usize);
         // As late as can be, since a token that was made must be shown. Only cron
         // comes after it, which calls through the dispatcher, and so with tokens;
-        // when a token is made, its part of the store is empty and does not fail.
+        // when a token is made, its part of the store is empty, so only a broken disk fails.
         let root = config.auth.token.as_ref().map(Secret::expose);
         let (tokens, first_token) = Tokens::open(store.clone(), root, Utc::now()).await?;
         let tokens = Arc::new(tokens.failures_per_minute(config.auth.failures_per_minute));
