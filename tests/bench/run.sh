@@ -173,7 +173,7 @@ peers() {
 componentize() {
     local wasi=0.2.10
     mkdir -p "$work/wit/deps"
-    for file in wit/deps/*.wit; do sed -E "s/@0\.2\.[0-9]+/@$wasi/g" "$file" >"$work/wit/deps/$(basename "$file")"; done
+    for file in wit/deps/*.wit; do sed -E "s/0\.2\.12/$wasi/g" "$file" >"$work/wit/deps/$(basename "$file")"; done
     printf 'package bench:hello;\nworld hello { export wasi:http/incoming-handler@%s; }\n' "$wasi" >"$work/wit/world.wit"
     "$modules/.bin/componentize-js" tests/bench/peers/componentize.js --wit "$work/wit" -n hello -o "$work/componentized.wasm" >/dev/null
 }
