@@ -1,9 +1,11 @@
-//! Plain values that the parts speak. No I/O, no foreign crate but serde and time.
+//! Plain values that the parts speak. No I/O, no foreign crate but serde, time,
+//! and url for the form of host names.
 
 pub mod case;
 pub mod diagnostic;
 pub mod directives;
 pub mod exec_id;
 pub mod generation;
+pub mod host_name;
 pub mod script;
 pub mod user;

@@ -11,7 +11,6 @@ pub mod bundle;
 pub mod challenges;
 pub mod forward;
 pub mod log;
-pub mod name;
 pub mod permission;
 pub mod sni;
 pub mod tls;

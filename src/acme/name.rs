@@ -2,6 +2,7 @@
 //! whether they exist.
 
 use super::error::AcmeError;
+use crate::model::host_name::{self, NameError};
 
 /// How many names a certificate may have; authorities allow about as many.
 pub const NAMES_MAX: usize = 100;
@@ -29,44 +30,22 @@ pub fn normalise(names: &[String]) -> Result<Vec<String>, AcmeError> {
     Ok(normal)
 }
 
+/// Authorities take no `_` either, which other names on a network may have.
 fn normalise_one(name: &str) -> Result<String, &'static str> {
-    let (prefix, host) = match name.trim().strip_prefix("*.") {
-        Some(host) => ("*.", host),
-        None => ("", name.trim()),
-    };
-    let host = host.strip_suffix('.').unwrap_or(host);
-    let host = match url::Host::parse(host) {
-        Ok(url::Host::Domain(host)) => host,
-        Ok(_) => return Err("it is an IP address"),
-        Err(_) if host.contains(':') => return Err("it is an IP address or has a port"),
-        Err(_) => return Err("it is no host name"),
-    };
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    if host.len() > 253 || !host.split('.').all(is_label) {
-        return Err("it is no host name");
+    match host_name::normalise(name) {
+        Ok(host) if !host.contains('_') => Ok(host),
+        Err(NameError::TooWide(_)) => Err("it covers a whole top-level domain"),
+        Err(NameError::Address(_)) if name.contains('[') || !name.contains(':') => {
+            Err("it is an IP address")
+        }
+        Err(_) if name.contains(':') => Err("it is an IP address or has a port"),
+        Ok(_) | Err(_) => Err("it is no host name"),
     }
-    if !prefix.is_empty() && !host.contains('.') {
-        return Err("it covers a whole top-level domain");
-    }
-    Ok(format!("{prefix}{host}"))
 }
 
 /// Whether a certificate's names cover `name`; a wildcard stands for one label.
 pub fn covers(names: &[String], name: &str) -> bool {
-    let parent = name.split_once('.').map(|(_, parent)| parent);
-    names.iter().any(|one| {
-        one == name
-            || one
-                .strip_prefix("*.")
-                .is_some_and(|rest| Some(rest) == parent)
-    })
+    names.iter().any(|one| host_name::covers(one, name))
 }
 
 #[cfg(test)]

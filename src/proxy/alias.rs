@@ -6,11 +6,11 @@ use http::Uri;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::name::{self, NameError};
 use super::permission::Permissions;
 use crate::egress::EgressError;
 use crate::egress::upstream::Protocol;
 use crate::model::exec_id::{ExecId, ExecIdError};
+use crate::model::host_name::{self as name, NameError};
 use crate::store::{Kind, StoreError, Stored};
 
 /// A short name becomes the first label of a host.

@@ -9,11 +9,11 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Mutex;
 
 use super::alias::{Alias, AliasError, Target, prefix, upstream};
-use super::name;
 use super::permission::Permissions;
 use crate::egress::upstream::Upstreams;
 use crate::egress::{EgressError, Reason};
 use crate::model::exec_id::ExecId;
+use crate::model::host_name as name;
 use crate::store::{Store, from_record};
 
 const KEY_PREFIX: &str = "proxy/alias/";

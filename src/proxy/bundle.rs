@@ -24,9 +24,9 @@ mod tests;
 pub use error::BundleError;
 pub use info::{BundleInfo, Installed};
 
-use super::name;
 use super::sni::{CertTable, Served};
 use super::tls::{self, Serving};
+use crate::model::host_name as name;
 use crate::store::Store;
 use crate::store::sealed::MasterKey;
 use check::Facts;

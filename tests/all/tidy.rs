@@ -83,7 +83,15 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tracing_subscriber", &["cli/log"]),
     (
         "url",
-        &["auth/presented", "api", "cron", "acme", "author", "proxy"],
+        &[
+            "auth/presented",
+            "api",
+            "cron",
+            "acme",
+            "author",
+            "proxy",
+            "model/host_name",
+        ],
     ),
     ("utoipa", &["api"]),
     ("wasm_encoder", &["compile"]),

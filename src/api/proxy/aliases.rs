@@ -14,10 +14,10 @@ use crate::api::error::ApiError;
 use crate::api::exec::view::iso;
 use crate::api::reply::Answer;
 use crate::model::exec_id::ExecId;
+use crate::model::host_name as name;
 use crate::proxy::alias::{
     Alias, AliasError, Target, checked_path, host_of_label, prefix, upstream,
 };
-use crate::proxy::name;
 use crate::proxy::permission::Permissions;
 
 /// Random bytes of a name that nobody chose; twice as many characters.

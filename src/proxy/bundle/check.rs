@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use super::BundleError;
-use crate::proxy::name::{self, covers};
+use crate::model::host_name::{self as name, covers};
 
 /// A chain as PEM; real ones have about 6 KB.
 pub const CHAIN_BYTES_MAX: usize = 128 << 10;

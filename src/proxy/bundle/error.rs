@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use thiserror::Error;
 
-use crate::proxy::name::NameError;
+use crate::model::host_name::NameError;
 use crate::store::StoreError;
 use crate::store::sealed::SealedError;
 
