@@ -35,7 +35,7 @@ use crate::exec::log::LogConfig;
 use crate::exec::log::reader::LogReader;
 use crate::exec::log::writer::{self, LogThread};
 use crate::exec::monitor::Monitor;
-use crate::exec::publish::Publisher;
+use crate::exec::publish::{Frames, Publisher};
 use crate::exec::script::Script;
 use crate::exec::services::{IsolateCaps, Neighbours, Outside};
 use crate::exec::watcher::FolderWatcher;
@@ -92,6 +92,7 @@ pub fn publisher(
     Ok(Publisher {
         folder,
         linker: Linker::new(engine.clone()),
+        frames: Frames::default(),
         engine,
         sandbox,
         memory_bytes_default: config.limits.memory_bytes as usize,

@@ -38,12 +38,14 @@ pub mod versions;
 pub mod watcher;
 
 use std::collections::HashMap;
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
 
 use crate::model::exec_id::ExecId;
 use crate::model::script::ScriptPath;
+use crate::sandbox::PUBLISHERS_MAX;
 use crate::sandbox::handler::Handler;
 use crate::sandbox::services::Services;
 use crate::store::kv::Kv;
@@ -58,8 +60,12 @@ use script::{Problem, Script};
 use services::{DeploymentState, Outside, ScriptServices};
 use traffic::Traffic;
 
-/// Scripts that compile at once: more would only take turns on the cores.
-const PUBLISHING_AT_ONCE: usize = 2;
+/// Scripts that compile at once: more would only take turns on the cores, or ask
+/// the sandbox for more than it has for them.
+fn publishing_at_once() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    cores.min(PUBLISHERS_MAX as usize)
+}
 
 pub struct Exec {
     pub live: Live,
@@ -106,7 +112,7 @@ impl Exec {
             store,
             states: Mutex::default(),
             changing: tokio::sync::Mutex::new(()),
-            publishing: Semaphore::new(PUBLISHING_AT_ONCE),
+            publishing: Semaphore::new(publishing_at_once()),
         })
     }
 

@@ -82,7 +82,11 @@ const ASYNC_STACK_BYTES: usize = 7 << 20;
 /// Memory of a slot that stays resident between calls; the rest is given back.
 const KEEP_RESIDENT_BYTES: usize = 4 << 20;
 
-/// A handler is main, shim and fixup; publishing takes two more modules.
+/// Slots that go on holding the image of a handler that is not running. A handler
+/// that is called again soon finds its own; every slot holds about a megabyte.
+const WARM_SLOTS_MAX: u32 = 32;
+
+/// A handler is image, main, shim and fixup; publishing takes two modules.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 4;
 
 impl Sandbox {
@@ -130,7 +134,7 @@ fn wasmtime_config(config: &SandboxConfig) -> Config {
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
         .table_keep_resident(64 << 10)
         .async_stack_keep_resident(64 << 10)
-        .max_unused_warm_slots(slots)
+        .max_unused_warm_slots(slots.min(WARM_SLOTS_MAX))
         .pagemap_scan(Enabled::Auto);
     let mut wasmtime = Config::new();
     wasmtime
@@ -146,4 +150,4 @@ fn wasmtime_config(config: &SandboxConfig) -> Config {
 }
 
 /// Scripts that are evaluated for publishing at once.
-const PUBLISHERS_MAX: u32 = 8;
+pub const PUBLISHERS_MAX: u32 = 8;

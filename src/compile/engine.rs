@@ -79,7 +79,7 @@ pub fn pack(linked: &[u8], memory: &[u8], bytecode: &[u8]) -> Result<Vec<u8>, Mo
         &Edit {
             import: &one_version,
             memory: Memory::Own {
-                pages: pages(memory),
+                pages: image::pages(memory),
                 segments: &segments,
             },
             passive: Some(bytecode),
@@ -87,11 +87,6 @@ pub fn pack(linked: &[u8], memory: &[u8], bytecode: &[u8]) -> Result<Vec<u8>, Mo
             keep_section: &|name| name == "producers" || name.contains(WORLD),
         },
     )
-}
-
-/// How many pages of 64 KiB a memory has.
-pub fn pages(memory: &[u8]) -> u64 {
-    memory.len() as u64 / 65_536
 }
 
 /// Where the engine imports the function that reads its bytecode.
@@ -121,21 +116,8 @@ fn is_of_the_engine(interface: &str) -> bool {
 }
 
 fn memory_module(packed: &[u8], pages: u64) -> Result<Vec<u8>, ModuleError> {
-    use wasm_encoder::{
-        ExportKind, ExportSection, MemorySection, MemoryType, Module, RawSection, SectionId,
-    };
-    let mut module = Module::new();
-    let mut memories = MemorySection::new();
-    memories.memory(MemoryType {
-        minimum: pages,
-        maximum: None,
-        memory64: false,
-        shared: false,
-        page_size_log2: None,
-    });
-    let mut exports = ExportSection::new();
-    exports.export("memory", ExportKind::Memory, 0);
-    module.section(&memories).section(&exports);
+    use wasm_encoder::{RawSection, SectionId};
+    let mut module = image::empty_module(pages);
     for payload in wasmparser::Parser::new(0).parse_all(packed) {
         if let wasmparser::Payload::DataSection(section) = payload? {
             let data = &packed[section.range()];

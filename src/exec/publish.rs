@@ -2,6 +2,7 @@
 //! the engine, link. It reads imports but writes nothing; saving and swapping
 //! are the caller's, in this order.
 
+mod frames;
 mod isolate;
 mod problem;
 mod spec;
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::OnceCell;
 
+pub use frames::Frames;
 use problem::{problem, threw};
 
 use super::directives::caps::Caps;
@@ -23,6 +25,7 @@ use crate::compile::bundle::{Bundle, ReadError, bundle};
 use crate::compile::capability::{Capabilities, Capability};
 use crate::compile::capability_scan::scan;
 use crate::compile::engine::Engine;
+use crate::compile::image;
 use crate::compile::link::{Linker, Provenance};
 use crate::compile::shape::Shape;
 use crate::compile::stack::SourceMaps;
@@ -37,6 +40,7 @@ pub struct Publisher {
     pub folder: Folder,
     pub engine: Arc<Engine>,
     pub linker: Linker,
+    pub frames: Frames,
     pub sandbox: Arc<Sandbox>,
     pub memory_bytes_default: usize,
     /// A script with all that it imports.
@@ -84,7 +88,7 @@ impl Publisher {
         let snapshot = self.snapshot(&spec, directives, &bundle)?;
         manifest.evaluated = snapshot.evaluated;
         manifest.shape.clone_from(&snapshot.shape);
-        let handler = self.handler(path, &manifest, &snapshot, &capabilities)?;
+        let handler = self.handler(&manifest.version, &snapshot.memory, &capabilities)?;
         Ok(Program {
             manifest,
             capabilities,
@@ -133,7 +137,11 @@ impl Publisher {
         origin: Origin,
         program: &Program,
     ) -> Result<Handler, Problem> {
-        if let Some(handler) = self.sandbox.known_handler(&program.manifest.version) {
+        let frame = self.frame(&program.capabilities)?;
+        let known = self
+            .sandbox
+            .known_handler(&program.manifest.version, &frame);
+        if let Some(handler) = known {
             return Ok(handler);
         }
         let again = self.publish(path, source, directives, origin)?;
@@ -310,21 +318,16 @@ impl Publisher {
 
     fn handler(
         &self,
-        path: &ScriptPath,
-        manifest: &Manifest,
-        snapshot: &Snapshot,
+        version: &str,
+        memory: &[u8],
         capabilities: &Capabilities,
     ) -> Result<Handler, Problem> {
-        if let Some(handler) = self.sandbox.known_handler(&manifest.version) {
+        let frame = self.frame(capabilities)?;
+        if let Some(handler) = self.sandbox.known_handler(version, &frame) {
             return Ok(handler);
         }
-        let provenance = self.provenance(path, manifest.source_hash.clone());
-        let component = self
-            .linker
-            .shared(&snapshot.memory, capabilities, &provenance);
-        let component = component.map_err(|error| problem(&error.to_string()))?;
         self.sandbox
-            .handler(&manifest.version, &component)
+            .handler(version, &frame, &image::module(memory))
             .map_err(|error| problem(&error.to_string()))
     }
 

@@ -1,13 +1,11 @@
-//! The shim of a component, with what the shared form adds to it: the exported
-//! memory, and a trap for each import that is not granted. It must not know which
-//! those are.
+//! The shim of a component, with what the shared form adds to it: a trap for each
+//! import that is not granted. It must not know which those are.
 
 use std::collections::BTreeMap;
 
 use wasm_encoder::reencode::{self, Reencode, utils};
 use wasm_encoder::{
-    CodeSection, ExportKind, ExportSection, Function, FunctionSection, Module, SectionId,
-    TypeSection,
+    CodeSection, ExportKind, ExportSection, Function, FunctionSection, Module, TypeSection,
 };
 use wasmparser::Parser;
 
@@ -15,35 +13,24 @@ use super::interface::Signature;
 use super::layout;
 use crate::compile::link::LinkError;
 
-/// The shim with stubs and an exported memory, cut where the memory goes.
-pub fn split_shim(
-    shim: &[u8],
-    stubs: &BTreeMap<String, Signature>,
-) -> Result<[Vec<u8>; 2], LinkError> {
+/// The shim with stubs.
+pub fn with_stubs(shim: &[u8], stubs: &BTreeMap<String, Signature>) -> Result<Vec<u8>, LinkError> {
     let mut editor = Shim {
         stubs,
         types: 0,
         functions: 0,
-        cut: 0,
     };
     let mut module = Module::new();
     editor
         .parse_core_module(&mut module, Parser::new(0), shim)
         .map_err(|error| layout(&format!("the shim: {error}")))?;
-    let bytes = module.finish();
-    if editor.cut == 0 {
-        return Err(layout("the shim exports nothing"));
-    }
-    let (before, behind) = bytes.split_at(editor.cut);
-    Ok([before.to_vec(), behind.to_vec()])
+    Ok(module.finish())
 }
 
 struct Shim<'a> {
     stubs: &'a BTreeMap<String, Signature>,
     types: u32,
     functions: u32,
-    /// Length of the module before its export section.
-    cut: usize,
 }
 
 type ShimResult = Result<(), reencode::Error<std::convert::Infallible>>;
@@ -85,7 +72,6 @@ impl Reencode for Shim<'_> {
         section: wasmparser::ExportSectionReader<'_>,
     ) -> ShimResult {
         utils::parse_export_section(self, exports, section)?;
-        exports.export("memory", ExportKind::Memory, 0);
         for (index, name) in self.stubs.keys().enumerate() {
             exports.export(name, ExportKind::Func, self.functions + index as u32);
         }
@@ -111,18 +97,6 @@ impl Reencode for Shim<'_> {
         _: &mut Module,
         _: wasmparser::CustomSectionReader<'_>,
     ) -> ShimResult {
-        Ok(())
-    }
-
-    fn intersperse_section_hook(
-        &mut self,
-        module: &mut Module,
-        _: Option<SectionId>,
-        before: Option<SectionId>,
-    ) -> ShimResult {
-        if before == Some(SectionId::Export) {
-            self.cut = module.as_slice().len();
-        }
         Ok(())
     }
 }
