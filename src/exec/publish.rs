@@ -10,8 +10,6 @@ mod spec;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use tokio::sync::OnceCell;
-
 pub use frames::Frames;
 use problem::{problem, threw};
 
@@ -20,6 +18,7 @@ use super::directives::redact::redact;
 use super::folder::{Folder, FolderError};
 use super::grant::granted;
 use super::history::Origin;
+use super::loaded::Loaded;
 use super::script::{Manifest, Problem, Program, hash};
 use crate::compile::bundle::{Bundle, ReadError, bundle};
 use crate::compile::capability::{Capabilities, Capability};
@@ -71,7 +70,7 @@ impl Publisher {
             return Ok(Program {
                 manifest,
                 capabilities: Capabilities::new(),
-                handler: OnceCell::new(),
+                handler: Loaded::later(),
                 maps,
                 worker: Worker::default(),
             });
@@ -92,7 +91,7 @@ impl Publisher {
         Ok(Program {
             manifest,
             capabilities,
-            handler: OnceCell::from(handler),
+            handler: Loaded::now(handler),
             maps,
             worker: Worker::default(),
         })
@@ -110,7 +109,7 @@ impl Publisher {
         Program {
             manifest,
             capabilities,
-            handler: OnceCell::new(),
+            handler: Loaded::later(),
             maps: OnceLock::new(),
             worker: Worker::default(),
         }

@@ -16,11 +16,11 @@ pub struct Cache {
     engine_version: String,
 }
 
-/// The modules that every handler needs; without them no cached image fits.
+/// What the names of files begin with that many handlers need; without them no
+/// cached image fits.
 const ENGINE: &str = "engine";
 const IMAGE: &str = "image";
-/// What the names of frames begin with.
-const FRAME: &str = "frame-";
+const FRAME: &str = "frame";
 
 impl Cache {
     pub fn new(
@@ -45,11 +45,11 @@ impl Cache {
 
     /// Of this version, so that those of earlier ones go in time.
     fn is_own_engine(&self, file_name: &str) -> bool {
-        [ENGINE, IMAGE].into_iter().any(|kind| {
-            let rest = file_name.strip_prefix(kind);
-            let rest = rest.and_then(|rest| rest.strip_prefix('-'));
-            rest.is_some_and(|rest| rest.starts_with(&self.engine_version))
-        })
+        let version = format!("-{}-", self.engine_version);
+        [ENGINE, IMAGE, FRAME]
+            .into_iter()
+            .any(|kind| file_name.starts_with(kind))
+            && file_name.contains(&version)
     }
 
     /// The shared engine.
@@ -82,13 +82,12 @@ impl Cache {
     /// A frame: all the code that handlers with the same capabilities have of
     /// their own. Its name is what it was made from.
     pub fn frame(&self, engine: &Engine, wasm: &[u8]) -> Result<Component, SandboxError> {
-        let name = format!("{FRAME}{:x}", Sha256::digest(wasm));
+        let name = format!("{FRAME}-{:x}", Sha256::digest(wasm));
         let Some(path) = self.path(engine, &name) else {
             return Component::new(engine, wasm).map_err(SandboxError::Component);
         };
         // SAFETY: as for modules.
         if let Ok(frame) = unsafe { Component::deserialize_file(engine, &path) } {
-            touch(&path);
             return Ok(frame);
         }
         let code = engine
