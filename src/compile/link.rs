@@ -92,7 +92,7 @@ impl Linker {
         capabilities: &Capabilities,
         provenance: &Provenance,
     ) -> Result<Vec<u8>, LinkError> {
-        let segments = image::segments(memory);
+        let segments = image::segments(memory, image::ZEROS_MIN);
         let memory = Memory::Own {
             pages: image::pages(memory),
             segments: &segments,
