@@ -20,4 +20,4 @@ pub mod shape;
 pub mod stack;
 pub mod typescript;
 pub mod validate;
-mod wrap;
+pub mod wrap;

@@ -6,7 +6,7 @@ import { use } from "footpath:lazy.js";
 import { startCall, saveShared } from "footpath:call.js";
 import { describe } from "footpath:errors.js";
 import { script, importHandler } from "footpath:load.js";
-import { current, nextExchange, checkStatus, toJson } from "footpath:answer/node.js";
+import { current, nextExchange, toJson } from "footpath:answer/node.js";
 
 let calls = 0;
 
@@ -39,7 +39,11 @@ function callNodeHandler() {
   const method = native.method();
   if (method !== "GET" && method !== "HEAD" && !script.spec.rawBody) use("answer/body.js").read(current);
   if (script.isolate) return script.handler(...use("isolate/inside.js").parameters());
-  return script.handler(current.req, current.res, current.metadata, script.shared ? globalThis.shared : undefined);
+  const { takes } = script;
+  return script.handler(
+    takes.req ? current.req : undefined, takes.res ? current.res : undefined, takes.metadata ? current.metadata : undefined,
+    script.shared ? globalThis.shared : undefined,
+  );
 }
 
 function finishAsync(result) {
@@ -100,8 +104,8 @@ function isPlain(value) {
 function answerJson(value) {
   const text = toJson(value);
   if (script.shared) saveShared();
-  const { res, state } = current;
-  native.respond(res.statusCode === 200 ? 200 : checkStatus(res.statusCode), current.flatHeaders("application/json"), text);
+  const { state } = current;
+  native.respond(current.status, current.flatHeaders("application/json"), text);
   state.started = state.ended = true;
 }
 

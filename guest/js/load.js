@@ -5,8 +5,14 @@ import { native } from "footpath:native.js";
 import { use, warm } from "footpath:lazy.js";
 import { describe } from "footpath:errors.js";
 
-/** The published script: its LoadSpec without the sources, its handler, whether it has `shared`. */
-export const script = { spec: null, style: null, handler: null, deferred: false, shared: false, isolate: false };
+/**
+ * The published script: its LoadSpec without the sources, its handler, whether it has
+ * `shared`, and which of `req`, `res` and `metadata` it could look at.
+ */
+export const script = {
+  spec: null, style: null, handler: null, deferred: false, shared: false, isolate: false,
+  takes: { req: true, res: true, metadata: true },
+};
 
 /** Names of capabilities, and their globals. */
 const CAPABILITIES = {
@@ -24,6 +30,7 @@ export function load(spec) {
   script.spec = {
     entry: spec.entry, shape: spec.shape, pattern: spec.pattern, portable: spec.portable, rawBody: spec.rawBody === true,
   };
+  for (const name in script.takes) script.takes[name] = spec.exchange.includes(name);
   let outcome = null;
   try {
     grant(spec.globals);

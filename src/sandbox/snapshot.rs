@@ -24,6 +24,8 @@ pub struct LoadSpec {
     pub pattern: String,
     /// Names of the capabilities' globals that the script has.
     pub globals: Vec<&'static str>,
+    /// Which of `req`, `res` and `metadata` the handler could look at.
+    pub exchange: Vec<&'static str>,
     /// For the portable form: no Footpath host will be there.
     pub portable: bool,
     /// Compile only, and evaluate at the start of each request.

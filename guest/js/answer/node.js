@@ -154,6 +154,8 @@ function headersSent() {
 /** Never changed: most answers are JSON without other headers. */
 const JSON_HEADERS = ["content-type", "application/json"];
 
+let flatOf, startOf, abort, seal;
+
 /** The response half of Node's http, with the helpers of Express. */
 class ServerResponse {
   #exchange;
@@ -166,13 +168,14 @@ class ServerResponse {
 
   constructor(exchange) {
     this.#exchange = exchange;
-    exchange.flatHeaders = (type, whole = true) => this.#flat(type, whole);
-    exchange.stream = (status, flat) => this.#start(status, flat);
-    exchange.abort = () => this.#out?.abort();
-    exchange.hold = (body) => {
-      exchange.held = body;
-      this.#sealed = true;
-    };
+  }
+
+  // What only the engine may do with one.
+  static {
+    flatOf = (res, type, whole) => res.#flat(type, whole);
+    startOf = (res, status, flat) => res.#start(status, flat);
+    abort = (res) => res.#out?.abort();
+    seal = (res) => { res.#sealed = true; };
   }
 
   get headersSent() { return this.#sealed || this.#exchange.state.started; }
@@ -385,27 +388,41 @@ function toBytes(chunk, encoding) {
   throw new TypeError("a body is text or bytes; use res.json for other values");
 }
 
-/**
- * One request and its answer: `req`, `res`, `metadata`; `state` with `started`
- * (the head is sent or cannot change), `ended` (the body is complete), `done`;
- * `background`, the promises of waitUntil; `parsed`, the body; `held`, a whole body
- * for `res` that is to be sent when the handler returns.
- */
-function makeExchange() {
-  const exchange = {
-    state: { started: false, ended: false, done: false, callback: false, onEnd: null },
-    background: [],
-    parsed: null,
-    held: null,
-  };
-  exchange.metadata = lazily({}, METADATA, exchange);
-  exchange.req = lazily(new IncomingMessage(), REQUEST, exchange);
-  exchange.res = new ServerResponse(exchange);
-  return exchange;
+/** One request and its answer. A kept instance makes of them only what a call uses. */
+class Exchange {
+  /** The head is sent or cannot change; the body is complete; the call is over. */
+  state = { started: false, ended: false, done: false, callback: false, onEnd: null };
+  /** The promises of waitUntil. */
+  background = [];
+  /** The request's body. */
+  parsed = null;
+  /** A whole body for `res` that is to be sent when the handler returns. */
+  held = null;
+  #req = null;
+  #res = null;
+  #metadata = null;
+
+  get req() { return this.#req ??= lazily(new IncomingMessage(), REQUEST, this); }
+  get res() { return this.#res ??= new ServerResponse(this); }
+  get metadata() { return this.#metadata ??= lazily({}, METADATA, this); }
+
+  /** What `res` says, when anybody has touched it. */
+  get status() { return this.#res === null ? 200 : checkStatus(this.#res.statusCode); }
+  flatHeaders(type, whole = true) {
+    return this.#res === null && type === "application/json" ? JSON_HEADERS : flatOf(this.res, type, whole);
+  }
+  stream(status, flat) { return startOf(this.res, status, flat); }
+  abort() { if (this.#res !== null) abort(this.#res); }
+  hold(body) {
+    this.held = body;
+    seal(this.res);
+  }
 }
 
 /** The exchange of the call in progress. */
-export let current = makeExchange();
+export let current = new Exchange();
+// The first call finds them made, when the engine was built.
+void current.req, current.res, current.metadata;
 
 /** Starts the next one; the first is there already. */
-export function nextExchange() { current = makeExchange(); }
+export function nextExchange() { current = new Exchange(); }

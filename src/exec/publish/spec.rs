@@ -6,6 +6,7 @@ use super::Publisher;
 use crate::compile::bundle::Bundle;
 use crate::compile::capability::Capabilities;
 use crate::compile::shape::Shape;
+use crate::compile::wrap::PARAMETERS;
 use crate::exec::routes::mount::mount;
 use crate::model::directives::Directives;
 use crate::model::script::ScriptPath;
@@ -28,6 +29,7 @@ impl Publisher {
                 .map(|mount| mount.pattern.to_string())
                 .unwrap_or_default(),
             globals: capabilities.iter().map(|one| one.global()).collect(),
+            exchange: exchange(bundle),
             portable,
             deferred: false,
             raw_body: directives.raw_body,
@@ -54,6 +56,27 @@ impl Publisher {
             .map(|byte| format!("{byte:02x}"))
             .collect()
     }
+}
+
+/// What of an exchange the handler could look at. Its body is wrapped into a function
+/// with these as parameters, so a name that stands there once is not used.
+fn exchange(bundle: &Bundle) -> Vec<&'static str> {
+    let [req, res, metadata, _] = PARAMETERS;
+    let entry = bundle.modules.first();
+    let code = entry.filter(|_| bundle.shape == Shape::Body);
+    let Some(code) = code.map(|module| module.code.as_str()) else {
+        return vec![req, res, metadata];
+    };
+    let words = |word: &str| words(code).filter(|one| *one == word).count();
+    let any = words("arguments") > 0 || words("eval") > 0;
+    [req, res, metadata]
+        .into_iter()
+        .filter(|name| any || words(name) > 1)
+        .collect()
+}
+
+fn words(code: &str) -> impl Iterator<Item = &str> {
+    code.split(|character: char| !character.is_alphanumeric() && !"_$".contains(character))
 }
 
 fn engine_shape(shape: Shape) -> &'static str {
