@@ -25,8 +25,7 @@ use crate::compile::capability::{Capabilities, Capability};
 use crate::compile::capability_scan::scan;
 use crate::compile::engine::Engine;
 use crate::compile::hooks::{self, Hooks};
-use crate::compile::image;
-use crate::compile::link::{Linker, Provenance};
+use crate::compile::link::{Linker, Provenance, image};
 use crate::compile::shape::Shape;
 use crate::compile::stack::SourceMaps;
 use crate::model::directives::Directives;
@@ -352,7 +351,7 @@ impl Publisher {
             return Ok(handler);
         }
         self.sandbox
-            .handler(version, &frame, &image::module(memory))
+            .handler(version, &frame, &image(memory))
             .map_err(|error| problem(&error.to_string()))
     }
 

@@ -1,129 +1,84 @@
 //! The part of a shared-form component that all handlers with the same
 //! capabilities have in common.
 //!
-//! `wit-component` lays a component out as three core modules: 0 is main (here
-//! the engine), 1 a shim that is instantiated first and through whose table main
-//! reaches the imports that need main's memory, 2 a fixup that fills the table.
-//! The shared form keeps that layout and adds one module, the image:
+//! It is made from the component that `wit-component` makes of the whole engine
+//! (`layout`), with three core modules of its own:
 //!
-//! - module 0 becomes an import of the same type, the engine that the host has;
-//! - the image is module 1 and core instance 0. It defines and exports the memory,
-//!   and main gets it as `env` `memory` (main exports it again, so its alias still
-//!   holds). What came behind moves by one (`Shift`);
-//! - the shim also exports a trap for each import that is not granted.
+//! - the engine, an import: the host has it compiled;
+//! - the image: the memory with the handler's data, there before all else;
+//! - the imports: a table of the host's functions. Slots of what is not granted are
+//!   empty, so a call of them traps.
 //!
-//! A frame is the same with the image as an import, too: all of a handler that is
-//! code, and so compiled once for all handlers with the same capabilities.
+//! All that differs between handlers is the image's memory and data. A frame is the
+//! same with the image as an import, too.
 
 use wasm_encoder::reencode::{self, Reencode, ReencodeComponent};
 use wasm_encoder::{
-    ComponentAliasSection, ComponentImportSection, ComponentSection, ComponentSectionId,
-    ComponentTypeRef, CoreTypeSection, Encode, EntityType, InstanceSection, MemoryType, ModuleArg,
-    ModuleType,
+    Alias, CanonicalFunctionSection, ComponentAliasSection, ComponentImportSection,
+    ComponentSection, ComponentTypeRef, CoreTypeSection, EntityType, ExportKind, InstanceSection,
+    MemoryType, ModuleArg, ModuleSection, ModuleType,
 };
-use wasmparser::{Instance, Parser, Payload};
 
 use super::{LinkError, module_section};
-use crate::compile::core_module::ModuleError;
-use crate::compile::image::IMAGE_MEMORY;
+use crate::compile::core_module::{self, IMPORTS, MEMORY, REALLOC};
 
 mod interface;
-mod shim;
+mod layout;
+mod modules;
 
-use interface::{Interface, Signature};
-use shim::with_stubs;
+pub use modules::image;
+
+use interface::Interface;
+use layout::{CoreFunction, Item, Layout};
 
 /// The name under which a shared-form component imports the engine.
 pub const ENGINE_IMPORT: &str = "footpath-engine";
 
 /// The name under which a frame imports its image.
 pub const IMAGE_IMPORT: &str = "footpath-image";
+/// Its core type, behind that of the engine.
+const IMAGE_TYPE: u32 = 1;
 
-/// Where the image is in both forms.
+/// The core modules.
+const ENGINE: u32 = 0;
+const IMAGE: u32 = 1;
+const TABLE: u32 = 2;
+
+/// The core instances, in the order in which they are made.
 const IMAGE_INSTANCE: u32 = 0;
-const IMAGE_MODULE: u32 = 1;
+const FUNCTIONS_INSTANCE: u32 = 1;
+const TABLE_INSTANCE: u32 = 2;
+const ENGINE_INSTANCE: u32 = 3;
 
-/// Core instance 0 and core module 1 in `wit-component`'s layout.
-const SHIM_INSTANCE: u32 = 0;
-const SHIM_MODULE: u32 = 1;
+/// The first core function; those of the host follow.
+const REALLOC_FUNCTION: u32 = 0;
+const HOST_FUNCTIONS: u32 = 1;
 
 pub struct Template {
     /// The component up to the image.
     head: Vec<u8>,
     /// The component behind the image.
     tail: Vec<u8>,
-    /// The memory that the image has to define and export.
-    memory: MemoryType,
+    /// The least that an image has, in pages of 64 KiB.
+    pages: u64,
 }
 
 impl Template {
-    /// Takes apart the component that holds the engine whole. `engine` is the
-    /// form of it that imports its memory.
-    pub fn new(
-        component: &[u8],
-        engine: &[u8],
-        granted: &dyn Fn(&str) -> bool,
-    ) -> Result<Self, LinkError> {
-        let interface = Interface::of(engine)?;
-        let stubs = interface.stubs(granted)?;
-        let mut head = component[..8].to_vec();
-        let mut tail = Vec::new();
-        let mut modules = 0;
-        let mut instances = Instances::new(&interface, granted);
-        let mut depth = 0u32;
-        for payload in Parser::new(0).parse_all(component) {
-            let payload = payload.map_err(ModuleError::from)?;
-            match &payload {
-                Payload::ModuleSection {
-                    unchecked_range, ..
-                } => {
-                    depth += 1;
-                    let module = &component[unchecked_range.clone()];
-                    match modules {
-                        0 => import_engine(&mut head, &interface),
-                        SHIM_MODULE => module_section(&mut tail, &with_stubs(module, &stubs)?),
-                        _ => module_section(&mut tail, module),
-                    }
-                    modules += 1;
-                }
-                // wit-component wraps the exports in a component of their own.
-                Payload::ComponentSection {
-                    unchecked_range, ..
-                } => {
-                    if depth == 0 {
-                        tail.push(ComponentSectionId::Component as u8);
-                        Encode::encode(&component[unchecked_range.clone()], &mut tail);
-                    }
-                    depth += 1;
-                }
-                Payload::End(_) if depth > 0 => depth -= 1,
-                _ if depth > 0 => {}
-                Payload::InstanceSection(section) => instances.copy(&mut tail, section.clone())?,
-                Payload::ComponentAliasSection(section) => {
-                    let part = if modules == 0 { &mut head } else { &mut tail };
-                    copy_aliases(part, section.clone())?;
-                }
-                Payload::CustomSection(_) => {}
-                other => {
-                    if let Some((id, range)) = other.as_section() {
-                        let part = if modules == 0 { &mut head } else { &mut tail };
-                        part.push(id);
-                        Encode::encode(&component[range], part);
-                    }
-                }
-            }
-        }
-        if modules <= SHIM_MODULE {
-            return Err(layout("no shim"));
-        }
+    /// Makes the other form of the component that holds the `packed` engine whole.
+    pub fn new(component: &[u8], packed: &[u8]) -> Result<Self, LinkError> {
+        let interface = Interface::of(packed)?;
+        let layout = Layout::of(component)?;
+        let mut head = layout.head.clone();
+        let handle = layout.handle().ok_or_else(|| self::layout("no handler"))?;
+        import_engine(&mut head, &interface, handle);
         Ok(Self {
             head,
-            tail,
-            memory: interface.memory,
+            tail: tail(&layout, &interface, handle)?,
+            pages: interface.pages,
         })
     }
 
-    /// A component that holds this image, a module (`image::module`).
+    /// A component that holds this image.
     pub fn fill(&self, image: &[u8]) -> Vec<u8> {
         let size = self.head.len() + image.len() + self.tail.len();
         let mut component = Vec::with_capacity(size + 1024);
@@ -137,14 +92,12 @@ impl Template {
     /// the same capabilities.
     pub fn frame(&self) -> Vec<u8> {
         let mut component = self.head.clone();
-        let mut module = ModuleType::new();
-        module.export(IMAGE_MEMORY, EntityType::Memory(self.memory));
-        let mut section = CoreTypeSection::new();
-        section.ty().module(&module);
-        ComponentSection::append_to_component(&section, &mut component);
+        let mut types = CoreTypeSection::new();
+        types.ty().module(&modules::image_type(self.pages));
+        types.append_to_component(&mut component);
         let mut imports = ComponentImportSection::new();
-        imports.import(IMAGE_IMPORT, ComponentTypeRef::Module(1));
-        ComponentSection::append_to_component(&imports, &mut component);
+        imports.import(IMAGE_IMPORT, ComponentTypeRef::Module(IMAGE_TYPE));
+        imports.append_to_component(&mut component);
         component.extend_from_slice(&self.tail);
         component
     }
@@ -155,140 +108,155 @@ fn layout(what: &str) -> LinkError {
 }
 
 /// Module 0, as an import.
-fn import_engine(component: &mut Vec<u8>, interface: &Interface) {
+fn import_engine(component: &mut Vec<u8>, interface: &Interface, handle: &str) {
     let mut module = ModuleType::new();
-    let mut types = 0;
-    let mut ty = |module: &mut ModuleType, (params, results): &Signature| {
-        module
-            .ty()
-            .function(params.iter().copied(), results.iter().copied());
-        types += 1;
-        types - 1
-    };
-    for (from, name, signature) in &interface.functions {
-        let index = ty(&mut module, signature);
-        module.import(from, name, EntityType::Function(index));
-    }
-    module.import("env", "memory", EntityType::Memory(interface.memory));
-    for (name, signature) in &interface.exports {
-        match signature {
-            Some(signature) => {
-                let index = ty(&mut module, signature);
-                module.export(name, EntityType::Function(index));
-            }
-            None => {
-                module.export(name, EntityType::Memory(interface.memory));
-            }
-        }
-    }
+    let (params, results) = &interface.handle;
+    module
+        .ty()
+        .function(params.iter().copied(), results.iter().copied());
+    let table = |slots| EntityType::Table(core_module::table(slots));
+    let memory = EntityType::Memory(memory(interface.pages));
+    module.import(MEMORY.0, MEMORY.1, memory);
+    module.import(REALLOC.0, REALLOC.1, table(1));
+    module.import(IMPORTS.0, IMPORTS.1, table(interface.imports.len() as u64));
+    module.export(handle, EntityType::Function(0));
     let mut section = CoreTypeSection::new();
     section.ty().module(&module);
-    ComponentSection::append_to_component(&section, component);
+    section.append_to_component(component);
     let mut imports = ComponentImportSection::new();
     imports.import(ENGINE_IMPORT, ComponentTypeRef::Module(0));
-    ComponentSection::append_to_component(&imports, component);
+    imports.append_to_component(component);
 }
 
-/// Copies core instances, behind that of the image; main gets the memory from the
-/// image and the stubs from the shim.
-struct Instances<'a> {
-    interface: &'a Interface,
-    granted: &'a dyn Fn(&str) -> bool,
-    begun: bool,
-}
+/// Everything behind the image: the host's functions, the table of them, the
+/// engine's instance, and its export.
+fn tail(layout: &Layout<'_>, interface: &Interface, handle: &str) -> Result<Vec<u8>, LinkError> {
+    let made = layout.imports()?;
+    let made: Vec<Option<u32>> = interface
+        .imports
+        .iter()
+        .map(|(module, name, _)| made.get(&(module.as_str(), name.as_str())).copied())
+        .collect();
+    let slots: Vec<_> = made
+        .iter()
+        .zip(&interface.imports)
+        .map(|(made, (_, _, signature))| made.map(|_| signature))
+        .collect();
+    let mut tail = Vec::new();
+    ModuleSection(&modules::imports(&slots)).append_to_component(&mut tail);
 
-impl<'a> Instances<'a> {
-    fn new(interface: &'a Interface, granted: &'a dyn Fn(&str) -> bool) -> Self {
-        Self {
-            interface,
-            granted,
-            begun: false,
-        }
+    let mut instances = InstanceSection::new();
+    instances.instantiate(IMAGE, [("", ModuleArg::Instance(0)); 0]);
+    instances.append_to_component(&mut tail);
+    let mut aliases = ComponentAliasSection::new();
+    aliases.alias(core_alias(
+        IMAGE_INSTANCE,
+        ExportKind::Func,
+        modules::CABI_REALLOC,
+    ));
+    aliases.alias(core_alias(IMAGE_INSTANCE, ExportKind::Memory, MEMORY.1));
+    aliases.append_to_component(&mut tail);
+    let mut renumber = Renumber { layout };
+    for item in &layout.items {
+        renumber.item(item, &mut tail).map_err(malformed)?;
     }
 
-    fn copy(
+    let functions: Vec<_> = made
+        .iter()
+        .enumerate()
+        .filter_map(|(slot, made)| Some((slot.to_string(), HOST_FUNCTIONS + (*made)?)))
+        .collect();
+    let mut instances = InstanceSection::new();
+    instances.export_items(
+        functions
+            .iter()
+            .map(|(slot, index)| (slot.as_str(), ExportKind::Func, *index)),
+    );
+    instances.instantiate(TABLE, [("", ModuleArg::Instance(FUNCTIONS_INSTANCE))]);
+    let around = [
+        (MEMORY.0, ModuleArg::Instance(IMAGE_INSTANCE)),
+        (IMPORTS.0, ModuleArg::Instance(TABLE_INSTANCE)),
+    ];
+    instances.instantiate(ENGINE, around);
+    instances.append_to_component(&mut tail);
+
+    // The types come before what is lifted with them, and the rest behind it.
+    let mut aliases = ComponentAliasSection::new();
+    aliases.alias(core_alias(ENGINE_INSTANCE, ExportKind::Func, handle));
+    aliases.append_to_component(&mut tail);
+    tail.extend_from_slice(&layout.types);
+    let lift = layout
+        .lift
+        .clone()
+        .ok_or_else(|| self::layout("nothing is lifted"))?;
+    renumber
+        .item(&Item::Canonical(lift), &mut tail)
+        .map_err(malformed)?;
+    tail.extend_from_slice(&layout.tail);
+    Ok(tail)
+}
+
+fn malformed(error: reencode::Error<std::convert::Infallible>) -> LinkError {
+    layout(&error.to_string())
+}
+
+fn core_alias(instance: u32, kind: ExportKind, name: &str) -> Alias<'_> {
+    Alias::CoreInstanceExport {
+        instance,
+        kind,
+        name,
+    }
+}
+
+fn memory(pages: u64) -> MemoryType {
+    MemoryType {
+        minimum: pages,
+        maximum: None,
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    }
+}
+
+/// Gives core functions their new numbers: the image's `cabi_realloc`, then the
+/// host's, then the engine's export.
+struct Renumber<'a> {
+    layout: &'a Layout<'a>,
+}
+
+impl Renumber<'_> {
+    fn item(
         &mut self,
+        item: &Item<'_>,
         component: &mut Vec<u8>,
-        section: wasmparser::InstanceSectionReader<'_>,
-    ) -> Result<(), LinkError> {
-        let mut instances = InstanceSection::new();
-        if !self.begun {
-            instances.instantiate(IMAGE_MODULE, std::iter::empty::<(&str, ModuleArg)>());
-            self.begun = true;
-        }
-        for instance in section {
-            match instance.map_err(ModuleError::from)? {
-                Instance::Instantiate { module_index, args } => {
-                    let mut args: Vec<(&str, ModuleArg)> = args
-                        .iter()
-                        .map(|arg| {
-                            (
-                                arg.name,
-                                ModuleArg::Instance(Shift.instance_index(arg.index)),
-                            )
-                        })
-                        .collect();
-                    if module_index == 0 {
-                        args.extend(self.of_main());
-                    }
-                    instances.instantiate(Shift.module_index(module_index), args);
-                }
-                Instance::FromExports(exports) => {
-                    let exports: Vec<_> = exports
-                        .iter()
-                        .map(|export| {
-                            let kind = reencode::RoundtripReencoder
-                                .export_kind(export.kind)
-                                .map_err(|error| layout(&error.to_string()))?;
-                            Ok((export.name, kind, export.index))
-                        })
-                        .collect::<Result<_, LinkError>>()?;
-                    instances.export_items(exports);
-                }
+    ) -> Result<(), reencode::Error<std::convert::Infallible>> {
+        match item {
+            Item::Alias(alias) => {
+                let mut section = ComponentAliasSection::new();
+                section.alias(self.component_alias(alias.clone())?);
+                section.append_to_component(component);
+            }
+            Item::Canonical(function) => {
+                let mut section = CanonicalFunctionSection::new();
+                self.parse_component_canonical(&mut section, function.clone())?;
+                section.append_to_component(component);
             }
         }
-        ComponentSection::append_to_component(&instances, component);
         Ok(())
     }
-
-    /// What main imports besides what the component has for it.
-    fn of_main(&self) -> impl Iterator<Item = (&'a str, ModuleArg)> + use<'a> {
-        let stubs = self.interface.ungranted(self.granted).into_iter();
-        let memory = ("env", ModuleArg::Instance(IMAGE_INSTANCE));
-        let shim = ModuleArg::Instance(Shift.instance_index(SHIM_INSTANCE));
-        std::iter::once(memory).chain(stubs.map(move |name| (name, shim)))
-    }
 }
 
-fn copy_aliases(
-    component: &mut Vec<u8>,
-    section: wasmparser::SectionLimited<'_, wasmparser::ComponentAlias<'_>>,
-) -> Result<(), LinkError> {
-    let mut aliases = ComponentAliasSection::new();
-    Shift
-        .parse_component_alias_section(&mut aliases, section)
-        .map_err(|error| layout(&error.to_string()))?;
-    ComponentSection::append_to_component(&aliases, component);
-    Ok(())
-}
-
-/// The image goes in between main and the shim, and is instantiated first.
-struct Shift;
-
-impl Reencode for Shift {
+impl Reencode for Renumber<'_> {
     type Error = std::convert::Infallible;
-}
 
-impl ReencodeComponent for Shift {
-    fn module_index(&mut self, module: u32) -> u32 {
-        if module < IMAGE_MODULE {
-            module
-        } else {
-            module + 1
-        }
-    }
-
-    fn instance_index(&mut self, instance: u32) -> u32 {
-        instance + 1
+    fn function_index(&mut self, index: u32) -> Result<u32, reencode::Error<Self::Error>> {
+        Ok(match self.layout.core_function(index) {
+            Some(CoreFunction::Made(number)) => HOST_FUNCTIONS + number,
+            Some(CoreFunction::Handle(_)) => HOST_FUNCTIONS + self.layout.made(),
+            // Nothing else is an option of a function.
+            _ => REALLOC_FUNCTION,
+        })
     }
 }
+
+impl ReencodeComponent for Renumber<'_> {}
