@@ -10,6 +10,7 @@ mod deep_stack;
 mod diagnostics;
 pub mod engine;
 pub mod fences;
+pub mod hooks;
 pub mod image;
 pub mod imports;
 mod jsx;

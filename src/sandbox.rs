@@ -86,8 +86,8 @@ const KEEP_RESIDENT_BYTES: usize = 4 << 20;
 /// that is called again soon finds its own; every slot holds about a megabyte.
 const WARM_SLOTS_MAX: u32 = 32;
 
-/// A handler is its image, two tables' owners and the engine; publishing takes two
-/// modules.
+/// A handler is its image, a table of imports and the engine; publishing takes two
+/// more modules.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 4;
 /// One of each of those.
 const TABLES_PER_COMPONENT: u32 = 3;

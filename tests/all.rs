@@ -12,6 +12,7 @@
 //! - `disk`: a disk that is full.
 //! - `errors`: what the caller and the log learn of a failure.
 //! - `examples`: what stands in `scripts/`, and what `init` makes.
+//! - `hooks`: what runs before and after the scripts of a folder.
 //! - `imports`: files that import files.
 //! - `limits`: hostile handlers.
 //! - `neighbours`: routes that call routes, and the world outside.
@@ -53,6 +54,8 @@ mod disk;
 mod errors;
 #[path = "all/examples.rs"]
 mod examples;
+#[path = "all/hooks.rs"]
+mod hooks;
 #[path = "all/imports.rs"]
 mod imports;
 #[path = "all/limits.rs"]

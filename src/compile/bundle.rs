@@ -8,6 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::hooks::{self, Hooks};
 use super::imports::Unresolved;
 use super::resolve;
 use super::shape::Shape;
@@ -21,10 +22,11 @@ pub const MODULES_MAX: usize = 512;
 /// A script with all it imports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bundle {
-    /// The path of the script, which is also the name of its module.
+    /// The name of the module to call: the path of the script, or
+    /// [`hooks::MODULE`].
     pub entry: String,
     pub shape: Shape,
-    /// The entry first, the others in the order in which they were found.
+    /// The script first, the others in the order in which they were found.
     pub modules: Vec<JsModule>,
 }
 
@@ -58,11 +60,11 @@ impl Bundle {
             .iter()
             .skip(1)
             .map(|module| module.path.as_str());
-        paths.filter(|path| !path.starts_with(HELPERS_MODULE))
+        paths.filter(|path| !path.starts_with(HELPERS_MODULE) && *path != hooks::MODULE)
     }
 }
 
-/// Compiles the script `entry` and everything it imports. Reports the problems
+/// Compiles the script `entry`, its hooks and everything they import. Reports the problems
 /// of all files at once, at most 20. `bytes_max` is of all source text together.
 pub fn bundle(entry: &str, read: &Read, bytes_max: usize) -> Result<Bundle, Vec<Diagnostic>> {
     let files = Files {
@@ -87,6 +89,12 @@ pub fn bundle(entry: &str, read: &Read, bytes_max: usize) -> Result<Bundle, Vec<
         problems: vec![],
     };
     let shape = bundler.add(entry, &source, Role::Entry);
+    let hooks = Hooks::of(entry, |file| {
+        matches!(files.text(file), Ok(Some(_)) | Err(_))
+    });
+    for hook in hooks.files().filter(|_| shape != Some(Shape::Library)) {
+        bundler.add_hook(hook);
+    }
     while let Some(path) = bundler.pending.pop_front() {
         if bundler.problems.len() >= DIAGNOSTICS_MAX {
             break;
@@ -96,11 +104,7 @@ pub fn bundle(entry: &str, read: &Read, bytes_max: usize) -> Result<Bundle, Vec<
         bundler.add(&path, source.as_deref().unwrap_or_default(), Role::Import);
     }
     match shape {
-        Some(shape) if bundler.problems.is_empty() => Ok(Bundle {
-            entry: entry.to_owned(),
-            shape,
-            modules: bundler.modules,
-        }),
+        Some(shape) if bundler.problems.is_empty() => Ok(bundler.finish(entry, shape, &hooks)),
         _ => {
             bundler.problems.truncate(DIAGNOSTICS_MAX);
             Err(bundler.problems)
@@ -164,6 +168,42 @@ impl Bundler<'_> {
                 self.problems.extend(problems);
                 None
             }
+        }
+    }
+
+    fn add_hook(&mut self, path: &str) {
+        self.found.push(path.to_owned());
+        let source = match self.files.text(path) {
+            Ok(source) => source.unwrap_or_default(),
+            Err(error) => {
+                self.fail(Diagnostic::whole_file(path, error.to_string()));
+                return;
+            }
+        };
+        let shape = self.add(path, &source, Role::Hook);
+        if matches!(shape, Some(Shape::Library | Shape::Web)) {
+            let message = "a hook is called as (req, res, metadata, shared), and this is no such \
+                           function";
+            let hint = "write its body at top level, or `export default` a function of (req, res)";
+            self.fail(Diagnostic::whole_file(path, message).with_hint(hint));
+        }
+    }
+
+    fn finish(mut self, entry: &str, shape: Shape, hooks: &Hooks) -> Bundle {
+        if shape == Shape::Library || hooks.files().next().is_none() {
+            return Bundle {
+                entry: entry.to_owned(),
+                shape,
+                modules: self.modules,
+            };
+        }
+        let code = hooks::module(entry, shape, hooks);
+        let imports = std::iter::once(entry.to_owned()).chain(hooks.files().cloned());
+        self.push(hooks::MODULE, code, None, imports.collect());
+        Bundle {
+            entry: hooks::MODULE.to_owned(),
+            shape: Shape::Node,
+            modules: self.modules,
         }
     }
 

@@ -1,12 +1,7 @@
 //! A memory image: what the engine's linear memory held when the script was
 //! loaded, as data segments. Zeros are left out; they are what memory starts as.
 
-use wasm_encoder::{
-    ConstExpr, DataSection, ExportKind, ExportSection, MemorySection, MemoryType, Module,
-};
-
-/// The name under which a module of an image exports its memory.
-pub const IMAGE_MEMORY: &str = "memory";
+use wasm_encoder::{ConstExpr, DataSection};
 
 /// A run of bytes that is not all zeros, and where it lies.
 pub struct Segment<'a> {
@@ -65,34 +60,6 @@ fn run_of_bytes(bytes: &[u8]) -> usize {
 /// How many pages of 64 KiB a memory has.
 pub fn pages(memory: &[u8]) -> u64 {
     memory.len() as u64 / 65_536
-}
-
-/// A module that defines and exports a memory of this content, and nothing else.
-pub fn module(image: &[u8]) -> Vec<u8> {
-    let mut data = DataSection::new();
-    for segment in segments(image, ZEROS_MIN) {
-        segment.encode(&mut data);
-    }
-    let mut module = empty_module(pages(image));
-    module.section(&data);
-    module.finish()
-}
-
-/// The same without data.
-pub fn empty_module(pages: u64) -> Module {
-    let mut memories = MemorySection::new();
-    memories.memory(MemoryType {
-        minimum: pages,
-        maximum: None,
-        memory64: false,
-        shared: false,
-        page_size_log2: None,
-    });
-    let mut exports = ExportSection::new();
-    exports.export(IMAGE_MEMORY, ExportKind::Memory, 0);
-    let mut module = Module::new();
-    module.section(&memories).section(&exports);
-    module
 }
 
 impl Segment<'_> {

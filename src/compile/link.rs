@@ -14,11 +14,12 @@ use super::{
     capability::{ALWAYS, Capabilities, Capability, PORTABLE_LOG, is_footpaths, unversioned},
     core_module::{self, Edit, Import, Memory, ModuleError},
     engine::Engine,
-    image,
+    image as content,
 };
 
 mod template;
 use template::Template;
+pub use template::image;
 
 /// The custom section that says what a component is, as JSON (`Provenance`).
 pub const SECTION: &str = "footpath";
@@ -71,13 +72,13 @@ impl Linker {
         provenance: &Provenance,
     ) -> Result<Vec<u8>, LinkError> {
         let template = self.template(capabilities)?;
-        let mut component = template.fill(&image::module(memory));
+        let mut component = template.fill(&image(memory));
         append_provenance(&mut component, provenance);
         Ok(component)
     }
 
     /// The shared form of every image with these capabilities, which it imports
-    /// as a module (`image::module`): what the server compiles.
+    /// as a module (`image`): what the server compiles.
     pub fn frame(&self, capabilities: &Capabilities) -> Result<Vec<u8>, LinkError> {
         Ok(self.template(capabilities)?.frame())
     }
@@ -90,9 +91,9 @@ impl Linker {
         capabilities: &Capabilities,
         provenance: &Provenance,
     ) -> Result<Vec<u8>, LinkError> {
-        let segments = image::segments(memory, image::ZEROS_MIN);
+        let segments = content::segments(memory, content::ZEROS_MIN);
         let memory = Memory::Own {
-            pages: image::pages(memory),
+            pages: content::pages(memory),
             segments: &segments,
         };
         let mut component = self.component(memory, &|interface| {

@@ -39,6 +39,8 @@ pub enum Role {
     Entry,
     /// Another file imports it.
     Import,
+    /// It is called before or after the entry.
+    Hook,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,7 +128,11 @@ impl File<'_> {
             .map_err(|unresolved| self.unresolved(unresolved))?;
         program.hashbang = None;
         if shape == Shape::Body {
-            wrap::into_function(&mut program, &allocator);
+            let parameters = match self.role {
+                Role::Hook => &wrap::HOOK_PARAMETERS[..],
+                Role::Entry | Role::Import => &wrap::PARAMETERS[..],
+            };
+            wrap::into_function(&mut program, &allocator, parameters);
         }
         let (code, source_map) = self.print(&program);
         let (code, source_map) = match shape {
@@ -192,7 +198,7 @@ impl File<'_> {
         }
         imports::refuse_require(&semantic).map_err(|unresolved| self.unresolved(unresolved))?;
         let shape = match self.role {
-            Role::Entry => shape::of_entry(program, &semantic),
+            Role::Entry | Role::Hook => shape::of_entry(program, &semantic),
             Role::Import => shape::of_import(program, &semantic),
         };
         let shape = shape.map_err(|unclear| vec![self.unclear(&unclear)])?;

@@ -20,13 +20,16 @@ use oxc_sourcemap::{SourceMap, Token};
 /// The parameters of every handler that is not given a Web `Request`.
 pub const PARAMETERS: [&str; 4] = ["req", "res", "metadata", "shared"];
 
+/// Those of a hook: `post` also gets what the script has returned.
+pub const HOOK_PARAMETERS: [&str; 5] = ["req", "res", "metadata", "shared", "mainResult"];
+
 /// `{ imports; rest }` to `{ imports; export default async function (req, res,
 /// metadata, shared) { rest } }`, so that top-level variables start fresh for
 /// each request. Without `await` it is no async function, which saves a third of
 /// a small call. The nodes keep their spans, and so the source map its sense.
-pub fn into_function<'a>(program: &mut Program<'a>, allocator: &'a Allocator) {
+pub fn into_function<'a>(program: &mut Program<'a>, allocator: &'a Allocator, names: &[&str]) {
     let builder = AstBuilder::new(allocator);
-    let parameters = parameters(program, &builder);
+    let parameters = parameters(program, &builder, names);
     let is_async = Awaits::anywhere_in(program);
     let mut outside = ArenaVec::new_in(&builder);
     let mut inside = ArenaVec::new_in(&builder);
@@ -107,12 +110,13 @@ impl<'a> Visit<'a> for Awaits {
 fn parameters<'a>(
     program: &Program<'a>,
     builder: &AstBuilder<'a>,
+    names: &[&str],
 ) -> ArenaVec<'a, FormalParameter<'a>> {
     let taken = lexical_names(program);
     let mut parameters = ArenaVec::new_in(builder);
-    for parameter in PARAMETERS {
-        let mut name = parameter.to_owned();
-        if taken.contains(&parameter) {
+    for parameter in names {
+        let mut name = (*parameter).to_owned();
+        if taken.contains(parameter) {
             while program.source_text.contains(&name) {
                 name.insert(0, '_');
             }

@@ -24,8 +24,8 @@ use crate::compile::bundle::{Bundle, ReadError, bundle};
 use crate::compile::capability::{Capabilities, Capability};
 use crate::compile::capability_scan::scan;
 use crate::compile::engine::Engine;
-use crate::compile::image;
-use crate::compile::link::{Linker, Provenance};
+use crate::compile::hooks::{self, Hooks};
+use crate::compile::link::{Linker, Provenance, image};
 use crate::compile::shape::Shape;
 use crate::compile::stack::SourceMaps;
 use crate::model::directives::Directives;
@@ -64,6 +64,13 @@ impl Publisher {
         origin: Origin,
     ) -> Result<Program, Problem> {
         let (bundle, read) = self.bundle(path, source, origin)?;
+        // What nobody has read takes nothing in, and must not escape a hook either.
+        if origin == Origin::Script && self.hooks(path).files().next().is_some() {
+            return Err(problem(
+                "a script wrote this, and its folder has hooks (pre or post), which only run \
+                 with what a person has read: adopt it, or let it be written to another folder",
+            ));
+        }
         let maps = OnceLock::from(Arc::new(SourceMaps::of(&bundle)));
         if bundle.shape == Shape::Library {
             let manifest = self.manifest(path, source, &bundle, read, true);
@@ -125,6 +132,20 @@ impl Publisher {
         manifest.engine == self.engine.version
             && manifest.source_hash == source_hash
             && manifest.dependencies.iter().all(same)
+            && (manifest.library || self.has_hooks_in(path, manifest))
+    }
+
+    /// Whether a manifest knows the hooks that there are now.
+    fn has_hooks_in(&self, path: &ScriptPath, manifest: &Manifest) -> bool {
+        let known = |file: &String| manifest.dependencies.iter().any(|(known, _)| known == file);
+        self.hooks(path).files().all(known)
+    }
+
+    fn hooks(&self, path: &ScriptPath) -> Hooks {
+        Hooks::of(path.relative(), |file| {
+            let place = ScriptPath::in_deployment(path.exec_id(), file);
+            place.is_ok_and(|place| self.folder.exists(&place))
+        })
     }
 
     /// The code of a program that is not loaded, from the cache or made again.
@@ -198,11 +219,15 @@ impl Publisher {
     pub fn check_import(&self, path: &ScriptPath, source: &str) -> Result<(), Problem> {
         // A file that is called has rules of its own, so another one is made up.
         let name = path.file_name().replace('\'', "\\'");
+        let caller_text = match hooks::is_hook(path.relative()) {
+            true => String::new(),
+            false => format!("export * from './{name}';"),
+        };
         let caller =
             ScriptPath::in_deployment(path.exec_id(), &format!("{}.check.ts", path.relative()));
         let caller = caller.map_err(|error| problem(&error.to_string()))?;
         let texts = [
-            (caller.relative(), format!("export * from './{name}';")),
+            (caller.relative(), caller_text),
             (path.relative(), source.to_owned()),
         ];
         self.bundle_with(caller.relative(), path, &texts, Origin::Person)
@@ -326,7 +351,7 @@ impl Publisher {
             return Ok(handler);
         }
         self.sandbox
-            .handler(version, &frame, &image::module(memory))
+            .handler(version, &frame, &image(memory))
             .map_err(|error| problem(&error.to_string()))
     }
 

@@ -11,6 +11,7 @@ use super::folder::FolderError;
 use super::history::{Author, Origin};
 use super::script::{Problem, Program, Script, hash};
 use super::{Exec, ExecError, environment};
+use crate::compile::hooks;
 use crate::model::script::ScriptPath;
 
 /// What publishing did.
@@ -70,7 +71,8 @@ impl Exec {
         }
     }
 
-    /// Publishes the scripts that import a file, or read it into `process.env`.
+    /// Publishes the scripts that import a file, read it into `process.env`, or
+    /// have it as a hook.
     pub async fn republish_users(
         self: &Arc<Self>,
         path: &ScriptPath,
@@ -80,7 +82,7 @@ impl Exec {
         for user in self
             .users_of(path)
             .into_iter()
-            .chain(self.environment_users(path))
+            .chain(self.neighbours_of(path))
         {
             // A user that cannot be read is gone, or has a problem of its own.
             republished.extend(self.publish_file(&user, author).await.ok());
@@ -287,15 +289,18 @@ impl Exec {
         users.filter(|user| user != path).collect()
     }
 
-    /// Scripts whose `process.env` a file is part of.
-    fn environment_users(&self, path: &ScriptPath) -> Vec<ScriptPath> {
+    /// Scripts that a file counts for although they do not import it: it is part
+    /// of their `process.env`, or a hook.
+    fn neighbours_of(&self, path: &ScriptPath) -> Vec<ScriptPath> {
         let Some(deployment) = self.live.get(path.exec_id()) else {
             return Vec::new();
         };
         let reads = |script: &&Arc<Script>| {
-            environment::files(script.path.relative())
-                .iter()
-                .any(|file| file == path.relative())
+            let script = script.path.relative();
+            hooks::could_be_of(script, path.relative())
+                || environment::files(script)
+                    .iter()
+                    .any(|file| file == path.relative())
         };
         deployment
             .scripts

@@ -178,6 +178,30 @@ componentize() {
     "$modules/.bin/componentize-js" tests/bench/peers/componentize.js --wit "$work/wit" -n hello -o "$work/componentized.wasm" >/dev/null
 }
 
+# Handlers that hit their limits over and over, beside a good route: what the good
+# one's slowest calls take, alone and then in their company.
+hostile() {
+    mkdir -p "$work/hostile/1"
+    echo 'return { good: true };' >"$work/hostile/1/good.ts"
+    echo 'for (;;) ;' >"$work/hostile/1/loop.ts"
+    echo 'for (const a = [];;) a.push(new Uint8Array(1 << 20))' >"$work/hostile/1/memory.ts"
+    echo 'return /^(a+)+$/.test("a".repeat(40) + "!")' >"$work/hostile/1/regex.ts"
+    echo 'await new Promise(() => {})' >"$work/hostile/1/never.ts"
+    local name calling=()
+    serve "$work/hostile" "$work/hostile-data"
+    for name in good loop memory regex never; do
+        until [ "$(curl -s -o /dev/null -w '%{http_code}' "$url/$name")" != 404 ]; do sleep 0.05; done
+    done
+    load "a good route, alone" "$url/good"
+    for name in loop memory regex never; do
+        (while curl -s -o /dev/null "$url/$name"; do :; done) &
+        calling+=($!)
+    done
+    load "a good route, beside 4 hostile handlers" "$url/good"
+    kill "${calling[@]}" 2>/dev/null || true
+    stop_all
+}
+
 resident() { awk '/VmRSS/ {print $2}' "/proc/$pid/status"; }
 
 many() {
@@ -202,6 +226,10 @@ many() {
     for n in $(seq 201 "$routes"); do curl -fs -o /dev/null "$url/r$n"; done
     full="$(resident)"
     row "resident memory per route, $routes routes called" "$(((full - empty) / routes)) KiB ($((empty / 1024)) MiB without)"
+    # Handlers are unloaded when they were idle for exec.loaded_idle_ms, a minute.
+    sleep 95
+    full="$(resident)"
+    row "resident memory per idle route, $routes routes" "$(((full - empty) / routes)) KiB"
     stop_all
 }
 
@@ -221,6 +249,7 @@ publishing
 stop_all
 peers
 many
+hostile
 authoring
 scheduled
 for form in "" --portable; do

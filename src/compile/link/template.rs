@@ -2,16 +2,15 @@
 //! capabilities have in common.
 //!
 //! It is made from the component that `wit-component` makes of the whole engine
-//! (`layout`), with core modules of its own:
+//! (`layout`), with three core modules of its own:
 //!
 //! - the engine, an import: the host has it compiled;
-//! - the image, memory and data and no code (`image::module`);
-//! - what the host's functions need before the engine is there;
-//! - a table of the host's functions. Slots of what is not granted are empty, so a
-//!   call of them traps.
+//! - the image: the memory with the handler's data, there before all else;
+//! - the imports: a table of the host's functions. Slots of what is not granted are
+//!   empty, so a call of them traps.
 //!
-//! A frame is the same with the image as an import, too: all of a handler that is
-//! code, and so compiled once for all handlers with the same capabilities.
+//! All that differs between handlers is the image's memory and data. A frame is the
+//! same with the image as an import, too.
 
 use wasm_encoder::reencode::{self, Reencode, ReencodeComponent};
 use wasm_encoder::{
@@ -27,6 +26,8 @@ mod interface;
 mod layout;
 mod modules;
 
+pub use modules::image;
+
 use interface::Interface;
 use layout::{CoreFunction, Item, Layout};
 
@@ -35,20 +36,19 @@ pub const ENGINE_IMPORT: &str = "footpath-engine";
 
 /// The name under which a frame imports its image.
 pub const IMAGE_IMPORT: &str = "footpath-image";
+/// Its core type, behind that of the engine.
+const IMAGE_TYPE: u32 = 1;
 
 /// The core modules.
 const ENGINE: u32 = 0;
 const IMAGE: u32 = 1;
-const BEFORE: u32 = 2;
-const FUNCTIONS: u32 = 3;
+const TABLE: u32 = 2;
 
 /// The core instances, in the order in which they are made.
 const IMAGE_INSTANCE: u32 = 0;
-const BEFORE_INSTANCE: u32 = 1;
-/// The host's functions; no module's.
-const HOST_INSTANCE: u32 = 2;
-const FUNCTIONS_INSTANCE: u32 = 3;
-const ENGINE_INSTANCE: u32 = 4;
+const FUNCTIONS_INSTANCE: u32 = 1;
+const TABLE_INSTANCE: u32 = 2;
+const ENGINE_INSTANCE: u32 = 3;
 
 /// The first core function; those of the host follow.
 const REALLOC_FUNCTION: u32 = 0;
@@ -59,8 +59,8 @@ pub struct Template {
     head: Vec<u8>,
     /// The component behind the image.
     tail: Vec<u8>,
-    /// The memory that the image has to define and export.
-    memory: MemoryType,
+    /// The least that an image has, in pages of 64 KiB.
+    pages: u64,
 }
 
 impl Template {
@@ -74,11 +74,11 @@ impl Template {
         Ok(Self {
             head,
             tail: tail(&layout, &interface, handle)?,
-            memory: memory(interface.pages),
+            pages: interface.pages,
         })
     }
 
-    /// A component that holds this image, a module (`image::module`).
+    /// A component that holds this image.
     pub fn fill(&self, image: &[u8]) -> Vec<u8> {
         let size = self.head.len() + image.len() + self.tail.len();
         let mut component = Vec::with_capacity(size + 1024);
@@ -92,13 +92,11 @@ impl Template {
     /// the same capabilities.
     pub fn frame(&self) -> Vec<u8> {
         let mut component = self.head.clone();
-        let mut module = ModuleType::new();
-        module.export(MEMORY.1, EntityType::Memory(self.memory));
-        let mut section = CoreTypeSection::new();
-        section.ty().module(&module);
-        section.append_to_component(&mut component);
+        let mut types = CoreTypeSection::new();
+        types.ty().module(&modules::image_type(self.pages));
+        types.append_to_component(&mut component);
         let mut imports = ComponentImportSection::new();
-        imports.import(IMAGE_IMPORT, ComponentTypeRef::Module(1));
+        imports.import(IMAGE_IMPORT, ComponentTypeRef::Module(IMAGE_TYPE));
         imports.append_to_component(&mut component);
         component.extend_from_slice(&self.tail);
         component
@@ -145,17 +143,14 @@ fn tail(layout: &Layout<'_>, interface: &Interface, handle: &str) -> Result<Vec<
         .map(|(made, (_, _, signature))| made.map(|_| signature))
         .collect();
     let mut tail = Vec::new();
-    ModuleSection(&modules::before()).append_to_component(&mut tail);
-    ModuleSection(&modules::functions(&slots)).append_to_component(&mut tail);
+    ModuleSection(&modules::imports(&slots)).append_to_component(&mut tail);
 
     let mut instances = InstanceSection::new();
-    for module in [IMAGE, BEFORE] {
-        instances.instantiate(module, [("", ModuleArg::Instance(0)); 0]);
-    }
+    instances.instantiate(IMAGE, [("", ModuleArg::Instance(0)); 0]);
     instances.append_to_component(&mut tail);
     let mut aliases = ComponentAliasSection::new();
     aliases.alias(core_alias(
-        BEFORE_INSTANCE,
+        IMAGE_INSTANCE,
         ExportKind::Func,
         modules::CABI_REALLOC,
     ));
@@ -177,11 +172,10 @@ fn tail(layout: &Layout<'_>, interface: &Interface, handle: &str) -> Result<Vec<
             .iter()
             .map(|(slot, index)| (slot.as_str(), ExportKind::Func, *index)),
     );
-    instances.instantiate(FUNCTIONS, [("", ModuleArg::Instance(HOST_INSTANCE))]);
+    instances.instantiate(TABLE, [("", ModuleArg::Instance(FUNCTIONS_INSTANCE))]);
     let around = [
         (MEMORY.0, ModuleArg::Instance(IMAGE_INSTANCE)),
-        (REALLOC.0, ModuleArg::Instance(BEFORE_INSTANCE)),
-        (IMPORTS.0, ModuleArg::Instance(FUNCTIONS_INSTANCE)),
+        (IMPORTS.0, ModuleArg::Instance(TABLE_INSTANCE)),
     ];
     instances.instantiate(ENGINE, around);
     instances.append_to_component(&mut tail);

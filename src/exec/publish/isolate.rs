@@ -4,7 +4,7 @@
 use super::{Publisher, problem, threw};
 use crate::compile::capability::Capability;
 use crate::compile::capability_scan::scan;
-use crate::compile::image;
+use crate::compile::link::image;
 use crate::compile::shape::Shape;
 use crate::compile::stack::SourceMaps;
 use crate::exec::history::Origin;
@@ -47,8 +47,9 @@ impl Publisher {
                 other => problem(&other.to_string()),
             })?;
         let frame = self.frame(&capabilities)?;
-        let image = image::module(&snapshot.memory);
-        let handler = self.sandbox.passing_handler(&frame, &image);
+        let handler = self
+            .sandbox
+            .passing_handler(&frame, &image(&snapshot.memory));
         Ok((handler.map_err(|error| problem(&error.to_string()))?, maps))
     }
 }

@@ -40,7 +40,9 @@ pub enum NotMounted {
     Test,
     #[error("`*.system.md` is a prompt for a model, not a page")]
     Prompt,
-    #[error("`{0}` is a hook's name and not a route: rename the file, or move it to `{1}`")]
+    #[error(
+        "`{0}` runs before or after the scripts of its folder and is no route; a route of this name is `{1}`"
+    )]
     Hook(String, String),
     #[error("`.{0}` files are not routes: rename the file to `.ts` or `.js`")]
     Dialect(String),
@@ -52,10 +54,7 @@ impl NotMounted {
     /// Whether whoever made the file probably expects a route, so that it must
     /// be reported and not just left out.
     pub fn is_mistake(&self) -> bool {
-        matches!(
-            self,
-            NotMounted::Hook(..) | NotMounted::Dialect(_) | NotMounted::Pattern(_)
-        )
+        matches!(self, NotMounted::Dialect(_) | NotMounted::Pattern(_))
     }
 }
 
@@ -183,12 +182,12 @@ mod tests {
             (
                 "blog/post.ts",
                 NotMounted::Hook("blog/post.ts".into(), "blog/post/index.ts".into()),
-                true,
+                false,
             ),
             (
                 "pre.js",
                 NotMounted::Hook("pre.js".into(), "pre/index.js".into()),
-                true,
+                false,
             ),
             ("app.tsx", NotMounted::Dialect("tsx".into()), true),
             ("x.mjs", NotMounted::Dialect("mjs".into()), true),

@@ -1,27 +1,36 @@
-//! The small core modules of a component in the shared form through whose tables
-//! the engine and the host call each other. It must not know what the functions are.
+//! The two small core modules of a component in the shared form: the image, with
+//! the memory, and the imports, with the table through which the engine calls the
+//! host. It must not know what the functions are.
 
 use wasm_encoder::{
-    CodeSection, ConstExpr, ElementSection, Elements, EntityType, ExportKind, ExportSection,
-    Function, FunctionSection, ImportSection, Module, TableSection, TypeSection, ValType,
+    CodeSection, ConstExpr, DataSection, ElementSection, Elements, EntityType, ExportKind,
+    ExportSection, Function, FunctionSection, ImportSection, MemorySection, Module, ModuleType,
+    TableSection, TypeSection, ValType,
 };
 
 use super::interface::Signature;
-use crate::compile::core_module::{IMPORTS, REALLOC, table};
+use super::memory;
+use crate::compile::core_module::{IMPORTS, MEMORY, REALLOC, table};
+use crate::compile::image;
 
-/// The name of the function that stands in for the engine's `cabi_realloc`.
+/// The name of the image's function that stands in for the engine's `cabi_realloc`.
 pub const CABI_REALLOC: &str = "cabi_realloc";
 
-/// What is there before the engine. The host's functions are lowered then, so they
-/// get a `cabi_realloc` that calls what the engine will have put into a table.
-pub fn before() -> Module {
+/// The image: a module that defines and exports a memory of this content.
+///
+/// The host's functions are lowered before the engine is there, so they get a
+/// `cabi_realloc` that calls what the engine will have put into a table.
+pub fn image(content: &[u8]) -> Vec<u8> {
     let mut types = TypeSection::new();
     types.ty().function([ValType::I32; 4], [ValType::I32]);
     let mut functions = FunctionSection::new();
     functions.function(0);
     let mut tables = TableSection::new();
     tables.table(table(1));
+    let mut memories = MemorySection::new();
+    memories.memory(memory(image::pages(content)));
     let mut exports = ExportSection::new();
+    exports.export(MEMORY.1, ExportKind::Memory, 0);
     exports.export(REALLOC.1, ExportKind::Table, 0);
     exports.export(CABI_REALLOC, ExportKind::Func, 0);
     let mut realloc = Function::new([]);
@@ -32,19 +41,35 @@ pub fn before() -> Module {
     body.i32_const(0).call_indirect(0, 0).end();
     let mut code = CodeSection::new();
     code.function(&realloc);
+    let mut data = DataSection::new();
+    for segment in image::segments(content, image::ZEROS_MIN) {
+        segment.encode(&mut data);
+    }
     let mut module = Module::new();
     module
         .section(&types)
         .section(&functions)
         .section(&tables)
+        .section(&memories)
         .section(&exports)
-        .section(&code);
+        .section(&code)
+        .section(&data);
+    module.finish()
+}
+
+/// The type of an image, for a component that imports it.
+pub fn image_type(pages: u64) -> ModuleType {
+    let mut module = ModuleType::new();
+    module.ty().function([ValType::I32; 4], [ValType::I32]);
+    module.export(MEMORY.1, EntityType::Memory(memory(pages)));
+    module.export(REALLOC.1, EntityType::Table(table(1)));
+    module.export(CABI_REALLOC, EntityType::Function(0));
     module
 }
 
-/// A function for each slot that is granted, by the slot's number as its name. The
-/// other slots stay empty: calling one traps.
-pub fn functions(slots: &[Option<&Signature>]) -> Module {
+/// The imports: a function for each slot that is granted, by the slot's number as
+/// its name. The other slots stay empty: calling one traps.
+pub fn imports(slots: &[Option<&Signature>]) -> Module {
     let mut types = TypeSection::new();
     let mut imports = ImportSection::new();
     let mut elements = ElementSection::new();
