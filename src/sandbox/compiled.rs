@@ -86,26 +86,28 @@ impl Cache {
         Some(component)
     }
 
-    /// Compiles a component, into the cache when there is one. The name must
-    /// stand for everything that the component was made from.
-    pub fn component(
+    /// Keeps the code of a component, when there is a cache, and loads it. The name
+    /// must stand for everything that the component was made from.
+    ///
+    /// # Safety
+    /// The code is what Wasmtime made, and nobody has changed it.
+    pub unsafe fn component(
         &self,
         engine: &Engine,
         name: &str,
-        wasm: &[u8],
+        code: &[u8],
     ) -> Result<Component, SandboxError> {
         let Some(path) = self.path(engine, name) else {
-            return Component::new(engine, wasm).map_err(SandboxError::Component);
+            // SAFETY: the caller's.
+            let loaded = unsafe { Component::deserialize(engine, code) };
+            return loaded.map_err(SandboxError::Component);
         };
-        let code = engine
-            .precompile_component(wasm)
-            .map_err(SandboxError::Component)?;
-        self.write(&path, &code)?;
+        self.write(&path, code)?;
         // SAFETY: as for modules.
         let mapped = unsafe { Component::deserialize_file(engine, &path) };
         // Another call may have made room meanwhile, and this file was in its way.
-        // SAFETY: Wasmtime made this code just now.
-        let loaded = mapped.or_else(|_| unsafe { Component::deserialize(engine, &code) });
+        // SAFETY: the caller's.
+        let loaded = mapped.or_else(|_| unsafe { Component::deserialize(engine, code) });
         if let Some((dir, budget)) = &self.folder {
             budget.written(dir, code.len() as u64, |name| self.is_own_engine(name));
         }

@@ -26,14 +26,23 @@ impl Sandbox {
     /// Compiles a component in the shared form under a name that stands for all
     /// it was made from. Takes some milliseconds; call it off the async threads.
     pub fn handler(&self, name: &str, component: &[u8]) -> Result<Handler, SandboxError> {
-        let component = self.cache.component(&self.engine, name, component)?;
+        let code = self.code(component)?;
+        // SAFETY: Wasmtime made this code just now.
+        let component = unsafe { self.cache.component(&self.engine, name, &code)? };
         self.link(&component)
     }
 
     /// Compiles a component that is called once and not kept.
     pub fn passing_handler(&self, component: &[u8]) -> Result<Handler, SandboxError> {
-        let component = Component::new(&self.engine, component).map_err(SandboxError::Component)?;
-        self.link(&component)
+        let code = self.code(component)?;
+        // SAFETY: Wasmtime made this code just now.
+        let component = unsafe { Component::deserialize(&self.engine, &code) };
+        self.link(&component.map_err(SandboxError::Component)?)
+    }
+
+    fn code(&self, component: &[u8]) -> Result<Vec<u8>, SandboxError> {
+        let code = self.quick.precompile_component(component);
+        code.map_err(SandboxError::Component)
     }
 
     fn link(&self, component: &Component) -> Result<Handler, SandboxError> {

@@ -3,13 +3,60 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use http::Request;
+use http::uri::PathAndQuery;
+use http::{Request, Uri};
 
+use super::authoring::makes_routes;
 use super::{Dispatcher, Origin};
+use crate::exec::routes::mount::mount;
+use crate::exec::routes::pattern::RouteType;
+use crate::exec::services::Caller;
 use crate::model::exec_id::ExecId;
 use crate::sandbox::services::{CallContext, Making};
 
 impl Dispatcher {
+    /// A script that makes routes may name them as it sees them, below its own place:
+    /// for `api/[...slug].ts`, `fetch("/x")` is `/api/x` where there is such a route.
+    pub fn below_mount(
+        &self,
+        exec_id: &ExecId,
+        caller: &Caller,
+        request: Request<Body>,
+    ) -> Request<Body> {
+        let target = || {
+            let deployment = self.exec.live.get(exec_id)?;
+            let script = deployment.scripts.get(caller.script.relative())?;
+            let own = mount(caller.script.relative()).ok()?;
+            let is_catch_all = makes_routes(own.pattern.route_type(), script);
+            let path = request.uri().path();
+            let place = own.pattern.static_start()?;
+            let is_named_whole = path.starts_with(&format!("{place}/"));
+            if !caller.is_persons || !is_catch_all || is_named_whole {
+                return None;
+            }
+            let full = format!("{place}{path}");
+            let found = deployment.routes.lookup(&full).ok()??;
+            let kind = found.route.pattern.route_type();
+            if matches!(kind, RouteType::CatchAll | RouteType::OptionalCatchAll) {
+                return None;
+            }
+            match request.uri().query() {
+                Some(query) => format!("{full}?{query}").parse().ok(),
+                None => full.parse().ok(),
+            }
+        };
+        let target: Option<PathAndQuery> = target();
+        let mut request = request;
+        if let Some(target) = target {
+            let mut parts = request.uri().clone().into_parts();
+            parts.path_and_query = Some(target);
+            if let Ok(uri) = Uri::from_parts(parts) {
+                *request.uri_mut() = uri;
+            }
+        }
+        request
+    }
+
     /// Answers a call that a script makes to a route of its own deployment.
     pub async fn dispatch_inside(
         &self,

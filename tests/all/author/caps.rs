@@ -57,7 +57,7 @@ async fn a_path_that_fails_again_is_left_alone_for_a_while() {
     let Some(provider) = Provider::start(&[says("URL GET /bad", "return { a: ;")]) else {
         skip!("aimock is not installed");
     };
-    let mut server = catching(&provider).start().await;
+    let mut server = catching(&provider).set("author.repairs", 0).start().await;
     for _ in 0..2 {
         server
             .get("/api/bad")

@@ -130,6 +130,7 @@ fn cases() -> Vec<(&'static str, Value, u16, &'static str)> {
 fn impatient(provider: &Provider) -> Setup {
     catching(provider)
         .script("api/_default.env", "SECRET=hush")
+        .set("author.repairs", 0)
         .set("ai.silence_ms", 1_500)
         .set("author.isolate_ms", 3_000)
         .set("author.isolate_fuel_units", 500_000_000)

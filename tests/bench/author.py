@@ -1,0 +1,121 @@
+"""Figures of routes that write themselves, on a running server and the model's server
+that it asks: what a miss costs besides the model, how many model calls a crowd and a
+heap of junk paths lead to, and what good routes notice of the junk. Prints lines of
+`what<TAB>figure`. Usage: author.py URL MODEL_URL"""
+
+import http.client
+import json
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+url, model = (urlsplit(one).netloc for one in sys.argv[1:3])
+MISSES, CALLERS, JUNK = 200, 500, 10_000
+
+
+def caller(address):
+    """Calls on one connection that is kept: seconds and status of each."""
+    connection = http.client.HTTPConnection(address, timeout=120)
+
+    def call(path, body=None):
+        headers = {"content-type": "application/json"} if body else {}
+        started = time.perf_counter()
+        connection.request("POST" if body else "GET", path, json.dumps(body) if body else None, headers)
+        response = connection.getresponse()
+        response.read()
+        return time.perf_counter() - started, response.status, response.headers
+
+    return call
+
+
+def asked():
+    return int(caller(model)("/__aimock/journal?limit=1")[2]["x-total-count"])
+
+
+def ms(seconds, share):
+    ordered = sorted(seconds)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000
+
+
+def figures(seconds):
+    return f"p50 {ms(seconds, 0.5):.1f} ms, p99 {ms(seconds, 0.99):.1f} ms"
+
+
+def each(call, paths, body=None):
+    seconds = []
+    for path in paths:
+        took, status, _ = call(path, body)
+        assert status == 200, f"{path}: {status}"
+        seconds.append(took)
+    return seconds
+
+
+def under_load(seconds_of_load, clients=8):
+    """Seconds of calls of a good route by several clients."""
+    until = time.perf_counter() + seconds_of_load if isinstance(seconds_of_load, (int, float)) else None
+    going = (lambda: time.perf_counter() < until) if until else seconds_of_load
+
+    def work(_):
+        call, seconds = caller(url), []
+        while going():
+            took, status, _ = call("/good")
+            assert status == 200, status
+            seconds.append(took)
+            time.sleep(0.002)
+        return seconds
+
+    with ThreadPoolExecutor(clients) as pool:
+        return [one for part in pool.map(work, range(clients)) for one in part]
+
+
+message = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "URL"}]}
+call, ask = caller(url), caller(model)
+paths = [f"/api/miss-{number}" for number in range(MISSES)]
+each(ask, ["/v1/chat/completions"] * 20, message)
+each(call, ["/api/warm-up"])
+# In turn, so that whatever else the machine does falls on both.
+alone, misses = [], []
+for path in paths:
+    alone += each(ask, ["/v1/chat/completions"], message)
+    misses += each(call, [path])
+saved, good = each(call, paths * 3), each(call, ["/good"] * (3 * MISSES))
+own = ms(alone, 0.5) / 1000
+print(f"the model alone, {MISSES} times\t{figures(alone)}")
+print(f"a miss that writes its route, besides the model\t{figures([one - own for one in misses])}")
+print(f"the same paths again\t{figures(saved)}")
+print(f"a route that a person saved\t{figures(good)}")
+
+before = asked()
+barrier = threading.Barrier(CALLERS)
+
+
+def crowd(number):
+    call = caller(url)
+    barrier.wait()
+    return call(f"/api/crowd?n={number}")[1]
+
+
+with ThreadPoolExecutor(CALLERS) as pool:
+    statuses = list(pool.map(crowd, range(CALLERS)))
+answered = sum(status == 200 for status in statuses)
+print(f"{CALLERS} callers of one unknown path\t{asked() - before} model call, {answered} answered")
+
+alone = under_load(5)
+before, done = asked(), threading.Event()
+
+
+def junk(part):
+    call = caller(url)
+    return [call(f"/api/junk-{number}")[1] for number in range(part, JUNK, 4)]
+
+
+with ThreadPoolExecutor(5) as pool:
+    parts = [pool.submit(junk, part) for part in range(4)]
+    amid = under_load(lambda: not all(part.done() for part in parts))
+    statuses = [status for part in parts for status in part.result()]
+made = sum(status == 200 for status in statuses)
+print(f"{JUNK} junk paths: model calls\t{asked() - before}, {made} routes made")
+print(f"a good route, alone\t{figures(alone)}")
+print(f"a good route, amid the junk\t{figures(amid)}")
