@@ -176,6 +176,8 @@ impl Dispatcher {
             return self.due(exec_id, path, request, origin, entry).await;
         }
         let mut authoring: Option<Authoring> = None;
+        // Held to the end of the call.
+        let mut place = None;
         loop {
             // All of it again after a wait: the token may have ended, and the route
             // may have been made.
@@ -218,7 +220,9 @@ impl Dispatcher {
                 }
             } else {
                 // The route is there: whoever else waits may look too.
-                drop(authoring.take());
+                if authoring.take().is_some() {
+                    place = self.author.flights.go_on().await;
+                }
                 None
             };
             let request = stripped(request, script, &credentials);
@@ -242,6 +246,7 @@ impl Dispatcher {
                 }
             };
             add(&cors, response.headers_mut());
+            drop(place);
             return Ok((response, tail));
         }
     }

@@ -90,15 +90,10 @@ async fn of_many_first_calls_one_asks_the_model() {
     let other = async { server.get("/api/quick").await };
     let (all, other) = tokio::join!(futures_util::future::join_all(calls), other);
     other.expect_json(200, json!({ "path": "/api/quick" }));
-    // Each has the handler's own answer to its own request, or that it is too busy.
-    let mut answered = 0;
+    // Each has the handler's own answer to its own request.
     for (target, reply) in targets.iter().zip(all) {
-        if reply.status != 503 {
-            reply.expect_json(200, json!({ "path": target }));
-            answered += 1;
-        }
+        reply.expect_json(200, json!({ "path": target }));
     }
-    assert!(answered >= 100, "{answered} of 500");
     assert_eq!(provider.calls(&server).await, 2);
 }
 

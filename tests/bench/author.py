@@ -1,7 +1,7 @@
 """Figures of routes that write themselves, on a running server and the model's server
 that it asks: what a miss costs besides the model, how many model calls a crowd and a
 heap of junk paths lead to, and what good routes notice of the junk. Prints lines of
-`what<TAB>figure`. Usage: author.py URL MODEL_URL"""
+`what<TAB>figure`. Usage: author.py making|junk URL MODEL_URL"""
 
 import http.client
 import json
@@ -11,7 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
-url, model = (urlsplit(one).netloc for one in sys.argv[1:3])
+url, model = (urlsplit(one).netloc for one in sys.argv[2:4])
 MISSES, CALLERS, JUNK = 200, 500, 10_000
 
 
@@ -52,17 +52,13 @@ def each(call, paths, body=None):
     return seconds
 
 
-def under_load(seconds_of_load, clients=8):
-    """Seconds of calls of a good route by several clients."""
-    until = time.perf_counter() + seconds_of_load if isinstance(seconds_of_load, (int, float)) else None
-    going = (lambda: time.perf_counter() < until) if until else seconds_of_load
+def while_going(going, clients=8):
+    """Seconds of calls of a good route, by several clients at once."""
 
     def work(_):
         call, seconds = caller(url), []
         while going():
-            took, status, _ = call("/good")
-            assert status == 200, status
-            seconds.append(took)
+            seconds += each(call, ["/good"])
             time.sleep(0.002)
         return seconds
 
@@ -70,52 +66,53 @@ def under_load(seconds_of_load, clients=8):
         return [one for part in pool.map(work, range(clients)) for one in part]
 
 
-message = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "URL"}]}
-call, ask = caller(url), caller(model)
-paths = [f"/api/miss-{number}" for number in range(MISSES)]
-each(ask, ["/v1/chat/completions"] * 20, message)
-each(call, ["/api/warm-up"])
-# In turn, so that whatever else the machine does falls on both.
-alone, misses = [], []
-for path in paths:
-    alone += each(ask, ["/v1/chat/completions"], message)
-    misses += each(call, [path])
-saved, good = each(call, paths * 3), each(call, ["/good"] * (3 * MISSES))
-own = ms(alone, 0.5) / 1000
-print(f"the model alone, {MISSES} times\t{figures(alone)}")
-print(f"a miss that writes its route, besides the model\t{figures([one - own for one in misses])}")
-print(f"the same paths again\t{figures(saved)}")
-print(f"a route that a person saved\t{figures(good)}")
+def making():
+    message = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "URL"}]}
+    call, ask = caller(url), caller(model)
+    paths = [f"/api/miss-{number}" for number in range(MISSES)]
+    each(ask, ["/v1/chat/completions"] * 20, message)
+    each(call, [f"/api/warm-up-{number}" for number in range(5)])
+    # In turn, so that whatever else the machine does falls on both.
+    alone, misses = [], []
+    for path in paths:
+        alone += each(ask, ["/v1/chat/completions"], message)
+        misses += each(call, [path])
+    saved, good = each(call, paths * 3), each(call, ["/good"] * (3 * MISSES))
+    own = ms(alone, 0.5) / 1000
+    print(f"the model alone, {MISSES} times\t{figures(alone)}")
+    print(f"a miss that writes its route, less the model\t{figures([one - own for one in misses])}")
+    print(f"the same paths again\t{figures(saved)}")
+    print(f"a route that a person saved\t{figures(good)}")
+    before, barrier = asked(), threading.Barrier(CALLERS)
 
-before = asked()
-barrier = threading.Barrier(CALLERS)
+    def crowd(number):
+        call = caller(url)
+        barrier.wait()
+        return call(f"/api/crowd?n={number}")[1]
 
-
-def crowd(number):
-    call = caller(url)
-    barrier.wait()
-    return call(f"/api/crowd?n={number}")[1]
-
-
-with ThreadPoolExecutor(CALLERS) as pool:
-    statuses = list(pool.map(crowd, range(CALLERS)))
-answered = sum(status == 200 for status in statuses)
-print(f"{CALLERS} callers of one unknown path\t{asked() - before} model call, {answered} answered")
-
-alone = under_load(5)
-before, done = asked(), threading.Event()
+    with ThreadPoolExecutor(CALLERS) as pool:
+        statuses = list(pool.map(crowd, range(CALLERS)))
+    answered = sum(status == 200 for status in statuses)
+    print(f"{CALLERS} callers of one unknown path\t{asked() - before} model call, {answered} answered")
 
 
-def junk(part):
-    call = caller(url)
-    return [call(f"/api/junk-{number}")[1] for number in range(part, JUNK, 4)]
+def junk():
+    until = time.perf_counter() + 10
+    while_going(lambda: time.perf_counter() < until - 8)
+    alone = while_going(lambda: time.perf_counter() < until)
+    before = asked()
+
+    def ask_for_junk(part):
+        call = caller(url)
+        return [call(f"/api/junk-{number}")[1] for number in range(part, JUNK, 4)]
+
+    with ThreadPoolExecutor(4) as pool:
+        parts = [pool.submit(ask_for_junk, part) for part in range(4)]
+        amid = while_going(lambda: not all(part.done() for part in parts))
+    made = sum(status == 200 for part in parts for status in part.result())
+    print(f"{JUNK} junk paths, usual caps\t{asked() - before} model calls, {made} routes")
+    print(f"a good route, alone\t{figures(alone)}")
+    print(f"a good route, amid the junk\t{figures(amid)}")
 
 
-with ThreadPoolExecutor(5) as pool:
-    parts = [pool.submit(junk, part) for part in range(4)]
-    amid = under_load(lambda: not all(part.done() for part in parts))
-    statuses = [status for part in parts for status in part.result()]
-made = sum(status == 200 for status in statuses)
-print(f"{JUNK} junk paths: model calls\t{asked() - before}, {made} routes made")
-print(f"a good route, alone\t{figures(alone)}")
-print(f"a good route, amid the junk\t{figures(amid)}")
+{"making": making, "junk": junk}[sys.argv[1]]()

@@ -21,40 +21,38 @@ impl Dispatcher {
         &self,
         exec_id: &ExecId,
         caller: &Caller,
-        request: Request<Body>,
+        mut request: Request<Body>,
     ) -> Request<Body> {
-        let target = || {
-            let deployment = self.exec.live.get(exec_id)?;
-            let script = deployment.scripts.get(caller.script.relative())?;
-            let own = mount(caller.script.relative()).ok()?;
-            let is_catch_all = makes_routes(own.pattern.route_type(), script);
-            let path = request.uri().path();
-            let place = own.pattern.static_start()?;
-            let is_named_whole = path.starts_with(&format!("{place}/"));
-            if !caller.is_persons || !is_catch_all || is_named_whole {
-                return None;
-            }
-            let full = format!("{place}{path}");
-            let found = deployment.routes.lookup(&full).ok()??;
-            let kind = found.route.pattern.route_type();
-            if matches!(kind, RouteType::CatchAll | RouteType::OptionalCatchAll) {
-                return None;
-            }
-            match request.uri().query() {
-                Some(query) => format!("{full}?{query}").parse().ok(),
-                None => full.parse().ok(),
-            }
-        };
-        let target: Option<PathAndQuery> = target();
-        let mut request = request;
+        let target = self.target_below(exec_id, caller, request.uri());
+        let mut parts = request.uri().clone().into_parts();
         if let Some(target) = target {
-            let mut parts = request.uri().clone().into_parts();
             parts.path_and_query = Some(target);
             if let Ok(uri) = Uri::from_parts(parts) {
                 *request.uri_mut() = uri;
             }
         }
         request
+    }
+
+    fn target_below(&self, exec_id: &ExecId, caller: &Caller, uri: &Uri) -> Option<PathAndQuery> {
+        let deployment = self.exec.live.get(exec_id)?;
+        let script = deployment.scripts.get(caller.script.relative())?;
+        let own = mount(caller.script.relative()).ok()?.pattern;
+        let (place, path) = (own.static_start()?, uri.path());
+        let is_named_whole = path.starts_with(&format!("{place}/"));
+        if !caller.is_persons || !makes_routes(own.route_type(), script) || is_named_whole {
+            return None;
+        }
+        let full = format!("{place}{path}");
+        let found = deployment.routes.lookup(&full).ok()??;
+        let kind = found.route.pattern.route_type();
+        if matches!(kind, RouteType::CatchAll | RouteType::OptionalCatchAll) {
+            return None;
+        }
+        match uri.query() {
+            Some(query) => format!("{full}?{query}").parse().ok(),
+            None => full.parse().ok(),
+        }
     }
 
     /// Answers a call that a script makes to a route of its own deployment.
