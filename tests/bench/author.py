@@ -77,11 +77,15 @@ def making():
     for path in paths:
         alone += each(ask, ["/v1/chat/completions"], message)
         misses += each(call, [path])
-    saved, good = each(call, paths * 3), each(call, ["/good"] * (3 * MISSES))
+    each(call, ["/good", paths[0]] * 100)
+    saved, good = [], []
+    for _ in range(5 * MISSES):
+        saved += each(call, paths[:1])
+        good += each(call, ["/good"])
     own = ms(alone, 0.5) / 1000
     print(f"the model alone, {MISSES} times\t{figures(alone)}")
     print(f"a miss that writes its route, less the model\t{figures([one - own for one in misses])}")
-    print(f"the same paths again\t{figures(saved)}")
+    print(f"the second call of such a route\t{figures(saved)}")
     print(f"a route that a person saved\t{figures(good)}")
     before, barrier = asked(), threading.Barrier(CALLERS)
 
