@@ -13,15 +13,14 @@ pub struct Segment<'a> {
 /// much, and fewer segments link faster.
 const ZEROS_MIN: usize = 64;
 
+/// What is looked at together.
+const CHUNK_BYTES: usize = 256;
+
 /// The segments of an image, in order.
 pub fn segments(image: &[u8]) -> Vec<Segment<'_>> {
     let mut segments = Vec::new();
     let mut at = 0;
-    while let Some(start) = image[at..]
-        .iter()
-        .position(|byte| *byte != 0)
-        .map(|skip| at + skip)
-    {
+    while let Some(start) = next_used(image, at) {
         let mut end = start + 1;
         let mut zeros = 0;
         while end + zeros < image.len() && zeros < ZEROS_MIN {
@@ -40,6 +39,16 @@ pub fn segments(image: &[u8]) -> Vec<Segment<'_>> {
         at = end;
     }
     segments
+}
+
+/// The next byte that is not zero. Most of a memory is zeros, so they are passed over
+/// many at a time.
+fn next_used(image: &[u8], from: usize) -> Option<usize> {
+    let rest = image.get(from..)?;
+    let is_used = |chunk: &[u8]| chunk.iter().fold(0, |any, byte| any | byte) != 0;
+    let chunk = rest.chunks(CHUNK_BYTES).position(is_used)? * CHUNK_BYTES;
+    let skip = rest[chunk..].iter().position(|byte| *byte != 0)?;
+    Some(from + chunk + skip)
 }
 
 impl Segment<'_> {
