@@ -20,7 +20,6 @@ use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, Module, OptLevel, PoolingAllocationConfig,
-    RegallocAlgorithm,
 };
 
 use host::State;
@@ -65,8 +64,6 @@ pub enum SandboxError {
 
 pub struct Sandbox {
     engine: Engine,
-    /// Compiles handlers: see [`quick_config`].
-    quick: Engine,
     /// The engine that every handler shares.
     shared: Module,
     base_image: Module,
@@ -85,8 +82,12 @@ const ASYNC_STACK_BYTES: usize = 7 << 20;
 /// Memory of a slot that stays resident between calls; the rest is given back.
 const KEEP_RESIDENT_BYTES: usize = 4 << 20;
 
-/// A handler is its image, a table of imports and the engine; publishing takes two
-/// more modules.
+/// Slots that go on holding the image of a handler that is not running. A handler
+/// that is called again soon finds its own; every slot holds about a megabyte.
+const WARM_SLOTS_MAX: u32 = 32;
+
+/// A handler is its image, two tables' owners and the engine; publishing takes two
+/// modules.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 4;
 /// One of each of those.
 const TABLES_PER_COMPONENT: u32 = 3;
@@ -95,7 +96,6 @@ impl Sandbox {
     /// Compiles the engine (about a second, once per machine with a cache).
     pub fn new(config: &SandboxConfig, modules: &EngineModules<'_>) -> Result<Self, SandboxError> {
         let engine = Engine::new(&wasmtime_config(config)).map_err(SandboxError::Start)?;
-        let quick = Engine::new(&quick_config(config)).map_err(SandboxError::Start)?;
         let cache = compiled::Cache::new(
             config.cache_dir.clone(),
             config.cache_bytes_max,
@@ -107,7 +107,6 @@ impl Sandbox {
         let permits = config.instances_max as usize;
         Ok(Self {
             engine,
-            quick,
             shared,
             base_image,
             linker,
@@ -139,39 +138,20 @@ fn wasmtime_config(config: &SandboxConfig) -> Config {
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
         .table_keep_resident(64 << 10)
         .async_stack_keep_resident(64 << 10)
-        .max_unused_warm_slots(slots)
+        .max_unused_warm_slots(slots.min(WARM_SLOTS_MAX))
         .pagemap_scan(Enabled::Auto);
-    let mut wasmtime = common_config(config);
-    wasmtime
-        .cranelift_opt_level(OptLevel::Speed)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-    wasmtime
-}
-
-/// Of a handler only trampolines are compiled, a few instructions each: the engine
-/// that does all the work is compiled once, with care. So this one compiles fast;
-/// Wasmtime checks that the code fits the other when it is loaded there. It never
-/// runs anything, and so needs no pool.
-fn quick_config(config: &SandboxConfig) -> Config {
-    let mut wasmtime = common_config(config);
-    wasmtime
-        .cranelift_opt_level(OptLevel::None)
-        .cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
-    wasmtime
-}
-
-/// What compiled code depends on.
-fn common_config(config: &SandboxConfig) -> Config {
     let mut wasmtime = Config::new();
     wasmtime
         .consume_fuel(true)
+        .cranelift_opt_level(OptLevel::Speed)
         .max_wasm_stack(WASM_STACK_BYTES_MAX)
         .async_stack_size(ASYNC_STACK_BYTES)
         .wasm_backtrace_max_frames(None)
         .memory_init_cow(true)
-        .memory_reservation(config.memory_bytes_max as u64);
+        .memory_reservation(config.memory_bytes_max as u64)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     wasmtime
 }
 
 /// Scripts that are evaluated for publishing at once.
-const PUBLISHERS_MAX: u32 = 8;
+pub const PUBLISHERS_MAX: u32 = 8;

@@ -44,15 +44,13 @@ impl ScriptServices {
             self.did_not_compile(text, problem);
             return Err(ExecError::Invalid(problem.clone()).into());
         }
-        let script = checked.into_script(&self.exec);
-        let handler = script.as_ref().and_then(|script| {
-            let program = script.program.as_ref()?;
-            program.handler.get().cloned()
-        });
         // A library answers nothing by itself.
-        let Some((script, handler)) = script.zip(handler) else {
+        let script = checked.into_script(&self.exec);
+        let Some(script) = script.filter(|script| !script.is_library()) else {
             return Ok(());
         };
+        let handler = self.exec.handler(&script).await;
+        let handler = handler.map_err(ExecError::Invalid)?;
         let limits = self.capped(limits);
         match self.answer(call, &script, handler, &trigger, &limits).await {
             Ok(status) => {
