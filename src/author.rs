@@ -43,6 +43,8 @@ pub struct Terms {
     pub tokens_per_call: u32,
     /// All messages of one request.
     pub prompt_bytes_max: usize,
+    /// How often a model may mend code that did not work, for one call.
+    pub repairs: u32,
     /// How long a call waits for another one that makes its route.
     pub patience: Duration,
 }

@@ -47,9 +47,8 @@ use crate::sandbox::failure::{Failure, Limit};
 use crate::sandbox::services::dry_run::DryRun;
 use crate::sandbox::services::{CallContext, Making};
 use admission::{Credentials, no_referrer, stripped};
-use authoring::{Authoring, makes_routes, miss};
-use incoming::{asks_for_dry_run, limit_body, parameter, preflight, take_turn, too_large};
-use observing::Seen;
+use authoring::{Authoring, makes_routes, notes_of};
+use incoming::{Tap, asks_for_dry_run, limit_body, parameter, preflight, take_turn, too_large};
 use outgoing::{add, answer_preflight, note};
 pub use scheduled::Scheduled;
 
@@ -98,6 +97,7 @@ pub struct Origin {
 }
 
 /// What answers, and how it was found.
+#[derive(Clone)]
 struct Target<'a> {
     deployment: &'a Deployment,
     script: &'a Arc<Script>,
@@ -176,6 +176,8 @@ impl Dispatcher {
             return self.due(exec_id, path, request, origin, entry).await;
         }
         let mut authoring: Option<Authoring> = None;
+        // Held to the end of the call.
+        let mut place = None;
         loop {
             // All of it again after a wait: the token may have ended, and the route
             // may have been made.
@@ -218,10 +220,13 @@ impl Dispatcher {
                 }
             } else {
                 // The route is there: whoever else waits may look too.
-                drop(authoring.take());
+                if authoring.take().is_some() {
+                    place = self.author.flights.go_on().await;
+                }
                 None
             };
             let request = stripped(request, script, &credentials);
+            let notes = notes_of(&request, script, &credentials);
             let (mut response, tail) = match kind {
                 MountKind::Markdown => (self.markdown(script, request.method())?, None),
                 MountKind::Script => {
@@ -232,41 +237,18 @@ impl Dispatcher {
                         path,
                     };
                     match authored {
-                        Some(own) => self.make(target, request, origin, entry, own).await?,
-                        None => {
-                            let notes = Notes::default();
-                            self.run(target, request, origin, entry, notes).await?
+                        Some(own) => {
+                            self.make(target, request, origin, entry, (own, notes))
+                                .await?
                         }
+                        None => self.run(target, request, origin, entry, notes).await?,
                     }
                 }
             };
             add(&cors, response.headers_mut());
+            drop(place);
             return Ok((response, tail));
         }
-    }
-
-    /// Runs a script that may make the route, and takes note of what came of it.
-    async fn make(
-        &self,
-        target: Target<'_>,
-        request: Request<Body>,
-        origin: Origin,
-        entry: &mut Entry,
-        authoring: Authoring,
-    ) -> Result<Answered, ApiError> {
-        let (method, path) = (request.method().clone(), target.path.clone());
-        let exec_id = target.script.path.exec_id().clone();
-        let caller = origin.clone();
-        let origin = Origin {
-            making: authoring.making.clone(),
-            ..origin
-        };
-        let notes = Notes::of_request(method.to_string(), None);
-        let result = self
-            .run(target, request, origin, entry, notes.clone())
-            .await;
-        let miss = miss(&exec_id, &method, &path, &caller);
-        self.authored(authoring, &miss, &notes, result).await
     }
 
     async fn run(
@@ -283,7 +265,7 @@ impl Dispatcher {
             parameters,
             path,
         } = target;
-        let seen = Seen::of(&request);
+        let seen = self.seen(script, &request);
         let limits = self.call_limits(&script.directives);
         let turn = take_turn(script.turns.as_ref(), &limits).await?;
         let script = &self.exec.ready(script).await;
@@ -308,12 +290,16 @@ impl Dispatcher {
             handler: &handler,
             worker: worker.map(|program| &program.worker),
             https: origin.https,
-            services: self.exec.services(deployment, script, notes),
+            services: self.exec.services(deployment, script, notes.clone()),
             limits: &limits,
             context: context.clone(),
         };
-        let capture = entry.exchange.as_ref().map(Exchange::request);
-        let (request, over) = limit_body(request, limits.request_body_bytes, capture)?;
+        let captured = entry.exchange.as_ref().map(Exchange::request);
+        let mut taps: Vec<Tap> = Vec::new();
+        taps.extend(captured.map(|capture| -> Tap { Box::new(move |data| capture.add(data)) }));
+        let copies = seen.body().into_iter().chain(notes.body());
+        taps.extend(copies.map(|copy| -> Tap { Box::new(move |data| copy.add(data)) }));
+        let (request, over) = limit_body(request, limits.request_body_bytes, taps)?;
         match self.sandbox.call(call, request).await {
             Ok(answer) => {
                 let answer = self.observe(script, &seen, answer).await;

@@ -211,6 +211,7 @@ impl From<FolderError> for ApiError {
                 StatusCode::BAD_REQUEST,
                 "path is a directory; use scripts/list",
             ),
+            FolderError::NotEmpty(_) => (StatusCode::CONFLICT, "Directory is not empty"),
             FolderError::NoFolder(_) => (StatusCode::BAD_REQUEST, "Directory does not exist"),
             FolderError::NotText { .. } => (StatusCode::BAD_REQUEST, "File is not UTF-8 text"),
             FolderError::TooLarge { max_bytes, .. } => {
@@ -283,6 +284,7 @@ impl From<EditError> for ApiError {
                 "directive": format!("@{}", unresolved.directive),
                 "line": unresolved.line,
             })),
+            EditError::Pinned(_) => Self::new(StatusCode::CONFLICT, message).code("PINNED"),
             EditError::InvalidJson(problem) => validation("Invalid JSON", &problem),
             EditError::NoVersion { .. } => Self::not_found(message),
         }

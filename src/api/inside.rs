@@ -57,6 +57,7 @@ impl Neighbours for Inside {
                 true => self.certificates(from, &caller, request).await,
                 false => {
                     let dispatcher = &self.dispatcher;
+                    let request = dispatcher.below_mount(&exec_id, &caller, request);
                     dispatcher.dispatch_inside(exec_id, from, request).await
                 }
             };

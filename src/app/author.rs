@@ -67,6 +67,7 @@ pub fn open(config: &Config, store: &Store) -> anyhow::Result<Author> {
             model: ai.model.clone().unwrap_or_else(|| MODEL_DEFAULT.to_owned()),
             tokens_per_call: u32::try_from(ai.tokens_per_call).unwrap_or(u32::MAX),
             prompt_bytes_max: ai.prompt_bytes as usize,
+            repairs: u32::try_from(own.repairs).unwrap_or(u32::MAX),
             patience: Duration::from_millis(own.wait_ms),
         },
         tasks: TaskTracker::new(),

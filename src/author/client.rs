@@ -19,7 +19,7 @@ use async_openai::types::chat::{
 };
 use futures_util::StreamExt;
 use http_body_util::Limited;
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use tokio::time::timeout;
 
 use crate::model::generation::TokenUsage;
@@ -112,7 +112,15 @@ impl ModelClient {
             .await
             .map_err(|_| self.silent())?
             .map_err(|error| failed(&error))?;
-        self.read(stream, &failed, &mut each).await
+        let read = self.read(stream, &failed, &mut each).await;
+        let told = *told.lock().unwrap_or_else(PoisonError::into_inner);
+        match read {
+            // What came instead of events had no end to miss.
+            Err(error) if error.code == "AI_PROVIDER_CUT" && !told.is_stream => {
+                Err(ModelError::new("AI_PROVIDER_INVALID", NO_ANSWER))
+            }
+            read => read,
+        }
     }
 
     async fn read<W>(
@@ -226,8 +234,12 @@ fn reason_name(reason: FinishReason) -> &'static str {
 #[derive(Debug, Default, Clone, Copy)]
 struct Told {
     status: Option<u16>,
+    /// It comes as events, one a part.
+    is_stream: bool,
     retry_after_seconds: Option<u32>,
 }
+
+const NO_ANSWER: &str = "the model's server sent what is no answer";
 
 fn failure(error: &OpenAIError, told: &Mutex<Told>) -> ModelError {
     let told = *told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -248,10 +260,7 @@ fn failure(error: &OpenAIError, told: &Mutex<Told>) -> ModelError {
             "AI_PROVIDER_UNREACHABLE",
             "the model's server cannot be reached; see ai.base_url".to_owned(),
         ),
-        (_, OpenAIError::JSONDeserialize(..)) => (
-            "AI_PROVIDER_INVALID",
-            "the model's server sent what is no answer".to_owned(),
-        ),
+        (_, OpenAIError::JSONDeserialize(..)) => ("AI_PROVIDER_INVALID", NO_ANSWER.to_owned()),
         (None, _) => (
             "AI_PROVIDER_UNREACHABLE",
             "the model's server closed the connection".to_owned(),
@@ -295,10 +304,14 @@ impl tower::Service<HttpRequestFactory> for Once {
         Box::pin(async move {
             let request = factory.build().await?;
             let response = http.execute(request).await?;
+            let media = response.headers().get(CONTENT_TYPE);
+            let media = media.and_then(|value| value.to_str().ok());
+            let is_stream = media.is_some_and(|media| media.starts_with("text/event-stream"));
             let retry_after = response.headers().get(RETRY_AFTER);
             let seconds = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
             *told.lock().unwrap_or_else(PoisonError::into_inner) = Told {
                 status: Some(response.status().as_u16()),
+                is_stream,
                 retry_after_seconds: seconds,
             };
             let response: http::Response<reqwest::Body> = response.into();

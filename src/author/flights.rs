@@ -11,15 +11,31 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::sandbox::services::Making;
 
+/// Calls that have waited and go on at once: all come in the same moment, and the
+/// machine has only so many instances.
+const GOING_ON_MAX: usize = 32;
+
 /// All routes that are being made.
 #[derive(Debug, Default, Clone)]
 pub struct Flights(Arc<Mutex<Table>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Table {
+    /// Of those that have waited.
+    going_on: Arc<Semaphore>,
     flights: HashMap<String, Flight>,
     /// Which routes the makers of a route wait for, and how many calls do.
     waits: HashMap<(String, String), usize>,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            going_on: Arc::new(Semaphore::new(GOING_ON_MAX)),
+            flights: HashMap::new(),
+            waits: HashMap::new(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -114,6 +130,13 @@ impl Flights {
             edges,
         };
         Ok((seat, wait))
+    }
+
+    /// A place among those that have waited and now call what was made; it is kept
+    /// while they do. None when the server stops.
+    pub async fn go_on(&self) -> Option<OwnedSemaphorePermit> {
+        let going_on = self.table().going_on.clone();
+        going_on.acquire_owned().await.ok()
     }
 
     /// Routes that are being made now.

@@ -308,6 +308,9 @@ section! {
         scanner_paths: Vec<String> = decoys::scanner_paths(),
         /// A route that a model wrote waits for a person's approval.
         approval: bool = false,
+        /// How often a model may mend code that did not compile or did not answer, for one
+        /// call. The script runs once more, and the model is told what went wrong.
+        repairs: u64 = 1,
         /// How long a call waits for another one that makes its route, in milliseconds.
         wait_ms: u64 = 60_000,
         /// After the second failure a path is not tried again for this long, in

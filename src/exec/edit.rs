@@ -84,6 +84,8 @@ pub enum EditError {
     Precondition(#[from] PreconditionError),
     #[error(transparent)]
     Unresolved(#[from] Unresolved),
+    #[error("{0} is pinned: a person must unpin it first (scripts/pin)")]
+    Pinned(String),
     #[error("{}", .0.message)]
     InvalidJson(Problem),
     #[error("{path} has no version {selector}; scripts/versions lists those it has")]
@@ -150,6 +152,10 @@ impl Exec {
         let before = self.stored(&path)?;
         terms.condition.check(before.as_ref())?;
         let content = with_secrets(&path, content, before.as_ref())?;
+        let same = |before: &Stored| before.text.as_ref() == Some(&content);
+        if !before.as_ref().is_some_and(same) {
+            self.refuse_pinned(&path)?;
+        }
         let checked = self.check(&path, &content, terms.author.origin).await?;
         if terms.validate {
             refuse(&path, &checked)?;
@@ -206,6 +212,7 @@ impl Exec {
         terms: &Terms,
     ) -> Result<Removed, EditError> {
         let changing = self.changing.lock().await;
+        self.refuse_pinned(path)?;
         let stored = self.stored(path)?;
         terms.condition.check(stored.as_ref())?;
         let size = self.folder().metadata(path)?.len();
@@ -235,6 +242,8 @@ impl Exec {
         let missing = || FolderError::NotFound(from.to_string());
         let before = self.stored(from)?.ok_or_else(missing)?;
         terms.condition.check(Some(&before))?;
+        self.refuse_pinned(from)?;
+        self.refuse_pinned(to)?;
         if from == to || (!overwrite && self.folder().exists(to)) {
             return Err(FolderError::Exists(to.to_string()).into());
         }
@@ -308,6 +317,14 @@ impl Exec {
             terms,
         };
         Ok((version, self.write(write).await?))
+    }
+
+    /// Whoever pins a script wants its text to stay, whoever would replace it.
+    pub(super) fn refuse_pinned(&self, path: &ScriptPath) -> Result<(), EditError> {
+        match self.history.is_pinned(path)? {
+            true => Err(EditError::Pinned(path.to_string())),
+            false => Ok(()),
+        }
     }
 
     async fn install_checked(

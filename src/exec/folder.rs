@@ -28,6 +28,8 @@ pub enum FolderError {
     Symlink(String),
     #[error("{0} is a folder; use scripts/list")]
     IsFolder(String),
+    #[error("{0} is a folder with something in it; delete that first")]
+    NotEmpty(String),
     #[error("the folder of {0} does not exist, or is a file; write with createDirs to make it")]
     NoFolder(String),
     #[error("{path} is not UTF-8 text: byte {offset} is invalid; save the file as UTF-8")]
@@ -147,6 +149,15 @@ impl Folder {
     pub fn make(&self, path: &ScriptPath) -> Result<(), FolderError> {
         let place = self.place(path)?;
         fs::create_dir_all(&place).map_err(|error| fault(path.as_str(), error))
+    }
+
+    /// Deletes a folder that has nothing in it.
+    pub fn remove_folder(&self, path: &ScriptPath) -> Result<(), FolderError> {
+        let place = self.place(path)?;
+        fs::remove_dir(&place).map_err(|error| match error.kind() {
+            ErrorKind::DirectoryNotEmpty => FolderError::NotEmpty(path.to_string()),
+            _ => fault(path.as_str(), error),
+        })
     }
 
     /// Deletes a file, and the folders that are empty then.

@@ -98,6 +98,8 @@ impl Exec {
         path: &ScriptPath,
         author: &Author,
     ) -> Result<(), ExecError> {
+        // What the server itself writes is live a moment after the file is there.
+        drop(self.changing.lock().await);
         let source = self.folder().read(path)?;
         let live = self.live.get(path.exec_id());
         let live = live

@@ -5,6 +5,7 @@
 mod files;
 mod isolate;
 mod model;
+mod trial;
 
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -340,8 +341,9 @@ impl Services for ScriptServices {
         path: &'a str,
         text: String,
         options: WriteOptions,
+        limits: CallLimits,
     ) -> Later<'a, FileResult<Option<String>>> {
-        Box::pin(self.write(call, path, text, options))
+        Box::pin(self.write(call, path, text, options, limits))
     }
 
     fn file_list<'a>(&'a self, path: &'a str) -> Later<'a, FileResult<Vec<FileEntry>>> {

@@ -35,6 +35,8 @@ pub struct Seen {
     pub last_status: u16,
     pub last_at: DateTime<Utc>,
     pub query_keys: BTreeSet<String>,
+    /// Bodies of requests that were answered well.
+    pub request: SeenBody,
     pub statuses: BTreeMap<u16, SeenStatus>,
 }
 
@@ -42,9 +44,17 @@ pub struct Seen {
 #[serde(rename_all = "camelCase", default)]
 pub struct SeenStatus {
     pub calls: u64,
+    #[serde(flatten)]
+    pub answer: SeenBody,
+}
+
+/// What bodies look like.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SeenBody {
     pub samples: u32,
     pub content_type: Option<String>,
-    /// JSON Schema of the answers that were looked into.
+    /// JSON Schema of those that were looked into.
     pub schema: Option<Value>,
     /// The first of them, without secrets.
     pub example: Option<Value>,
@@ -61,6 +71,9 @@ impl Stored for Seen {
 #[derive(Debug)]
 pub struct Observed<'a> {
     pub query_keys: Vec<String>,
+    pub request_type: Option<&'a str>,
+    /// The request's body, when it was asked for (`wants_request`) and is JSON.
+    pub request: Option<Value>,
     pub status: u16,
     pub content_type: Option<&'a str>,
     /// The body, when it was asked for (`wants_sample`) and is JSON.
@@ -114,8 +127,17 @@ impl Traffic {
             return true;
         };
         let seen = lock(&row.seen);
-        let samples = seen.statuses.get(&status).map_or(0, |one| one.samples);
+        let samples = seen
+            .statuses
+            .get(&status)
+            .map_or(0, |one| one.answer.samples);
         samples < SAMPLES_MAX
+    }
+
+    /// Whether a request's body is worth looking into.
+    pub fn wants_request(&self, path: &ScriptPath, method: &str) -> bool {
+        let row = self.row(path, method);
+        row.is_none_or(|row| lock(&row.seen).request.samples < SAMPLES_MAX)
     }
 
     pub fn observe(
@@ -191,26 +213,36 @@ impl Seen {
                 self.query_keys.insert(key);
             }
         }
+        // What was refused says nothing of what the route wants.
+        if observed.status < 400 {
+            self.request.add(observed.request_type, observed.request);
+        }
         let known = self.statuses.contains_key(&observed.status);
         if !known && self.statuses.len() >= KEYS_MAX {
             return;
         }
         let status = self.statuses.entry(observed.status).or_default();
         status.calls += 1;
-        if status.content_type.is_none() {
-            status.content_type = observed.content_type.map(str::to_owned);
+        status.answer.add(observed.content_type, observed.body);
+    }
+}
+
+impl SeenBody {
+    fn add(&mut self, content_type: Option<&str>, body: Option<Value>) {
+        if self.content_type.is_none() {
+            self.content_type = content_type.map(str::to_owned);
         }
-        let Some(body) = observed.body.filter(|_| status.samples < SAMPLES_MAX) else {
+        let Some(body) = body.filter(|_| self.samples < SAMPLES_MAX) else {
             return;
         };
-        status.samples += 1;
+        self.samples += 1;
         let schema = shape::schema_of(&body);
-        status.schema = Some(match status.schema.take() {
+        self.schema = Some(match self.schema.take() {
             Some(before) => shape::merged(before, schema),
             None => schema,
         });
-        if status.example.is_none() {
-            status.example = Some(shape::example_of(&body));
+        if self.example.is_none() {
+            self.example = Some(shape::example_of(&body));
         }
     }
 }

@@ -2,8 +2,11 @@
 //! scripts, the companion files beside them, and the traffic that was seen. What a
 //! person wrote wins over what was seen. Pure, but for reading companion files.
 
+pub mod companion;
+
 use std::collections::BTreeMap;
 
+use companion::{METHODS, lay_over};
 use serde_json::{Map, Value, json};
 
 use super::Exec;
@@ -12,7 +15,7 @@ use super::live::Deployment;
 use super::routes::mount::MountKind;
 use super::routes::pattern::Segment;
 use super::script::Script;
-use super::traffic::{Seen, SeenStatus};
+use super::traffic::{Seen, SeenBody, SeenStatus};
 use crate::model::script::ScriptPath;
 
 /// What a document is made of.
@@ -36,41 +39,14 @@ pub struct Route {
     pub seen: BTreeMap<String, Seen>,
 }
 
-const METHODS: [&str; 8] = [
-    "get", "put", "post", "delete", "options", "head", "patch", "trace",
-];
-
-/// Where the companion of a script lies.
+/// Where the companion of a script lies; it may be named itself, too.
 pub fn companion_path(script: &ScriptPath) -> Option<ScriptPath> {
     let relative = script.relative();
+    if relative.ends_with(".openapi.json") {
+        return Some(script.clone());
+    }
     let stem = relative.rsplit_once('.').map_or(relative, |(stem, _)| stem);
     ScriptPath::in_deployment(script.exec_id(), &format!("{stem}.openapi.json")).ok()
-}
-
-/// Whether a companion says something: an OpenAPI document, or a path item.
-pub fn check_companion(companion: &Value) -> Result<(), String> {
-    let Some(object) = companion.as_object() else {
-        return Err("a companion is a JSON object".to_owned());
-    };
-    if let Some(paths) = object.get("paths") {
-        let paths = paths.as_object().ok_or("`paths` is an object")?;
-        return match paths.values().all(Value::is_object) {
-            true => Ok(()),
-            false => Err("each of `paths` is an object".to_owned()),
-        };
-    }
-    let operations = METHODS.iter().filter_map(|method| object.get(*method));
-    let operations: Vec<&Value> = operations.collect();
-    if operations.is_empty() {
-        return Err(format!(
-            "it has neither `paths` nor a method: {}",
-            METHODS.join(", ")
-        ));
-    }
-    if let Some(wrong) = operations.iter().find(|one| !one.is_object()) {
-        return Err(format!("an operation is an object, not {wrong}"));
-    }
-    Ok(())
 }
 
 impl Exec {
@@ -109,7 +85,10 @@ impl Exec {
         };
         let parsed = serde_json::from_str(text.trim_start_matches('\u{FEFF}'));
         Some(match parsed {
-            Ok(value) => check_companion(&value).map(|()| value),
+            Ok(value) => match companion::errors(&value) {
+                errors if errors.is_empty() => Ok(value),
+                errors => Err(errors.join("; ")),
+            },
             Err(error) => Err(error.to_string()),
         })
     }
@@ -125,14 +104,21 @@ fn tags(script: &Script) -> Vec<String> {
 pub fn document(title: &Title, routes: &[Route]) -> Value {
     let mut paths = Map::new();
     let mut errors = Vec::new();
+    let mut components = json!({});
     for route in routes {
-        let mut item = from_traffic(route);
+        let (mut item, path) = (from_traffic(route), path_of(&route.segments));
         match &route.companion {
-            Some(Ok(companion)) => lay_over(&mut item, companion),
+            Some(Ok(companion)) => {
+                lay_over(&mut item, companion, &path);
+                let own = companion.get("components").and_then(Value::as_object);
+                for (name, value) in own.into_iter().flatten() {
+                    merge_member(&mut components, name, value);
+                }
+            }
             Some(Err(error)) => errors.push(json!({ "script": route.script, "error": error })),
             None => {}
         }
-        paths.insert(path_of(&route.segments), Value::Object(item));
+        paths.insert(path, Value::Object(item));
     }
     let mut info = json!({ "title": title.title, "version": title.version });
     if let Some(description) = &title.description {
@@ -141,6 +127,9 @@ pub fn document(title: &Title, routes: &[Route]) -> Value {
     let mut document = json!({ "openapi": "3.0.3", "info": info, "paths": paths });
     if let Some(base_url) = &title.base_url {
         document["servers"] = json!([{ "url": base_url }]);
+    }
+    if components != json!({}) {
+        document["components"] = components;
     }
     if !errors.is_empty() {
         document["x-schema-errors"] = json!(errors);
@@ -205,6 +194,9 @@ fn operation(route: &Route, seen: Option<&Seen>) -> Value {
         );
     }
     let mut operation = json!({ "parameters": parameters, "responses": responses });
+    if let Some(content) = seen.and_then(|seen| content(&seen.request)) {
+        operation["requestBody"] = json!({ "content": content });
+    }
     if let Some(description) = &route.description {
         operation["summary"] = json!(description);
     }
@@ -222,9 +214,14 @@ fn response(status: u16, seen: &SeenStatus) -> Value {
     let name = http::StatusCode::from_u16(status).ok();
     let name = name.and_then(|status| status.canonical_reason());
     let mut response = json!({ "description": name.unwrap_or("An answer") });
-    let Some(media) = &seen.content_type else {
-        return response;
-    };
+    if let Some(content) = content(&seen.answer) {
+        response["content"] = content;
+    }
+    response
+}
+
+fn content(seen: &SeenBody) -> Option<Value> {
+    let media = seen.content_type.as_ref()?;
     let mut content = Map::new();
     if let Some(schema) = &seen.schema {
         content.insert("schema".to_owned(), schema.clone());
@@ -232,27 +229,7 @@ fn response(status: u16, seen: &SeenStatus) -> Value {
     if let Some(example) = &seen.example {
         content.insert("example".to_owned(), example.clone());
     }
-    response["content"] = json!({ media: content });
-    response
-}
-
-/// What a companion says takes the place of what was seen: member by member.
-fn lay_over(item: &mut Map<String, Value>, companion: &Value) {
-    let items: Vec<&Value> = match companion.get("paths").and_then(Value::as_object) {
-        Some(paths) => paths.values().collect(),
-        None => vec![companion],
-    };
-    for (name, value) in items.into_iter().filter_map(Value::as_object).flatten() {
-        let known = item.entry(name.clone()).or_insert_with(|| json!({}));
-        match (known.as_object_mut(), value.as_object()) {
-            (Some(known), Some(value)) => {
-                for (name, value) in value {
-                    known.insert(name.clone(), value.clone());
-                }
-            }
-            _ => *known = value.clone(),
-        }
-    }
+    Some(json!({ media: content }))
 }
 
 /// Several documents as one; the first that has a path keeps it.
@@ -307,14 +284,15 @@ mod tests {
             ..Seen::default()
         };
         seen.query_keys.insert("q".to_owned());
-        let status = SeenStatus {
-            calls: 3,
+        let body = |example: Value| SeenBody {
             samples: 1,
             content_type: Some("application/json".to_owned()),
             schema: Some(json!({ "type": "integer" })),
-            example: Some(json!(1)),
+            example: Some(example),
         };
-        seen.statuses.insert(200, status);
+        let answer = body(json!(1));
+        seen.statuses.insert(200, SeenStatus { calls: 3, answer });
+        seen.request = body(json!(2));
         Route {
             script: "users/[id].ts".to_owned(),
             segments: vec![
@@ -342,6 +320,10 @@ mod tests {
             get["responses"]["200"]["content"]["application/json"]["example"],
             1
         );
+        assert_eq!(
+            get["requestBody"]["content"]["application/json"]["example"],
+            2
+        );
         assert_eq!(get["x-calls"], 3);
     }
 
@@ -358,14 +340,6 @@ mod tests {
             wrong["x-schema-errors"],
             json!([{ "script": "users/[id].ts", "error": "no" }])
         );
-        for bad in [
-            json!([]),
-            json!({}),
-            json!({ "get": 1 }),
-            json!({ "paths": 1 }),
-        ] {
-            assert!(check_companion(&bad).is_err(), "{bad}");
-        }
     }
 
     #[test]

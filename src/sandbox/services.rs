@@ -161,13 +161,15 @@ pub trait Services: Send + Sync + 'static {
         absent()
     }
 
-    /// Gives the id of a draft where a person must approve it.
+    /// Gives the id of a draft where a person must approve it. What a model wrote is
+    /// run before it is saved, within these limits and its own.
     fn file_write<'a>(
         &'a self,
         _: &'a CallContext,
         _: &'a str,
         _: String,
         _: WriteOptions,
+        _: CallLimits,
     ) -> Later<'a, FileResult<Option<String>>> {
         absent()
     }

@@ -55,14 +55,20 @@ async fn a_missing_route_writes_itself() {
 mod caps;
 #[path = "author/crash.rs"]
 mod crash;
+#[path = "author/documents.rs"]
+mod documents;
 #[path = "author/faults.rs"]
 mod faults;
 #[path = "author/isolate.rs"]
 mod isolate;
 #[path = "author/lifecycle.rs"]
 mod lifecycle;
+#[path = "author/repair.rs"]
+mod repair;
 #[path = "author/sdk.rs"]
 mod sdk;
+#[path = "author/trial.rs"]
+mod trial;
 
 #[tokio::test]
 async fn of_many_first_calls_one_asks_the_model() {
@@ -84,15 +90,10 @@ async fn of_many_first_calls_one_asks_the_model() {
     let other = async { server.get("/api/quick").await };
     let (all, other) = tokio::join!(futures_util::future::join_all(calls), other);
     other.expect_json(200, json!({ "path": "/api/quick" }));
-    // Each has the handler's own answer to its own request, or that it is too busy.
-    let mut answered = 0;
+    // Each has the handler's own answer to its own request.
     for (target, reply) in targets.iter().zip(all) {
-        if reply.status != 503 {
-            reply.expect_json(200, json!({ "path": target }));
-            answered += 1;
-        }
+        reply.expect_json(200, json!({ "path": target }));
     }
-    assert!(answered >= 100, "{answered} of 500");
     assert_eq!(provider.calls(&server).await, 2);
 }
 
@@ -123,45 +124,6 @@ async fn a_handler_may_call_its_neighbours_but_not_itself() {
         .await
         .expect_json(200, json!({ "status": 508, "code": "AUTHOR_LOOP" }));
     assert_eq!(provider.calls(&server).await, 3);
-}
-
-#[tokio::test]
-async fn our_own_script_has_a_bad_answer_mended_once() {
-    let fixtures = [
-        json!({
-            "match": { "userMessage": "/api/dice", "sequenceIndex": 0 },
-            "response": { "content": "```ts\nreturn { sides: metadata.query.sides.toNumber() };\n```" },
-        }),
-        json!({
-            "match": { "userMessage": "/api/dice", "sequenceIndex": 1 },
-            "response": { "content": "```ts\nconst sides: number = Number(metadata.query.sides ?? 6);\nreturn { sides };\n```" },
-        }),
-        says("/api/hopeless", "return {"),
-    ];
-    let Some(provider) = Provider::start(&fixtures) else {
-        skip!("aimock is not installed");
-    };
-    let setup = provider.configured(Server::with_script("api/[...slug].ts", OWN));
-    let server = setup.start().await;
-    server
-        .get("/api/dice?sides=20")
-        .await
-        .expect_json(200, json!({ "sides": 20 }));
-    server
-        .get("/api/dice")
-        .await
-        .expect_json(200, json!({ "sides": 6 }));
-    let journal = provider.journal(&server).await;
-    assert_eq!(journal.len(), 2);
-    let mending = journal[1]["body"]["messages"][1]["content"]
-        .as_str()
-        .unwrap();
-    assert!(mending.contains("not a function"), "{mending}");
-    server
-        .get("/api/hopeless")
-        .await
-        .expect_error(502, "ISOLATE_INVALID");
-    assert_eq!(provider.calls(&server).await, 4);
 }
 
 #[tokio::test]

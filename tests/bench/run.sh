@@ -95,49 +95,30 @@ publishing() {
     row "publish by API until it answers, 100 times" "$(percentiles <"$work/publish")"
 }
 
-# Calls of paths that nobody has written: how much time making a route takes besides
-# the model's own, which is what the same server takes when it is asked directly.
+# Calls of paths that nobody has written, with a real server for models: how much time
+# making a route takes besides the model's own, and what junk does to the others.
 authoring() {
-    local llmock="$PWD/.peers/bin/llmock" model n api calls
+    local llmock="$PWD/.peers/bin/llmock" model
     [ -x "$llmock" ] || { row "a miss that writes its route" "skipped: make peers"; return; }
     mkdir -p "$work/author/1/api"
     cp tests/all/author/seed.ts "$work/author/1/api/[...slug].ts"
     echo 'return { good: true };' >"$work/author/1/good.ts"
+    cp -r "$work/author" "$work/junk"
     echo '{"fixtures":[{"match":{"userMessage":"URL"},"response":{"content":"return { url: req.url };"}}]}' >"$work/fixtures.json"
     start "$llmock" -p 0 -f "$work/fixtures.json" --journal-max 0
-    sed -i -n 's/.*\(listening on\) \(http.*\)/\1 \2/p' "$work/out"
-    model="$(sed -n 's/^listening on //p' "$work/out")"
-    export FOOTPATH_AI_BASE_URL="$model/v1" FOOTPATH_AUTHOR_CALLS_PER_MINUTE=100000 \
-        FOOTPATH_AUTHOR_CALLS_PER_MINUTE_PER_CLIENT=100000 FOOTPATH_AUTHOR_ROUTES_PER_HOUR=150 FOOTPATH_AUTHOR_ROUTES_PER_DAY=150
-    serve "$work/author" "$work/author-data"
+    model="$(sed -n 's/.*listening on \(http.*\)/\1/p' "$work/out")"
+    export FOOTPATH_AI_BASE_URL="$model/v1"
+    FOOTPATH_AUTHOR_CALLS_PER_MINUTE=100000 FOOTPATH_AUTHOR_CALLS_PER_MINUTE_PER_CLIENT=100000 \
+        FOOTPATH_AUTHOR_ROUTES_PER_HOUR=1000 FOOTPATH_AUTHOR_ROUTES_PER_DAY=1000 \
+        serve "$work/author" "$work/author-data"
     await "$url/good"
-    api="$url/api"
-    calls() { curl -fs "$model/__aimock/journal?limit=1" -o /dev/null -D - | tr -d '\r' | sed -n 's/^[Xx]-[Tt]otal-[Cc]ount: //p'; }
-    for n in $(seq 100); do
-        curl -fs -o /dev/null -w '%{time_total}\n' -H 'content-type: application/json' "$model/v1/chat/completions" \
-            -d '{"model":"m","stream":true,"messages":[{"role":"user","content":"URL"}]}'
-    done >"$work/model"
-    for n in $(seq 100); do curl -fs -o /dev/null -w '%{time_total}\n' "$api/miss-$n"; done >"$work/miss"
-    for n in $(seq 100); do curl -fs -o /dev/null -w '%{time_total}\n' "$api/miss-$n"; done >"$work/second"
-    row "the model alone, 100 times" "$(percentiles <"$work/model")"
-    row "a miss that writes its route, 100 times" "$(percentiles <"$work/miss")"
-    row "the same paths again" "$(percentiles <"$work/second")"
-    local before after
-    before="$(calls)"
-    seq 500 | xargs -P 100 -I{} curl -fs -o /dev/null "$api/crowd?n={}" || true
-    after="$(calls)"
-    row "500 callers of one unknown path, model calls" "$((after - before))"
-    load "a saved route that was called into being" "$api/miss-1"
-    load "a good route, alone" "$url/good"
-    before="$(calls)"
-    seq 10000 | xargs -P 4 -n 200 sh -c 'for n; do echo "url = '"$api"'/junk-$n"; echo "output = /dev/null"; done | curl -s -K -' sh &
-    local junk=$!
-    load "a good route, amid 10,000 junk paths" "$url/good"
-    wait "$junk" || true
-    after="$(calls)"
-    row "10,000 junk paths, model calls (cap 150 routes)" "$((after - before))"
-    unset FOOTPATH_AI_BASE_URL FOOTPATH_AUTHOR_CALLS_PER_MINUTE FOOTPATH_AUTHOR_CALLS_PER_MINUTE_PER_CLIENT \
-        FOOTPATH_AUTHOR_ROUTES_PER_HOUR FOOTPATH_AUTHOR_ROUTES_PER_DAY
+    python3 tests/bench/author.py making "$url" "$model" >"$work/figures"
+    kill "$pid"
+    serve "$work/junk" "$work/junk-data"
+    await "$url/good"
+    python3 tests/bench/author.py junk "$url" "$model" >>"$work/figures"
+    while IFS=$'\t' read -r what figure; do row "$what" "$figure"; done <"$work/figures"
+    unset FOOTPATH_AI_BASE_URL
     stop_all
 }
 

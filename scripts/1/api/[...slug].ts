@@ -4,9 +4,7 @@
 // @ai true
 // @timeout 60s
 
-// How often the model may mend its code. `REPAIRS_MAX=0` in `_default.env` turns it off.
-const REPAIRS_MAX = Number(process.env.REPAIRS_MAX ?? 1);
-// What of the request, and of a failed answer, goes into a prompt.
+// What of the request goes into a prompt.
 const QUOTED_CHARACTERS_MAX = 4_000;
 
 const SYSTEM = `You write one handler of an HTTP API: the body of an async function in TypeScript, with \`return\`.
@@ -22,11 +20,6 @@ function quoted(value: unknown) {
   return (JSON.stringify(value) ?? "null").slice(0, QUOTED_CHARACTERS_MAX).replaceAll("<", "\\u003c");
 }
 
-/** Whether other code could have worked. */
-function isTheCodesFault(error: any) {
-  return error.name === "IsolateError" || error.code === "INVALID_SCRIPT";
-}
-
 export default async function (req: Footpath.Req, res: Footpath.Res, metadata: Footpath.Metadata) {
   const file = `${metadata.path.replace(/^\/|\/$/g, "")}.ts`;
   if (await fs.exists(file)) {
@@ -40,17 +33,12 @@ export default async function (req: Footpath.Req, res: Footpath.Res, metadata: F
     contentType: req.headers["content-type"],
     body: req.body,
   };
-  let prompt = `Write the handler for this request.\n<request>\n${quoted(request)}\n</request>`;
+  const prompt = `Write the handler for this request.\n<request>\n${quoted(request)}\n</request>`;
+  const { text: code } = await generateText({ model, system: SYSTEM, prompt });
 
-  for (let repairs = 0; ; repairs++) {
-    const { text: code } = await generateText({ model, system: SYSTEM, prompt });
-    try {
-      const result = await isolate.eval(code, { req, res, fetch, metadata, console });
-      await fs.write(file, `// @description Written by a model for ${metadata.method} ${metadata.path}\n${code}`, { ifNotExists: true });
-      return result;
-    } catch (error) {
-      if (repairs >= REPAIRS_MAX || !isTheCodesFault(error)) throw error;
-      prompt += `\n\nThis answer failed:\n${quoted(code)}\nwith this error:\n${quoted((error as Error).message)}\nMend it.`;
-    }
-  }
+  // Code that does not work ends the call here. Then the server runs this script once
+  // more and tells the model what went wrong (author.repairs).
+  const result = await isolate.eval(code, { req, res, fetch, metadata, console });
+  await fs.write(file, `// @description Written by a model for ${metadata.method} ${metadata.path}\n${code}`, { ifNotExists: true });
+  return result;
 }

@@ -26,6 +26,14 @@ pub struct Credentials {
 }
 
 impl Credentials {
+    /// Of the server itself.
+    pub fn none() -> Self {
+        Self {
+            presented: Vec::new(),
+            known: Vec::new(),
+        }
+    }
+
     /// An answer to a URL with a token must not tell others that URL.
     pub fn in_url(headers: &HeaderMap, query: Option<&str>) -> bool {
         query.is_some()

@@ -2,15 +2,19 @@
 //! route, one at a time for each path. What is admitted, and who waits, `author`
 //! decides; this file takes its verdicts to the dispatcher and the outcome back.
 
+use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::{Method, StatusCode};
+use http::{Method, Request, StatusCode};
+use http_body::Body as _;
 use serde_json::json;
 
-use super::{Answered, Dispatcher, Origin};
+use super::admission::Credentials;
+use super::{Answered, Dispatcher, Origin, Target};
+use crate::api::access::Entry;
 use crate::api::error::ApiError;
 use crate::author::flights::Lead;
 use crate::author::{self, Miss};
-use crate::exec::notes::{Noted, Notes};
+use crate::exec::notes::{BodyCopy, Noted, Notes, Trigger};
 use crate::exec::routes::pattern::RouteType;
 use crate::exec::script::Script;
 use crate::model::exec_id::ExecId;
@@ -28,7 +32,55 @@ pub fn makes_routes(kind: RouteType, script: &Script) -> bool {
         && matches!(kind, RouteType::CatchAll | RouteType::OptionalCatchAll)
 }
 
+/// What is taken down of a call: of one that may ask models its request.
+pub fn notes_of(request: &Request<Body>, script: &Script, credentials: &Credentials) -> Notes {
+    if !script.directives.ai.enabled {
+        return Notes::default();
+    }
+    let target = request.uri().path_and_query();
+    Notes::of_request(Trigger {
+        method: request.method().clone(),
+        target: target.map_or("/", |one| one.as_str()).to_owned(),
+        headers: request.headers().clone(),
+        body: BodyCopy::default(),
+        body_bytes: request.body().size_hint().exact(),
+        token: credentials.known.first().map(|token| token.alias.clone()),
+    })
+}
+
 impl Dispatcher {
+    /// Runs a script that may make the route, and takes note of what came of it.
+    /// When code of a model did not work it may run once more, and the model mend it.
+    pub(super) async fn make(
+        &self,
+        target: Target<'_>,
+        request: Request<Body>,
+        origin: Origin,
+        entry: &mut Entry,
+        (authoring, notes): (Authoring, Notes),
+    ) -> Result<Answered, ApiError> {
+        let (method, path) = (request.method().clone(), target.path.clone());
+        let exec_id = target.script.path.exec_id().clone();
+        let miss = miss(&exec_id, &method, &path, &origin);
+        let maker = Origin {
+            making: authoring.making.clone(),
+            ..origin.clone()
+        };
+        let copies = || (target.clone(), maker.clone(), notes.clone());
+        let (first, maker_of, noting) = copies();
+        let mut result = self.run(first, request, maker_of, entry, noting).await;
+        for _ in 0..self.author.terms.repairs {
+            let failed = failed(&result, &notes.now()).is_some();
+            let again = again(&notes).filter(|_| failed && notes.mend());
+            let Some(request) = again.filter(|_| self.author.check(&miss).is_ok()) else {
+                break;
+            };
+            let (next, maker_of, noting) = copies();
+            result = self.run(next, request, maker_of, entry, noting).await;
+        }
+        self.authored(authoring, &miss, &notes, result).await
+    }
+
     /// The turn of a call that may make its route. It may have waited: look again.
     pub async fn authoring(
         &self,
@@ -88,6 +140,18 @@ impl Dispatcher {
             _ => result,
         }
     }
+}
+
+/// The request once more, if all of it was read.
+fn again(notes: &Notes) -> Option<Request<Body>> {
+    let trigger = notes.now().trigger.filter(|one| one.is_whole())?;
+    let mut request = Request::builder()
+        .method(&trigger.method)
+        .uri(&trigger.target)
+        .body(Body::from(trigger.body.bytes()))
+        .ok()?;
+    request.headers_mut().clone_from(&trigger.headers);
+    Some(request)
 }
 
 pub fn miss<'a>(

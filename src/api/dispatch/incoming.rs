@@ -13,7 +13,6 @@ use tokio::time::timeout;
 
 use crate::api::access::text;
 use crate::api::error::ApiError;
-use crate::api::exchange::Capture;
 use crate::auth;
 use crate::exec::cors::Preflight;
 use crate::exec::routes::parameters::Parameter as RouteParameter;
@@ -24,12 +23,14 @@ use crate::sandbox::services::{Parameter, WasiError};
 
 pub type LimitedRequest = Request<http_body_util::combinators::UnsyncBoxBody<Bytes, WasiError>>;
 
-/// A body over the limit fails to read, and the flag says why. What goes by is
-/// caught for the log, if it wants it.
+/// Gets what goes by of a body.
+pub type Tap = Box<dyn Fn(&Bytes) + Send>;
+
+/// A body over the limit fails to read, and the flag says why.
 pub fn limit_body(
     request: Request<Body>,
     bytes_max: u64,
-    capture: Option<Capture>,
+    taps: Vec<Tap>,
 ) -> Result<(LimitedRequest, Arc<AtomicBool>), ApiError> {
     let announced = request.body().size_hint().lower();
     if announced > bytes_max {
@@ -46,18 +47,16 @@ pub fn limit_body(
             }
             WasiError::InternalError(Some(error.to_string()))
         });
-        match capture {
-            None => body.boxed_unsync(),
-            Some(capture) => body
-                .map_frame(move |frame| {
-                    frame
-                        .data_ref()
-                        .into_iter()
-                        .for_each(|data| capture.add(data));
-                    frame
-                })
-                .boxed_unsync(),
+        if taps.is_empty() {
+            return body.boxed_unsync();
         }
+        let tapped = body.map_frame(move |frame| {
+            if let Some(data) = frame.data_ref() {
+                taps.iter().for_each(|tap| tap(data));
+            }
+            frame
+        });
+        tapped.boxed_unsync()
     });
     Ok((request, over))
 }

@@ -1,12 +1,15 @@
 //! Keeps what calls look like, for documents. It looks into few answers, and only
 //! into such as are complete and small.
 
+use axum::body::Body;
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
 
 use super::Dispatcher;
 use crate::api::access::text;
+use crate::exec::notes::BodyCopy;
 use crate::exec::script::Script;
 use crate::exec::traffic::{Observed, SAMPLE_BYTES_MAX};
 use crate::sandbox::call::{Answer, Reported};
@@ -16,14 +19,15 @@ use crate::sandbox::services::WasiBody;
 pub struct Seen {
     method: Method,
     query: Option<String>,
+    content_type: Option<String>,
+    /// What the script reads of a body that is looked into.
+    body: Option<BodyCopy>,
 }
 
 impl Seen {
-    pub fn of<B>(request: &Request<B>) -> Self {
-        Self {
-            method: request.method().clone(),
-            query: request.uri().query().map(str::to_owned),
-        }
+    /// Where to copy the request's body.
+    pub fn body(&self) -> Option<BodyCopy> {
+        self.body.clone()
     }
 
     fn keys(&self) -> Vec<String> {
@@ -36,19 +40,42 @@ impl Seen {
     }
 }
 
+fn is_json(media: &str) -> bool {
+    media == "application/json" || media.ends_with("+json")
+}
+
+fn media(headers: &HeaderMap) -> Option<&str> {
+    let media = text(headers, header::CONTENT_TYPE)?;
+    Some(media.split(';').next().unwrap_or(media).trim())
+}
+
 impl Dispatcher {
+    /// What there is to see of a request, before it is read.
+    pub fn seen(&self, script: &Script, request: &Request<Body>) -> Seen {
+        let (method, media) = (request.method(), media(request.headers()));
+        let length = request.body().size_hint().exact();
+        let looked_into = media.is_some_and(is_json)
+            && length.is_some_and(|length| (1..=SAMPLE_BYTES_MAX).contains(&length));
+        let wanted =
+            looked_into && (self.exec.traffic).wants_request(&script.path, method.as_str());
+        Seen {
+            method: method.clone(),
+            query: request.uri().query().map(str::to_owned),
+            content_type: media.filter(|_| length != Some(0)).map(str::to_owned),
+            body: wanted.then(BodyCopy::default),
+        }
+    }
+
     /// Takes note of an answer and gives it back.
     pub async fn observe(&self, script: &Script, seen: &Seen, answer: Answer) -> Answer {
         let Answer { response, report } = answer;
         let (head, mut body) = response.into_parts();
         let status = head.status.as_u16();
-        let media = text(&head.headers, header::CONTENT_TYPE);
-        let media = media.map(|media| media.split(';').next().unwrap_or(media).trim());
+        let media = media(&head.headers);
         let length = text(&head.headers, header::CONTENT_LENGTH);
         let length: Option<u64> = length.and_then(|length| length.parse().ok());
-        let is_json = media.is_some_and(|one| one == "application/json" || one.ends_with("+json"));
         let mut sample = None;
-        if is_json
+        if media.is_some_and(is_json)
             && length.is_some_and(|length| length <= SAMPLE_BYTES_MAX)
             && matches!(report, Reported::Now(_))
             && seen.method != Method::HEAD
@@ -66,8 +93,11 @@ impl Dispatcher {
             sample = serde_json::from_slice(&bytes).ok();
             body = whole(bytes);
         }
+        let request = seen.body.as_ref();
         let observed = Observed {
             query_keys: seen.keys(),
+            request_type: seen.content_type.as_deref().filter(|_| status < 400),
+            request: request.and_then(|copy| serde_json::from_slice(&copy.bytes()).ok()),
             status,
             content_type: media,
             body: sample,
@@ -83,6 +113,8 @@ impl Dispatcher {
     pub fn observe_error(&self, script: &Script, seen: &Seen, status: StatusCode) {
         let observed = Observed {
             query_keys: Vec::new(),
+            request_type: None,
+            request: None,
             status: status.as_u16(),
             content_type: None,
             body: None,

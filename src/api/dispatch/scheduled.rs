@@ -9,12 +9,13 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, header};
 use http_body_util::{BodyExt, Full};
 
+use super::admission::Credentials;
+use super::authoring::notes_of;
 use super::{Answered, Dispatcher, Origin, Target};
 use crate::api::access::Entry;
 use crate::api::error::ApiError;
 use crate::cron::call::{Later, RouteAnswer, Routes, Usage};
 use crate::exec::log::line::Trigger;
-use crate::exec::notes::Notes;
 use crate::exec::routes::parameters::Parameters;
 use crate::model::exec_id::ExecId;
 use crate::model::script::ScriptPath;
@@ -89,8 +90,8 @@ impl Dispatcher {
             parameters: Parameters::default(),
             path,
         };
-        self.run(target, request, origin, entry, Notes::default())
-            .await
+        let notes = notes_of(&request, script, &Credentials::none());
+        self.run(target, request, origin, entry, notes).await
     }
 }
 

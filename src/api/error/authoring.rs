@@ -44,6 +44,7 @@ pub fn of_host_error(thrown: &ScriptError) -> ApiError {
         | "ISOLATE_THREW"
         | "ISOLATE_LIMIT"
         | "ISOLATE_STATUS"
+        | "TRIAL_FAILED"
         | "INVALID_SCRIPT" => StatusCode::BAD_GATEWAY,
         "EXISTS" => StatusCode::CONFLICT,
         "AI_INVALID" | "AI_PROMPT_FILE" | "AI_ABORTED" | "NOT_FOUND" | "INVALID_PATH"

@@ -12,7 +12,7 @@ use super::view::iso;
 use crate::api::endpoint::{Call, Nothing};
 use crate::api::error::ApiError;
 use crate::api::extract::{Place, required};
-use crate::exec::user_openapi::{Route, Title, check_companion, document, merged, path_of};
+use crate::exec::user_openapi::{Route, Title, companion, document, merged, path_of};
 use crate::model::script::directory::ScriptDirectory;
 
 const TITLE_DEFAULT: &str = "Generated API";
@@ -198,9 +198,10 @@ pub struct SchemaQuery {
 }
 
 pub fn schema_shape() -> Value {
-    json!({ "success": "boolean", "data": "object" })
+    json!({ "success": "boolean", "data": "object", "errors": ["string"] })
 }
 
+/// A companion, or what is wrong with it.
 pub async fn schema(call: Call<SchemaQuery>) -> Result<Response, ApiError> {
     if call.query.file.is_empty() {
         return Err(required("file", Place::Query));
@@ -208,9 +209,10 @@ pub async fn schema(call: Call<SchemaQuery>) -> Result<Response, ApiError> {
     let script = call.scope.script(&call.query.file)?;
     match call.exec().companion(&script) {
         Some(Ok(companion)) => Ok(envelope(companion, None)),
-        Some(Err(error)) => Err(ApiError::bad_request(format!(
-            "The companion is invalid: {error}"
-        ))),
+        Some(Err(error)) => {
+            let body = json!({ "success": false, "data": null, "errors": [error] });
+            Ok(axum::Json(body).into_response())
+        }
         None => Err(ApiError::not_found("Schema not found")),
     }
 }
@@ -218,8 +220,10 @@ pub async fn schema(call: Call<SchemaQuery>) -> Result<Response, ApiError> {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ValidateRequest {
     /// What a companion file would hold.
-    #[schema(value_type = Object)]
-    pub schema: Value,
+    #[schema(value_type = Option<Object>)]
+    pub schema: Option<Value>,
+    /// The script whose companion file is meant, in its place.
+    pub file: Option<String>,
 }
 
 pub fn validate_shape() -> Value {
@@ -227,10 +231,23 @@ pub fn validate_shape() -> Value {
 }
 
 pub async fn validate(call: Call<Nothing, ValidateRequest>) -> Result<Response, ApiError> {
-    let checked = check_companion(&call.body.schema);
-    let mut body = json!({ "success": checked.is_ok(), "data": { "valid": checked.is_ok() } });
-    if let Err(error) = checked {
-        body["errors"] = json!([error]);
+    let ValidateRequest { schema, file } = &call.body;
+    let errors = match (schema, file) {
+        (Some(schema), None) => companion::errors(schema),
+        (None, Some(file)) => match call.exec().companion(&call.scope.script(file)?) {
+            Some(stored) => stored.err().into_iter().collect(),
+            None => return Err(ApiError::not_found("Schema not found")),
+        },
+        _ => {
+            return Err(ApiError::bad_request(
+                "schema or file is required, not both",
+            ));
+        }
+    };
+    let valid = errors.is_empty();
+    let mut body = json!({ "success": valid, "data": { "valid": valid } });
+    if !valid {
+        body["errors"] = json!(errors);
     }
     Ok(axum::Json(body).into_response())
 }
@@ -261,6 +278,17 @@ pub async fn merge(call: Call<Nothing, MergeRequest>) -> Result<Response, ApiErr
         return Err(ApiError::bad_request(format!(
             "at most {SPECS_MAX} specs can be merged"
         )));
+    }
+    for (index, spec) in specs.iter().enumerate() {
+        let faults = companion::errors(spec);
+        let is_document = spec["paths"].is_object();
+        if let Some(fault) = faults.first().filter(|_| is_document) {
+            return Err(ApiError::bad_request(format!("specs[{index}]: {fault}")));
+        }
+        if !is_document {
+            let error = format!("specs[{index}] is no OpenAPI document: it has no `paths`");
+            return Err(ApiError::bad_request(error));
+        }
     }
     let title = GenerateRequest {
         title: title.clone(),

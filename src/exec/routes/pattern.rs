@@ -103,6 +103,16 @@ impl RoutePattern {
             .unwrap_or(RouteType::Static)
     }
 
+    /// The path above the last segment, if that is all the pattern leaves open.
+    pub fn static_start(&self) -> Option<String> {
+        let (_, above) = self.0.split_last()?;
+        let name = |segment: &Segment| match segment {
+            Segment::Static(name) => Some(format!("/{name}")),
+            _ => None,
+        };
+        above.iter().map(name).collect()
+    }
+
     /// The names of the parameters, from the left.
     pub fn parameter_names(&self) -> Vec<&str> {
         self.0.iter().filter_map(Segment::parameter).collect()

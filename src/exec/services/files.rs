@@ -20,6 +20,7 @@ use crate::model::generation::Authorship;
 use crate::model::script::ScriptPath;
 use crate::model::script::directory::ScriptDirectory;
 use crate::model::script::error::PathError;
+use crate::sandbox::limits::CallLimits;
 use crate::sandbox::services::CallContext;
 use crate::sandbox::services::files::{FileEntry, FileError, FileStat, WriteOptions};
 use crate::store::StoreError;
@@ -27,7 +28,7 @@ use crate::store::StoreError;
 /// Entries of one listing.
 const ENTRIES_MAX: usize = 10_000;
 
-fn error(code: &'static str, message: impl Into<String>) -> FileError {
+pub(super) fn error(code: &'static str, message: impl Into<String>) -> FileError {
     FileError {
         code,
         message: message.into(),
@@ -81,8 +82,9 @@ impl ScriptServices {
 
     pub async fn delete(&self, path: &str) -> Result<(), FileError> {
         let path = self.path(path)?;
-        if self.exec.history.is_pinned(&path)? {
-            return Err(pinned(&path));
+        if self.exec.folder().is_folder(&path) {
+            let remove = move |own: &Self| Ok(own.exec.folder().remove_folder(&path)?);
+            return off_the_threads(self, remove).await;
         }
         self.exec.delete(&path, &self.terms(None, false)).await?;
         Ok(())
@@ -95,25 +97,28 @@ impl ScriptServices {
         path: &str,
         text: String,
         options: WriteOptions,
+        limits: CallLimits,
     ) -> Result<Option<String>, FileError> {
         let path = self.path(path)?;
         let noted = self.notes.now();
-        let authorship = self.notes.authorship(call, self.script.as_str());
+        let is_generated = !noted.generations.is_empty();
         let mut text = text;
         if options.append {
             let before = self.exec.stored(&path)?.map(|stored| stored.text);
             let before = before.map(Option::unwrap_or_default).unwrap_or_default();
             text.insert_str(0, &before);
         }
-        if self.exec.history.is_pinned(&path)? {
-            return Err(pinned(&path));
-        }
-        if authorship.is_some() {
+        if is_generated {
             if matches!(path.extension(), Some("ts" | "js")) {
                 text = fences::strip(&text).into_owned();
             }
+            self.exec.refuse_pinned(&path)?;
             self.check_generated(&path, &text, &noted, options)?;
+            if is_script(&path) {
+                self.try_out(call, &path, &text, limits).await?;
+            }
         }
+        let authorship = self.notes.authorship(call, self.script.as_str());
         if authorship.is_some() && self.outside.approval && is_script(&path) {
             return self.draft(path, text, authorship).await.map(Some);
         }
@@ -124,7 +129,12 @@ impl ScriptServices {
             create_folders: true,
             terms,
         };
-        let written = self.exec.write(write).await?;
+        let tried = write.content.clone();
+        let written = self.exec.write(write).await.inspect_err(|failed| {
+            if let EditError::Exec(ExecError::Invalid(problem)) = failed {
+                self.did_not_compile(&tried, problem);
+            }
+        })?;
         if written.script.is_some() {
             let path = path.to_string();
             self.notes.change(|noted| noted.written.push(path));
@@ -215,13 +225,6 @@ fn is_script(path: &ScriptPath) -> bool {
     mount(path.relative()).is_ok_and(|mount| mount.kind == MountKind::Script)
 }
 
-fn pinned(path: &ScriptPath) -> FileError {
-    error(
-        "REFUSED",
-        format!("{path} is pinned: a person must unpin it first"),
-    )
-}
-
 /// Places where a text that nobody has read does harm: other scripts' settings,
 /// hooks, catch-alls, and the paths of the server's own API.
 fn refused_place(path: &ScriptPath) -> Result<(), FileError> {
@@ -273,6 +276,7 @@ impl From<FolderError> for FileError {
             FolderError::NotFound(_) | FolderError::NoFolder(_) => "NOT_FOUND",
             FolderError::Exists(_) => "EXISTS",
             FolderError::Symlink(_) | FolderError::IsFolder(_) => "INVALID_PATH",
+            FolderError::NotEmpty(_) => "REFUSED",
             FolderError::NotText { .. } | FolderError::TooLarge { .. } => "TOO_LARGE",
             FolderError::DiskFull(_) | FolderError::Io { .. } => "UNAVAILABLE",
         };
@@ -312,9 +316,10 @@ impl From<EditError> for FileError {
                 error("EXISTS", "the file exists already")
             }
             EditError::InvalidJson(problem) => ExecError::Invalid(problem).into(),
-            EditError::Precondition(_) | EditError::Unresolved(_) | EditError::NoVersion { .. } => {
-                error("REFUSED", failed.to_string())
-            }
+            EditError::Precondition(_)
+            | EditError::Pinned(_)
+            | EditError::Unresolved(_)
+            | EditError::NoVersion { .. } => error("REFUSED", failed.to_string()),
         }
     }
 }

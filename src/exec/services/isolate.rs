@@ -61,23 +61,30 @@ impl ScriptServices {
                 message: problem.message,
             }),
         };
-        self.notes.change(|noted| match &result {
-            Ok(outcome) => {
-                let status = outcome.status;
-                noted.trial = Some(Trial::Answered { status });
+        match &result {
+            // Only then it has answered the request that it was made for.
+            Ok(outcome) if evaluation.passed.iter().any(|name| name == "req") => {
+                self.notes.worked(code, outcome.status);
             }
-            Err(error) => {
-                noted.trial = Some(Trial::Failed {
-                    code: error.code.to_owned(),
-                    message: error.message.clone(),
-                });
-                noted.failed_code.push(code);
-            }
-        });
+            Ok(_) => {}
+            Err(error) => self.failed(code, error),
+        }
         Evaluated { result, fuel }
     }
 
-    fn capped(&self, limits: CallLimits) -> CallLimits {
+    pub(super) fn failed(&self, code: String, error: &IsolateError) {
+        let trial = Trial::Failed {
+            code: error.code.to_owned(),
+            message: error.message.clone(),
+        };
+        let message = match error.name.as_str() {
+            "" => error.message.clone(),
+            name => format!("{name}: {}", error.message),
+        };
+        self.notes.failed(code, trial, message);
+    }
+
+    pub(super) fn capped(&self, limits: CallLimits) -> CallLimits {
         let caps = self.outside.isolate;
         CallLimits {
             timeout: limits.timeout.min(caps.timeout),
@@ -149,7 +156,8 @@ impl ScriptServices {
     }
 }
 
-type RequestBody = http_body_util::combinators::MapErr<Full<Bytes>, fn(Infallible) -> WasiError>;
+pub(super) type RequestBody =
+    http_body_util::combinators::MapErr<Full<Bytes>, fn(Infallible) -> WasiError>;
 
 fn request(evaluation: &Evaluation) -> Result<Request<RequestBody>, http::Error> {
     let mut request = Request::builder()
@@ -158,12 +166,19 @@ fn request(evaluation: &Evaluation) -> Result<Request<RequestBody>, http::Error>
     for (name, value) in &evaluation.headers {
         request = request.header(name, value.as_slice());
     }
+    request.body(whole(evaluation.body.clone()))
+}
+
+pub(super) fn whole(body: Bytes) -> RequestBody {
     let never: fn(Infallible) -> WasiError = |never| match never {};
-    request.body(Full::new(evaluation.body.clone()).map_err(never))
+    Full::new(body).map_err(never)
 }
 
 /// Reads the answer to its end, and what it cost.
-async fn outcome(answer: Answer, limits: &CallLimits) -> (Result<Outcome, IsolateError>, u64) {
+pub(super) async fn outcome(
+    answer: Answer,
+    limits: &CallLimits,
+) -> (Result<Outcome, IsolateError>, u64) {
     let (head, body) = answer.response.into_parts();
     let body = Limited::new(body, limits.response_body_bytes as usize);
     let read = tokio::time::timeout(limits.timeout, body.collect()).await;
@@ -216,7 +231,7 @@ fn limit(message: &str) -> IsolateError {
     }
 }
 
-fn failure(report: &Report) -> IsolateError {
+pub(super) fn failure(report: &Report) -> IsolateError {
     match &report.failure {
         Some(Failure::Threw(error)) => threw(&error.name, &error.message),
         Some(other @ Failure::Limit { .. }) => limit(&other.to_string()),

@@ -1,5 +1,6 @@
 //! `footpath:host/files`: passes through to the deployment's files.
 
+use super::isolate::what_is_left;
 use super::{State, bindings::footpath::host::files};
 use crate::sandbox::services::files::{FileError, FileStat, WriteOptions};
 
@@ -45,7 +46,10 @@ impl files::Host for State {
             if_not_exists: options.if_not_exists,
             overwrite: options.overwrite,
         };
-        let written = self.services.file_write(&self.call, &path, text, options);
+        // What it has used of its fuel the store knows, and here nobody asks it.
+        let limits = what_is_left(self, self.limits.fuel);
+        let services = &self.services;
+        let written = services.file_write(&self.call, &path, text, options, limits);
         Ok(written.await.map_err(Into::into))
     }
 

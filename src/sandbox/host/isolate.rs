@@ -60,7 +60,7 @@ async fn eval(
 }
 
 /// The caller's limits less what it has used.
-fn what_is_left(state: &State, fuel: u64) -> CallLimits {
+pub fn what_is_left(state: &State, fuel: u64) -> CallLimits {
     CallLimits {
         timeout: state.deadline.saturating_duration_since(Instant::now()),
         fuel,

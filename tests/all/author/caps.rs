@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::lifecycle::read;
 use super::provider::{Provider, says};
 use super::{SEED, catching};
 use crate::harness::skip;
@@ -53,11 +54,96 @@ async fn odd_paths_and_scanners_reach_no_model() {
 }
 
 #[tokio::test]
+async fn names_that_differ_by_case_are_not_two_files() {
+    let Some(provider) = Provider::start(&[says("URL", "return req.url;")]) else {
+        skip!("aimock is not installed");
+    };
+    let server = catching(&provider).start().await;
+    for path in ["/api/greet", "/api/deep/er"] {
+        server.get(path).await.expect_text(200, path);
+    }
+    for path in ["/api/GREET", "/api/Deep/er", "/api/deep/ER"] {
+        server.get(path).await.expect_error(409, "EXISTS");
+    }
+    for path in ["/API/greet", "/Api/v1/exec/health"] {
+        server.get(path).await.expect(404);
+    }
+    let mut files = std::fs::read_dir(server.scripts().join("1/api")).unwrap();
+    assert!(files.all(|file| {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        ["[...slug].ts", "greet.ts", "deep"].contains(&name.as_str())
+    }));
+}
+
+#[tokio::test]
+async fn every_cap_is_typed_and_says_when_to_come_back() {
+    let Some(provider) = Provider::start(&[says("URL", "return 1;")]) else {
+        skip!("aimock is not installed");
+    };
+    let caps = [
+        ("author.routes_per_hour", 503, "AI_LIMIT_ROUTES"),
+        ("author.routes_per_day", 503, "AI_LIMIT_ROUTES"),
+        ("author.tokens_per_day", 503, "AI_LIMIT_TOKENS"),
+        ("author.cost_per_day_cents", 503, "AI_LIMIT_COST"),
+    ];
+    for (key, status, code) in caps {
+        // One call uses more than one of each: the next finds nothing left. The price
+        // is a million for a token.
+        let server = catching(&provider)
+            .set("ai.prices", "anthropic/ 1000000 1000000")
+            .set(key, 1)
+            .start()
+            .await;
+        let before = provider.calls(&server).await;
+        server.get("/api/one").await.expect(200);
+        let reply = server.get("/api/two").await.expect_error(status, code);
+        let seconds: u64 = reply.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=86_400).contains(&seconds), "{key}: {seconds}");
+        assert!(!server.scripts().join("1/api/two.ts").exists());
+        assert_eq!(provider.calls(&server).await, before + 1, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_failed_call_used_is_booked() {
+    let cut = json!({
+        "match": { "userMessage": "URL" }, "response": { "content": "return { half: 1, other: 2 };" },
+        "chunkSize": 5, "latency": 100, "truncateAfterChunks": 2,
+    });
+    let Some(provider) = Provider::start(&[cut]) else {
+        skip!("aimock is not installed");
+    };
+    let server = catching(&provider).start().await;
+    let reply = server.get("/api/x").await;
+    reply.expect_error(502, "AI_PROVIDER_CUT");
+    let budget = read(&server, "author/budget").await;
+    assert!(budget["tokensToday"]["used"].as_u64() > Some(0), "{budget}");
+    assert_eq!(budget["routesToday"]["used"], 0);
+}
+
+#[tokio::test]
+async fn prefixes_and_lists_are_the_operators() {
+    let Some(provider) = Provider::start(&[says("URL", "return 1;")]) else {
+        skip!("aimock is not installed");
+    };
+    let server = catching(&provider)
+        .set("author.prefixes", "/api/made")
+        .set("author.scanner_paths", "/made/secret*")
+        .start()
+        .await;
+    for path in ["/api/other", "/api/madeup", "/api/made/secrets"] {
+        server.get(path).await.expect(404);
+    }
+    assert_eq!(provider.calls(&server).await, 0);
+    server.get("/api/made/x").await.expect(200);
+}
+
+#[tokio::test]
 async fn a_path_that_fails_again_is_left_alone_for_a_while() {
     let Some(provider) = Provider::start(&[says("URL GET /bad", "return { a: ;")]) else {
         skip!("aimock is not installed");
     };
-    let mut server = catching(&provider).start().await;
+    let mut server = catching(&provider).set("author.repairs", 0).start().await;
     for _ in 0..2 {
         server
             .get("/api/bad")

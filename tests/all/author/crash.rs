@@ -1,46 +1,145 @@
 //! A process that dies while a route is being made leaves no route or a working one.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use super::catching;
+use super::lifecycle::read;
 use super::provider::{Provider, says};
-use crate::harness::skip;
+use crate::harness::{Server, skip};
 
-/// Between two kills, counted from the start of the request. The whole flow takes
-/// about 200 ms here, the model's answer included.
-const STEP: Duration = Duration::from_millis(18);
-const KILLS: u32 = 14;
+const HANDLER: &str = "return { url: req.url, authority: [typeof fs, typeof kv] };";
+/// Kills that are spread over the time that one call takes.
+const KILLS: u32 = 16;
+/// Looks for a moment; each takes at least a millisecond.
+const LOOKS_MAX: u32 = 20_000;
+
+/// Starts the server again: there is no route, or one that is whole. Either way the
+/// next call is answered, and the route has no more authority than a model's script.
+async fn restarts_well(server: &mut Server, path: &str) {
+    let file = server.scripts().join(format!("1{path}.ts"));
+    if let Ok(text) = std::fs::read_to_string(&file) {
+        assert_eq!(text, format!("// @mode serverless\n{HANDLER}"));
+    }
+    server.restart().await;
+    let expected = json!({ "url": path, "authority": ["undefined", "undefined"] });
+    for _ in 0..2 {
+        server.get(path).await.expect_json(200, expected.clone());
+    }
+}
 
 #[tokio::test]
 async fn a_kill_at_any_moment_leaves_no_route_or_a_working_one() {
-    let handler = "return { url: req.url, authority: [typeof fs, typeof kv] };";
-    let Some(provider) = Provider::start(&[says("URL GET /k", handler)]) else {
+    let Some(provider) = Provider::start(&[says("URL GET /k", HANDLER)]) else {
         skip!("aimock is not installed");
     };
     let mut server = catching(&provider)
         .set("author.calls_per_minute_per_client", 1_000)
         .start()
         .await;
+    let started = Instant::now();
+    server.get("/api/k-first").await.expect(200);
+    // A little longer than one call, so that some kills come behind it.
+    let step = (started.elapsed() * 5 / 4) / KILLS;
     let mut saved = 0;
     for kill in 0..KILLS {
         let path = format!("/api/k{kill}");
         {
             let call = async { server.get(&path).send().await };
             // What it answers, or that it does not, is not the point.
-            let _ = tokio::time::timeout(STEP * kill, call).await;
+            let _ = tokio::time::timeout(step * kill, call).await;
         }
         server.kill();
         let file = server.scripts().join(format!("1{path}.ts"));
         saved += u32::from(file.exists());
-        if let Ok(text) = std::fs::read_to_string(&file) {
-            assert_eq!(text, format!("// @mode serverless\n{handler}"));
-        }
-        server.restart().await;
-        // Whoever finds it, it has no more authority than a model's script.
-        let expected = json!({ "url": path, "authority": ["undefined", "undefined"] });
-        server.get(&path).await.expect_json(200, expected);
+        restarts_well(&mut server, &path).await;
     }
     assert!(saved < KILLS, "every kill came too late to prove anything");
+}
+
+#[tokio::test]
+async fn a_kill_at_each_step_leaves_no_route_or_a_working_one() {
+    let slow = |name: &str, latency: u32| {
+        json!({
+            "match": { "userMessage": format!("URL GET /{name}\n"), "sequenceIndex": 0 },
+            "response": { "content": HANDLER },
+            "streamingProfile": { "ttft": latency },
+        })
+    };
+    let waiting = format!("await fetch('/wait');\n{HANDLER}");
+    let trial = json!({
+        "match": { "userMessage": "URL GET /trial\n", "sequenceIndex": 0 },
+        "response": { "content": waiting },
+    });
+    let fixtures = [slow("asked", 5_000), trial, says("URL GET /", HANDLER)];
+    let Some(provider) = Provider::start(&fixtures) else {
+        skip!("aimock is not installed");
+    };
+    let mut server = catching(&provider)
+        .script(
+            "wait.ts",
+            "await kv.increment('waits'); await new Promise((done) => setTimeout(done, 20_000));",
+        )
+        .script("waits.ts", "return await kv.get('waits') ?? 0;")
+        .start()
+        .await;
+
+    // The model has been asked, and has not answered.
+    let asked = async |server: &Server| {
+        let used = read(server, "author/budget").await["callsThisMinute"]["used"].clone();
+        used.as_u64() > Some(0)
+    };
+    let file = dies_when(&mut server, "/api/asked", asked).await;
+    assert!(!file, "saved before the model had answered");
+    restarts_well(&mut server, "/api/asked").await;
+
+    // The code is being tried.
+    let tried = async |server: &Server| server.get("/waits").await.text() != "0";
+    let file = dies_when(&mut server, "/api/trial", tried).await;
+    assert!(!file, "saved before its trial was over");
+    restarts_well(&mut server, "/api/trial").await;
+
+    // The file is there; whether its version is stored yet is a matter of luck.
+    let place = server.scripts().join("1/api/file.ts");
+    let written = async |_: &Server| place.exists();
+    let file = dies_when(&mut server, "/api/file", written).await;
+    assert!(file);
+    let before = provider.calls(&server).await;
+    restarts_well(&mut server, "/api/file").await;
+    assert_eq!(provider.calls(&server).await, before);
+
+    // The caller has its answer: the route is on the disk.
+    server.get("/api/answered").await.expect(200);
+    server.kill();
+    let before = provider.calls(&server).await;
+    restarts_well(&mut server, "/api/answered").await;
+    assert_eq!(provider.calls(&server).await, before);
+}
+
+/// Calls a path and kills the server as soon as something holds; whether the file is
+/// there then.
+async fn dies_when(server: &mut Server, path: &str, holds: impl AsyncFn(&Server) -> bool) -> bool {
+    {
+        let server = &*server;
+        let watching = async {
+            for _ in 0..LOOKS_MAX {
+                if holds(server).await {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            panic!("{path} never came so far");
+        };
+        tokio::select! {
+            biased;
+            () = watching => {}
+            reply = server.get(path).send() => {
+                // Nothing holds it up, and it may be done before anybody looks.
+                assert!(holds(server).await, "{path}: {reply:?}");
+            }
+        }
+    }
+    server.kill();
+    server.scripts().join(format!("1{path}.ts")).exists()
 }

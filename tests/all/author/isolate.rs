@@ -52,6 +52,36 @@ async fn functions_do_not_pass_and_are_named() {
 }
 
 #[tokio::test]
+async fn tricks_do_not_reach_the_caller() {
+    let tricks = [
+        "Object.prototype.polluted = 1; Array.prototype.map = () => 'mine'; return 1",
+        "return JSON.parse('{\"__proto__\":{\"polluted\":1}}')",
+        "return { then(resolve) { resolve({ polluted: 1 }) } }",
+        "return { toJSON() { return 'mine' }, get secret() { return 1 } }",
+        "globalThis.fetch = null; fetch.constructor.prototype.call = null; return 1",
+        "return new Response('x', { headers: { 'footpath-isolate': 'value' } })",
+    ];
+    let script = format!(
+        "let results = 0;\n\
+         for (const code of {tricks:?}) {{\n\
+           try {{ await isolate.eval(code, {{ req, fetch }}); results += 1 }} catch (error) {{ results += 1 }}\n\
+         }}\n\
+         return [({{}}).polluted ?? null, [1].map((n) => n + 1), typeof fetch, results];"
+    );
+    returns(&script, json!([null, [2], "function", 6])).await;
+    let server = Server::with_scripts(&[
+        ("length.ts", "return isolate.eval(\"res.setHeader('content-length', '99999'); res.end('short')\", { req, res });"),
+        ("value.ts", "return isolate.eval(`res.setHeader('footpath-isolate', 'value'); res.end('[\"x\",1]')`, { req, res });"),
+        ("method.ts", "await isolate.eval('res.json = 1; res.constructor.prototype.json = 1', { req, res }); return typeof res.json;"),
+    ])
+    .start()
+    .await;
+    server.get("/length").await.expect_text(200, "short");
+    server.get("/value").await.expect(500);
+    server.get("/method").await.expect_text(200, "function");
+}
+
+#[tokio::test]
 async fn what_the_code_does_to_the_answer_comes_back() {
     let server = Server::with_scripts(&[
         (
@@ -125,6 +155,11 @@ async fn files_are_the_deployments_own() {
         await attempt(() => fs.write('.git/config', 'x'));\n\
         await attempt(() => fs.mkdir('a/b'));\n\
         await attempt(() => fs.exists('a/b'));\n\
+        await attempt(() => fs.delete('a'));\n\
+        await attempt(() => fs.delete('a/b'));\n\
+        await attempt(() => fs.exists('a/b'));\n\
+        await attempt(() => fs.delete('a'));\n\
+        await attempt(() => fs.delete('a'));\n\
         return seen;";
     let server = Server::with_script("x.ts", script)
         .file("2/secret.txt", "hush")
@@ -144,7 +179,12 @@ async fn files_are_the_deployments_own() {
         "INVALID_PATH",
         "INVALID_PATH",
         null,
-        true
+        true,
+        "REFUSED",
+        null,
+        false,
+        null,
+        "NOT_FOUND"
     ]);
     server.get("/x").await.expect_json(200, expected);
 }

@@ -4,16 +4,16 @@ use serde_json::{Value, json};
 
 use super::catching;
 use super::provider::{Provider, says};
-use crate::harness::{Server, skip};
+use crate::harness::{ROOT_TOKEN, Server, skip};
 
 const HANDLER: &str = "return { made: metadata === undefined ? 1 : 2, n: req.url.length };";
 
-async fn read(server: &Server, operation: &str) -> Value {
+pub async fn read(server: &Server, operation: &str) -> Value {
     let reply = server.get(&format!("/api/v1/exec/{operation}")).as_root();
     reply.await.expect(200).json()
 }
 
-async fn write(server: &Server, operation: &str, body: Value) -> crate::harness::Reply {
+pub async fn write(server: &Server, operation: &str, body: Value) -> crate::harness::Reply {
     let path = format!("/api/v1/exec/{operation}");
     server.post(&path, "").json(&body).as_root().await
 }
@@ -31,7 +31,7 @@ async fn every_version_says_how_it_came_to_be() {
         .set("ai.prices", "anthropic/ 3 15")
         .start()
         .await;
-    server.get("/api/x?a=1").await.expect(200);
+    server.get("/api/x?a=1").as_root().await.expect(200);
     server.get("/api/x?a=1&b=2").await.expect(200);
     let versions = read(&server, "scripts/versions?path=api/x.ts").await;
     let version = &versions["versions"][0];
@@ -73,6 +73,9 @@ async fn every_version_says_how_it_came_to_be() {
         (&json!(1), &json!(200))
     );
     assert_eq!(entry["costMicros"], cost);
+    // Who called it, and never with what.
+    assert_eq!(entry["token"], "root");
+    assert!(!versions.to_string().contains(ROOT_TOKEN), "{versions}");
     let budget = read(&server, "author/budget").await;
     assert_eq!(budget["routesToday"]["used"], 1);
     assert_eq!(budget["costMicrosToday"]["used"], cost);
@@ -99,6 +102,26 @@ async fn a_person_can_adopt_pin_and_go_back() {
         server.get("/replace?o=1").await.expect(200).text(),
         "REFUSED"
     );
+    // Nor does a person by mistake.
+    let other = json!({ "path": "api/x.ts", "content": "return 4" });
+    let rename = json!({ "from": "api/x.ts", "to": "api/y.ts" });
+    let comments = json!({ "path": "api/x.ts", "comments": { "description": "x" } });
+    for (operation, body) in [("scripts/write", other), ("scripts/move", rename)] {
+        write(&server, operation, body)
+            .await
+            .expect_error(409, "PINNED");
+    }
+    let update = server.request(http::Method::PUT, "/api/v1/exec/magic-comments/update");
+    update
+        .json(&comments)
+        .as_root()
+        .await
+        .expect_error(409, "PINNED");
+    let delete = server.request(
+        http::Method::DELETE,
+        "/api/v1/exec/scripts/delete?path=api/x.ts&confirm=true",
+    );
+    delete.as_root().await.expect_error(409, "PINNED");
     write(
         &server,
         "scripts/pin",
@@ -168,7 +191,7 @@ async fn failures_are_listed_and_cleared() {
     let Some(provider) = Provider::start(&[says("URL GET /bad", "return {")]) else {
         skip!("aimock is not installed");
     };
-    let server = catching(&provider).start().await;
+    let server = catching(&provider).set("author.repairs", 0).start().await;
     for status in [502, 502, 503] {
         server.get("/api/bad").await.expect(status);
     }
@@ -186,68 +209,4 @@ async fn failures_are_listed_and_cleared() {
     let cleared = clear.as_root().await.expect(200).json();
     assert_eq!(cleared["cleared"], 1);
     server.get("/api/bad").await.expect(502);
-}
-
-#[tokio::test]
-async fn documentation_is_the_access_log() {
-    let server = Server::with_script("users/[id].ts", "// @description One user\nif (metadata.parameters.id === '0') return res.status(404).json({ error: 'none' });\nreturn { id: metadata.parameters.id, token: 'hush', tags: ['a'] };")
-        .script("plain.ts", "return 1")
-        .script("bad.ts", "return 1")
-        .script("plain.openapi.json", "{ \"get\": { \"summary\": \"Mine\" } }")
-        .script("bad.openapi.json", "{ \"nothing\": 1 }")
-        .start()
-        .await;
-    server.get("/users/7?verbose=1").await.expect(200);
-    server.get("/users/0").await.expect(404);
-    let spec = read(&server, "user-openapi/spec").await;
-    let get = &spec["paths"]["/users/{id}"]["get"];
-    assert_eq!(get["summary"], "One user", "{spec}");
-    let names: Vec<&str> = get["parameters"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|one| one["name"].as_str().unwrap())
-        .collect();
-    assert_eq!(names, ["id", "verbose"]);
-    let ok = &get["responses"]["200"]["content"]["application/json"];
-    assert_eq!(
-        ok["example"],
-        json!({ "id": "7", "token": "[REDACTED]", "tags": ["a"] })
-    );
-    assert_eq!(
-        ok["schema"]["properties"]["tags"]["items"]["type"],
-        "string"
-    );
-    assert_eq!(
-        get["responses"]["404"]["content"]["application/json"]["example"],
-        json!({ "error": "none" })
-    );
-    assert_eq!(spec["paths"]["/plain"]["get"]["summary"], "Mine");
-    assert_eq!(spec["x-schema-errors"][0]["script"], "bad.ts");
-    let list = read(&server, "user-openapi/list").await;
-    assert_eq!(
-        (&list["success"], &list["data"]["withSchemas"]),
-        (&json!(true), &json!(1))
-    );
-    let generated = write(
-        &server,
-        "user-openapi/generate",
-        json!({ "title": "Mine", "directory": "users" }),
-    )
-    .await
-    .expect(200)
-    .json();
-    assert_eq!(
-        (
-            &generated["meta"]["pathCount"],
-            &generated["data"]["info"]["title"]
-        ),
-        (&json!(1), &json!("Mine"))
-    );
-    let yaml = server
-        .get("/api/v1/exec/user-openapi/spec?format=yaml")
-        .as_root()
-        .await
-        .expect(200);
-    assert!(yaml.text().starts_with("openapi: 3.0.3"), "{}", yaml.text());
 }

@@ -1,0 +1,166 @@
+//! The trial of a text that a model wrote: before it is saved it has to answer the
+//! request that it was made for, in the sandbox. Scripts may have done so with
+//! `isolate.eval`; for all others it is done here.
+
+use http::Request;
+
+use super::ScriptServices;
+use super::files::error;
+use super::isolate::{RequestBody, failure, outcome, whole};
+use crate::exec::ExecError;
+use crate::exec::history::Origin;
+use crate::exec::notes::{Notes, Trigger};
+use crate::exec::script::{Problem, Script};
+use crate::model::directives::Ai;
+use crate::model::generation::Trial;
+use crate::model::script::ScriptPath;
+use crate::sandbox::call::Call;
+use crate::sandbox::handler::Handler;
+use crate::sandbox::limits::CallLimits;
+use crate::sandbox::services::files::FileError;
+use crate::sandbox::services::isolate::IsolateError;
+use crate::sandbox::services::{CallContext, Services};
+
+impl ScriptServices {
+    /// Refuses a text that does not answer. What answered in an isolate, with this
+    /// request, is not run again.
+    pub async fn try_out(
+        &self,
+        call: &CallContext,
+        path: &ScriptPath,
+        text: &str,
+        limits: CallLimits,
+    ) -> Result<(), FileError> {
+        let noted = self.notes.now();
+        let is_same = |code: &String| without_comments(code) == without_comments(text);
+        if noted.tried_code.iter().any(is_same) {
+            return Ok(());
+        }
+        let Some(trigger) = noted.trigger else {
+            return Ok(());
+        };
+        let checked = self.exec.check(path, text, Origin::Script).await?;
+        if let Some(problem) = checked.problem() {
+            self.did_not_compile(text, problem);
+            return Err(ExecError::Invalid(problem.clone()).into());
+        }
+        // A library answers nothing by itself.
+        let script = checked.into_script(&self.exec);
+        let Some(script) = script.filter(|script| !script.is_library()) else {
+            return Ok(());
+        };
+        let handler = self.exec.handler(&script).await;
+        let handler = handler.map_err(ExecError::Invalid)?;
+        let limits = self.capped(limits);
+        match self.answer(call, &script, handler, &trigger, &limits).await {
+            Ok(status) => {
+                self.notes.worked(text.to_owned(), status);
+                Ok(())
+            }
+            Err(failed) => {
+                self.failed(text.to_owned(), &failed);
+                let name = if failed.name.is_empty() { "" } else { ": " };
+                let message = format!("{}{name}{}", failed.name, failed.message);
+                let why = format!("{path} does not answer, so it is not saved: {message}");
+                Err(error("TRIAL_FAILED", why))
+            }
+        }
+    }
+
+    /// Takes note of a text that is not saved, so that a model may mend it.
+    pub fn did_not_compile(&self, text: &str, problem: &Problem) {
+        let trial = Trial::Failed {
+            code: "INVALID_SCRIPT".to_owned(),
+            message: problem.message.clone(),
+        };
+        let message = problem.message.clone();
+        self.notes.failed(text.to_owned(), trial, message);
+    }
+
+    /// The status with which a script answers that is not live yet.
+    async fn answer(
+        &self,
+        call: &CallContext,
+        script: &Script,
+        handler: Handler,
+        trigger: &Trigger,
+        limits: &CallLimits,
+    ) -> Result<u16, IsolateError> {
+        let request = request(trigger).map_err(|error| IsolateError {
+            code: "ISOLATE_INVALID",
+            name: String::new(),
+            message: error.to_string(),
+        })?;
+        let context = CallContext {
+            parameters: Vec::new(),
+            path: request.uri().path().to_owned(),
+            // It is a call from inside, and takes its permit there.
+            depth: call.depth + 1,
+            ..call.clone()
+        };
+        // All that the script will have once it is saved, and nothing of its writer's.
+        let services: std::sync::Arc<dyn Services> = std::sync::Arc::new(Self {
+            notes: Notes::default(),
+            script: script.path.clone(),
+            is_persons: false,
+            ai: Ai::default(),
+            environment: Vec::new(),
+            ..self.clone()
+        });
+        let call = Call {
+            handler: &handler,
+            worker: None,
+            https: false,
+            context,
+            services,
+            limits,
+        };
+        match self.exec.publisher.sandbox.call(call, request).await {
+            Ok(answer) => {
+                let (result, _) = outcome(answer, limits).await;
+                Ok(result?.status)
+            }
+            Err(report) => Err(failure(&report)),
+        }
+    }
+}
+
+fn request(trigger: &Trigger) -> Result<Request<RequestBody>, http::Error> {
+    let mut request = Request::builder()
+        .method(&trigger.method)
+        .uri(format!("http://localhost{}", trigger.target))
+        .body(whole(trigger.body.bytes()))?;
+    request.headers_mut().clone_from(&trigger.headers);
+    Ok(request)
+}
+
+/// Scripts put comments before what a model wrote, directives above all; these do
+/// not change what it does with a request.
+fn without_comments(text: &str) -> &str {
+    let mut rest = text.trim();
+    while rest.starts_with("//") {
+        rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
+        rest = rest.trim_start();
+    }
+    rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_before_code_are_not_code() {
+        for text in [
+            "return 1;",
+            "\n// @mode serverless\n// more\n\n  return 1;\n",
+        ] {
+            assert_eq!(without_comments(text), "return 1;");
+        }
+        assert_eq!(without_comments("// only"), "");
+        assert_ne!(
+            without_comments("for (;;) {} // @x\nreturn 1;"),
+            "return 1;"
+        );
+    }
+}

@@ -1,0 +1,142 @@
+//! What a model wrote answers the request that it was made for before it is saved,
+//! also when the script that saves it does not try it.
+
+use serde_json::json;
+
+use super::catching;
+use super::provider::{Provider, says};
+use crate::harness::{Server, skip};
+
+/// Saves the answer unseen, and hands the call to it.
+const TRUSTING: &str = "// @ai true\n\
+    const path = 'api/' + metadata.parameters.slug.join('/') + '.ts';\n\
+    const { text } = await generateText({ model, prompt: `MAKE ${metadata.path}` });\n\
+    await fs.write(path, text);\n\
+    return fetch(metadata.path, { method: metadata.method, body: req.rawBody?.length ? req.rawBody : undefined, headers: { 'content-type': 'application/json' } });";
+
+#[tokio::test]
+async fn a_script_that_saves_unseen_cannot_save_what_does_not_answer() {
+    let bad = [
+        ("throws", "throw new Error('no')"),
+        ("forever", "for (;;) {}"),
+        ("fails", "return res.status(500).json({})"),
+        ("rejects", "return Promise.reject(new TypeError('x'))"),
+        ("never", "return new Promise(() => {})"),
+        (
+            "memory",
+            "const a = []; for (;;) a.push(new Uint8Array(1e6));",
+        ),
+        ("files", "return fs.read('x.ts')"),
+        (
+            "inside",
+            "return (await fetch('http://169.254.169.254/')).text()",
+        ),
+    ];
+    let mut fixtures: Vec<_> = bad
+        .iter()
+        .map(|(name, code)| says(&format!("MAKE /api/{name}"), code))
+        .collect();
+    fixtures.push(says("MAKE /api/broken", "return {"));
+    fixtures.push(says(
+        "MAKE /api/good",
+        "return { sum: req.body.a + req.body.b };",
+    ));
+    // It works in an isolate that has more than it will have, and not as it is saved.
+    fixtures.push(says("MAKE /api/lib", "export const one = 1;"));
+    let Some(provider) = Provider::start(&fixtures) else {
+        skip!("aimock is not installed");
+    };
+    let server = provider
+        .configured(Server::with_script("api/[...slug].ts", TRUSTING))
+        .set("author.repairs", 0)
+        .set("author.isolate_ms", 3_000)
+        .set("author.isolate_fuel_units", 500_000_000)
+        .set("author.calls_per_minute_per_client", 1_000)
+        .start()
+        .await;
+    for (name, _) in bad {
+        eprintln!("{name}");
+        let reply = server.get(&format!("/api/{name}")).await;
+        reply.expect_error(502, "TRIAL_FAILED");
+        let file = server.scripts().join(format!("1/api/{name}.ts"));
+        assert!(!file.exists(), "{name} was saved");
+    }
+    let reply = server.get("/api/broken").await;
+    reply.expect_error(502, "INVALID_SCRIPT");
+    // The trial gets the request as it came, with its body.
+    let body = json!({ "a": 1, "b": 2 });
+    let reply = server.post("/api/good", "").json(&body).await;
+    reply.expect_json(200, json!({ "sum": 3 }));
+    let versions = server.get("/api/v1/exec/scripts/versions?path=api/good.ts");
+    let versions = versions.as_root().await.expect(200).json();
+    assert_eq!(
+        versions["versions"][0]["authorship"]["trial"],
+        json!({ "outcome": "answered", "status": 200 })
+    );
+}
+
+#[tokio::test]
+async fn what_was_tried_is_what_is_saved() {
+    // It tries something else than it saves.
+    let cheating = "// @ai true\n\
+        const { text } = await generateText({ model, prompt: `MAKE ${metadata.path}` });\n\
+        await isolate.eval('return 1', { req, res });\n\
+        await fs.write(`api/${metadata.parameters.slug[0]}.ts`, '// @description x\\n' + text);\n\
+        return 1;";
+    let fixtures = [says("MAKE /api/x", "return nothing.there;")];
+    let Some(provider) = Provider::start(&fixtures) else {
+        skip!("aimock is not installed");
+    };
+    let server = provider
+        .configured(Server::with_script("api/[...slug].ts", cheating))
+        .set("author.repairs", 0)
+        .start()
+        .await;
+    let reply = server.get("/api/x").await;
+    reply.expect_error(502, "TRIAL_FAILED");
+    assert!(!server.scripts().join("1/api/x.ts").exists());
+}
+
+#[tokio::test]
+async fn the_seed_names_its_routes_below_itself() {
+    // A13: the path it fetches lacks `/api`, and means the route beside the script.
+    let script = "// @ai true\n// @ai-model x/y\n\
+        const asked = await fetch(metadata.query.path + '?n=1');\n\
+        return { status: asked.status, text: await asked.text() };";
+    let server = Server::with_script("api/[...slug].ts", script)
+        .script("api/hello.ts", "return 'api ' + req.url;")
+        .script("hello.ts", "return 'top ' + req.url;")
+        .script("other.ts", "return 'other ' + req.url;")
+        .script("plain.ts", &script.replace("// @ai true\n", ""))
+        .start()
+        .await;
+    let cases = [
+        ("/api/any?path=/hello", 200, "api /api/hello?n=1"),
+        ("/api/any?path=/api/hello", 200, "api /api/hello?n=1"),
+        ("/api/any?path=/other", 200, "other /other?n=1"),
+        // Only a script that makes routes sees them this way.
+        ("/plain?path=/hello", 200, "top /hello?n=1"),
+    ];
+    for (path, status, text) in cases {
+        let answer = server.get(path).await.expect(200).json();
+        assert_eq!(answer, json!({ "status": status, "text": text }), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_saved_script_that_the_seed_still_reaches_is_handed_the_call() {
+    let Some(provider) = Provider::start(&[says("URL", "return 1;")]) else {
+        skip!("aimock is not installed");
+    };
+    // It answers below another name than the one that is asked for.
+    let server = catching(&provider)
+        .script(
+            "api/people/[id].ts",
+            "return { id: metadata.parameters.id };",
+        )
+        .start()
+        .await;
+    let reply = server.get("/api/people/7").await;
+    reply.expect_json(200, json!({ "id": "7" }));
+    assert_eq!(provider.calls(&server).await, 0);
+}
