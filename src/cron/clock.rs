@@ -111,7 +111,13 @@ impl Cron {
             }
             let mut all = Claims::default();
             for id in &due {
-                let claims = self.claim(id, now)?;
+                let claims = match self.claim(id, now) {
+                    Ok(claims) => claims,
+                    Err(error) => {
+                        all.undo.into_iter().for_each(|undo| self.undo(undo));
+                        return Err(error);
+                    }
+                };
                 all.operations.extend(claims.operations);
                 all.begin.extend(claims.begin);
                 all.closed.extend(claims.closed);

@@ -21,6 +21,10 @@ mod policies;
 mod runs;
 #[path = "cron/scripts.rs"]
 mod scripts;
+#[path = "cron/steps.rs"]
+mod steps;
+#[path = "cron/systemd.rs"]
+mod systemd;
 #[path = "cron/time.rs"]
 mod time;
 

@@ -99,7 +99,8 @@ pub async fn list(call: Call<Nothing>) -> Result<Answer<ScheduleList>, ApiError>
             limit: 1,
             ..Filter::default()
         };
-        let last = cron.runs_of_entry(SCRIPTS_USER, &entry.record.id, &last)?;
+        let id = &entry.record.id;
+        let last = cron.runs_of_entry(SCRIPTS_USER, id, &last).await?;
         schedules.push(ScheduleView::of(&entry, &script, last.runs.first(), now));
     }
     schedules.sort_by(|a, b| a.script_path.cmp(&b.script_path));
@@ -264,7 +265,7 @@ pub struct HistoryEntry {
 }
 
 pub async fn history(call: Call<HistoryQuery>) -> Result<Answer<History>, ApiError> {
-    let query = &call.query;
+    let (query, cron) = (&call.query, &call.api.cron);
     let limit = query.limit.unwrap_or(100).clamp(1, HISTORY_MAX);
     let since = query.since.as_deref().map(since).transpose()?;
     let script = query.script_path.as_deref();
@@ -280,8 +281,8 @@ pub async fn history(call: Call<HistoryQuery>) -> Result<Answer<History>, ApiErr
             ..Filter::default()
         };
         let listed = match &id {
-            Some(id) => call.api.cron.runs_of_entry(SCRIPTS_USER, id, &filter)?,
-            None => call.api.cron.runs_of_user(SCRIPTS_USER, &filter)?,
+            Some(id) => cron.runs_of_entry(SCRIPTS_USER, id, &filter).await?,
+            None => cron.runs_of_user(SCRIPTS_USER, &filter)?,
         };
         let is_seen = |run: &Run| {
             ScriptPath::parse(script_text(run)).is_ok_and(|script| is_seen(&call, &script))

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::time::at;
 use super::{ENTRIES, get};
+use crate::harness::Reply;
 use crate::harness::{PATIENCE, Server};
 
 async fn list(server: &Server) -> Vec<Value> {
@@ -152,4 +153,58 @@ async fn a_scheduled_script_can_be_triggered() {
         .expect(200)
         .json();
     assert_eq!(history["total"], 3);
+}
+
+#[tokio::test]
+async fn a_token_for_one_deployment_sees_no_schedules_of_others() {
+    let script = "// @schedule 0 0 29 2 *\nreturn 1";
+    let server = Server::with_script("mine.ts", script)
+        .file("2/theirs.ts", script)
+        .start()
+        .await;
+    list_until(&server, |list| list.len() == 2).await;
+    for (exec_id, script) in [("1", "mine.ts"), ("2", "theirs.ts")] {
+        let body = json!({ "scriptPath": script, "execId": exec_id });
+        assert_eq!(post(&server, "trigger", body).await["status"], "ok");
+    }
+    let body = json!({ "alias": "one", "permissions": ["exec"], "deployments": ["1"] });
+    let made = server
+        .post("/api/v1/auth/tokens", body.to_string())
+        .as_root()
+        .await;
+    let token = made.expect(201).json()["data"]["token"].clone();
+    let token = token.as_str().unwrap();
+    let get = async |target: &str| -> Reply {
+        let target = format!("/api/v1/exec/schedules/{target}");
+        server.get(&target).token(token).await
+    };
+    let paths = |reply: Reply, field: &str| -> Vec<Value> {
+        let reply = reply.expect(200).json();
+        let rows = reply[field].as_array().unwrap();
+        assert_eq!(reply["total"], rows.len());
+        rows.iter().map(|row| row["scriptPath"].clone()).collect()
+    };
+    assert_eq!(paths(get("list").await, "schedules"), ["1/mine.ts"]);
+    assert_eq!(paths(get("history").await, "entries"), ["1/mine.ts"]);
+    let whole = super::get(&server, "/api/v1/exec/schedules/history").await;
+    assert_eq!(paths(whole, "entries"), ["2/theirs.ts", "1/mine.ts"]);
+    for theirs in [
+        "list?execId=2",
+        "history?execId=2",
+        "history?execId=2&scriptPath=theirs.ts",
+    ] {
+        get(theirs).await.expect(403);
+    }
+    let send = async |operation: &str, body: Value| {
+        let target = format!("/api/v1/exec/schedules/{operation}");
+        server.post(&target, "").token(token).json(&body).await
+    };
+    send(
+        "trigger",
+        json!({ "scriptPath": "theirs.ts", "execId": "2" }),
+    )
+    .await
+    .expect(403);
+    let reload = send("reload", json!({ "dry_run": true })).await;
+    assert_eq!(reload.expect(200).json()["kept"], json!(["1/mine.ts"]));
 }
