@@ -191,26 +191,26 @@ impl Cron {
     /// changed since.
     fn undo(&self, undo: Undo) {
         self.metrics.refused(undo.rows.len());
-        let is_of_claim = |id: &str| undo.rows.iter().any(|run| run.id == id);
-        let waited = undo
-            .rows
-            .iter()
-            .filter(|run| run.outcome == Outcome::Waiting);
-        self.waiting.fetch_sub(waited.count(), Ordering::Relaxed);
         let id = &undo.entry.record.id;
+        self.displace(id, &undo.rows);
         let mut table = self.table();
-        match (table.get_mut(id), undo.after) {
-            (Some(slot), after) => {
-                slot.running.retain(|running| !is_of_claim(&running.run_id));
-                slot.waiting.retain(|run| !is_of_claim(&run.id));
-                // A new schedule counts from when it was set.
-                if Some(slot.accounted) == after {
-                    table.account(id, undo.before);
-                }
-            }
+        let accounted = table.get(id).map(|slot| slot.accounted);
+        match (accounted, undo.after) {
+            (Some(accounted), Some(after)) if accounted == after => table.account(id, undo.before),
             (None, None) => table.put(undo.entry, undo.before),
-            // It has been deleted since.
-            (None, Some(_)) => {}
+            // A new schedule counts from when it was set; or it has been deleted since.
+            _ => {}
+        }
+    }
+
+    /// Takes back what `place` did with these.
+    pub(super) fn displace(&self, entry_id: &str, rows: &[Run]) {
+        let waited = rows.iter().filter(|run| run.outcome == Outcome::Waiting);
+        self.waiting.fetch_sub(waited.count(), Ordering::Relaxed);
+        let is_one = |id: &str| rows.iter().any(|run| run.id == id);
+        if let Some(slot) = self.table().get_mut(entry_id) {
+            slot.running.retain(|running| !is_one(&running.run_id));
+            slot.waiting.retain(|run| !is_one(&run.id));
         }
     }
 

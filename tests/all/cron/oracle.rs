@@ -15,7 +15,7 @@ use rand::{Rng, SeedableRng};
 use crate::harness::skip;
 
 const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/all/cron/oracle.py");
-const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.peers/python/bin/python");
+pub const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.peers/python/bin/python");
 
 /// Not Lord Howe: cronsim loses half an hour when its clocks change by that. The
 /// golden tables of `calendar` have it.

@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 use super::time::{Clock, at};
 use super::{ENTRIES, add, get, id, never, rows, rows_until, short};
 use crate::disk::{SmallDisk, told};
-use crate::harness::Server;
+use crate::harness::{Reply, Server};
 
+/// Just before the minute; servers start well before, since that may take a while.
+const BEFORE: &str = "2026-03-01 00:00:58";
 const MINUTE: &str = "2026-03-01T00:01:00Z";
 
 /// Every call of a script is counted under the time that it was due.
@@ -15,13 +17,13 @@ fn counted(rest: &str) -> String {
     format!("await kv.increment(req.headers['x-cron-scheduled-at'], 1); {rest}")
 }
 
-const HANG: &str = "await new Promise((r) => setTimeout(r, 25000)); return 1";
+const HANG: &str = "await new Promise((r) => setTimeout(r, 500000)); return 1";
 const COUNT: &str = "return Number((await kv.get(metadata.query.at)) ?? 0)";
 
 fn scripts() -> Vec<(&'static str, String)> {
     vec![
         ("hello.ts", counted("return 1")),
-        ("hang.ts", counted(HANG)),
+        ("hang.ts", format!("// @timeout 9m\n{}", counted(HANG))),
         ("fail.ts", counted("throw new Error('no')")),
         ("count.ts", COUNT.to_owned()),
     ]
@@ -69,7 +71,7 @@ async fn one_minute_before(turns: u32) -> Option<(Server, Clock)> {
         .collect();
     let setup = Server::with_scripts(&scripts).set("cron.concurrent_runs_max", turns);
     let library = super::time::library()?;
-    let (setup, clock) = super::time::starting_at(setup, library, "2026-03-01 00:00:54");
+    let (setup, clock) = super::time::starting_at(setup, library, "2026-03-01 00:00:05");
     Some((setup.start().await, clock))
 }
 
@@ -103,6 +105,7 @@ async fn killed_after_its_claim_and_before_it_began_it_is_made_up_for() {
     let target = format!("{ENTRIES}/{}/run", id(&other));
     server.post(&target, "").as_root().await.expect(202);
     let entry = add(&server, every_minute("curl /hello")).await;
+    clock.set(BEFORE);
     let is_waiting = |rows: &[Value]| has(rows, "waiting");
     let (calls, mut rows) = killed_when(&mut server, &clock, &entry, is_waiting, |rows| {
         has(rows, "ok")
@@ -123,6 +126,7 @@ async fn killed_after_its_claim_and_before_it_began_it_is_made_up_for() {
 async fn killed_while_it_ran_it_is_not_run_again() {
     let (mut server, clock) = server!(8);
     let entry = add(&server, every_minute("curl /hang")).await;
+    clock.set(BEFORE);
     rows_until(&server, &entry, |rows| has(rows, "running")).await;
     // Its handler has begun, too.
     let target = format!("/count?at={}", MINUTE.replace(':', "%3A"));
@@ -143,6 +147,7 @@ async fn killed_between_two_attempts_it_is_interrupted() {
     entry["retries"] = 1.into();
     entry["retry_backoff_seconds"] = 300.into();
     let entry = add(&server, entry).await;
+    clock.set(BEFORE);
     rows_until(&server, &entry, |rows| has(rows, "running")).await;
     let target = format!("/count?at={}", MINUTE.replace(':', "%3A"));
     server.until(&target, |reply| reply.text() == "1").await;
@@ -159,6 +164,7 @@ async fn killed_between_two_attempts_it_is_interrupted() {
 async fn killed_after_its_end_it_stays_as_it_was() {
     let (mut server, clock) = server!(8);
     let entry = add(&server, every_minute("curl /hello")).await;
+    clock.set(BEFORE);
     let is_done = |rows: &[Value]| has(rows, "ok");
     let (calls, rows) = killed_when(&mut server, &clock, &entry, is_done, is_done).await;
     assert_eq!(rows, ["03-01T00:01 schedule ok"]);
@@ -173,7 +179,7 @@ async fn what_the_store_refused_to_claim_is_claimed_when_there_is_room() {
         Ok(disk) => disk,
         Err(why) => return told(&why),
     };
-    let (setup, _) = at!(setup, "2026-03-01 00:00:52");
+    let (setup, clock) = at!(setup, "2026-03-01 00:00:05");
     let server = setup.start().await;
     let entry = add(&server, every_minute("curl /hello")).await;
     let mut ends = every_minute("curl /hello");
@@ -181,7 +187,9 @@ async fn what_the_store_refused_to_claim_is_claimed_when_there_is_room() {
     let ends = add(&server, ends).await;
     let filler = disk.0.join("filler");
     let _ = std::fs::write(&filler, vec![0; 64 << 20]);
-    server.logs("cannot be claimed").await;
+    clock.set(BEFORE);
+    let is_refused = |_: &Reply| server.log().contains("cannot be claimed");
+    server.until("/count?at=x", is_refused).await;
     // Nothing runs that has no row.
     assert_eq!(calls_at(&server, MINUTE).await, "0");
     assert_eq!(rows(&server, &entry).await, Vec::<Value>::new());
