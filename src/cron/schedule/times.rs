@@ -81,9 +81,8 @@ impl Times {
     /// Whether this minute is one of them.
     #[cfg(test)]
     pub fn include(&self, local: NaiveDateTime) -> bool {
-        let both = std::iter::once(&self.first).chain(&self.second);
-        both.into_iter()
-            .any(|times| times.includes(local.and_utc()))
+        let mut both = std::iter::once(&self.first).chain(&self.second);
+        both.any(|times| times.includes(local.and_utc()))
     }
 
     /// Whether a day of the month or a day of the week will do.

@@ -1,10 +1,11 @@
 //! Killed at each step of an occurrence; a disk that is full when something is due;
 //! and a year that passed while nothing ran.
 
+use http::Method;
 use serde_json::{Value, json};
 
 use super::time::{Clock, at};
-use super::{ENTRIES, add, get, id, never, rows, rows_until, short};
+use super::{ENTRIES, add, get, id, never, rows, rows_until, send, short};
 use crate::disk::{SmallDisk, told};
 use crate::harness::{Reply, Server};
 
@@ -193,6 +194,21 @@ async fn what_the_store_refused_to_claim_is_claimed_when_there_is_room() {
     // Nothing runs that has no row.
     assert_eq!(calls_at(&server, MINUTE).await, "0");
     assert_eq!(rows(&server, &entry).await, Vec::<Value>::new());
+    // What is there can be read; what has expired is not there, and nothing changes.
+    let list = get(&server, ENTRIES).await.expect(200).json();
+    assert_eq!(
+        (&list["total"], &list["entries"][0]["id"]),
+        (&json!(1), &entry["id"])
+    );
+    let target = format!("{ENTRIES}/{}", id(&entry));
+    let change = json!({ "enabled": false });
+    send(&server, Method::PATCH, &target, change)
+        .await
+        .expect(503);
+    assert_eq!(
+        get(&server, &target).await.expect(200).json()["enabled"],
+        true
+    );
     std::fs::remove_file(filler).expect("it was written");
     let rows = rows_until(&server, &entry, |rows| has(rows, "ok")).await;
     let of_minute = |rows: &[Value]| {
