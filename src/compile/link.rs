@@ -11,9 +11,7 @@ use wasm_encoder::{ComponentSection, ComponentSectionId, DataSection, Encode, Se
 use wit_component::ComponentEncoder;
 
 use super::{
-    capability::{
-        ALWAYS, Capabilities, Capability, HOST_CONTEXT, HOST_LOG, PORTABLE_LOG, unversioned,
-    },
+    capability::{ALWAYS, Capabilities, Capability, PORTABLE_LOG, is_footpaths, unversioned},
     core_module::{self, Edit, Import, Memory, ModuleError},
     engine::{Engine, pages},
     image::{self, Segment},
@@ -95,7 +93,7 @@ impl Linker {
             interface == PORTABLE_LOG
                 || interface == Capability::Fetch.interface()
                     && capabilities.contains(&Capability::Fetch)
-                || ALWAYS.contains(&interface) && ![HOST_CONTEXT, HOST_LOG].contains(&interface)
+                || ALWAYS.contains(&interface) && !is_footpaths(interface)
         })?;
         append_provenance(&mut component, provenance);
         Ok(component)

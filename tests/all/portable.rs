@@ -96,7 +96,11 @@ fn a_capability_is_an_import() {
     ];
     for (source, shared_form, portable_form) in cases {
         let home = folder("one.ts", source);
-        let own = ["footpath:host/context", "footpath:host/log"];
+        let own = [
+            "footpath:host/context",
+            "footpath:host/answer",
+            "footpath:host/log",
+        ];
         let forms = [
             (false, *shared_form, &own[..]),
             (true, *portable_form, &["wasi:cli/stderr"]),
