@@ -26,6 +26,7 @@ pub mod shell;
 pub mod start;
 pub mod table;
 pub mod verdict;
+mod wall_clock;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,12 +38,12 @@ use tokio::sync::{Notify, Semaphore};
 use crate::shutdown::Shutdown;
 use crate::store::{Kind, Store, Stored};
 use call::Caller;
-use clock::Clocks;
 use entry::Terms;
 use history::{History, Kept};
 use metrics::{Gauges, Metrics};
 use shell::Shell;
 use table::Table;
+use wall_clock::Clocks;
 
 const ENTRIES: &str = "cron/entry/";
 const MARKS: &str = "cron/mark/";

@@ -2,6 +2,7 @@
 
 mod client;
 mod table;
+mod trust;
 
 use clap::{Args, Subcommand};
 use http::Method;

@@ -16,8 +16,9 @@ use super::schedule::Schedule;
 /// A change of the clocks by more than this is a correction.
 pub const CORRECTION: TimeDelta = TimeDelta::hours(3);
 
-/// Offsets are looked at this far apart; no zone changes twice within it.
-const STRIDE: TimeDelta = TimeDelta::days(1);
+/// Offsets are looked at this far apart; since 1970 no zone has changed twice within
+/// it (Recife in 2000 came close, with a week).
+const STRIDE: TimeDelta = TimeDelta::days(6);
 
 /// No occurrence is looked for further ahead.
 const AHEAD_MAX: TimeDelta = TimeDelta::days(366 * 50);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -16,15 +16,15 @@ use super::run::{Outcome, Run, Trigger};
 use super::start::mark;
 use super::table::{Running, Slot};
 use super::verdict::{self, Verdict};
+use super::wall_clock::Setting;
 use crate::shutdown::Shutdown;
 use crate::store::{Operation, StoreError};
 
 /// Entries whose occurrences are claimed by one write.
 const CLAIM_ENTRIES: usize = 200;
-/// The longest sleep: by then a clock that was set is noticed.
+/// The longest sleep: where the kernel does not tell that the clock was set, it is
+/// noticed by then.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
-/// Wall clock and monotonic clock may drift apart by this between two looks.
-const DRIFT_MAX: TimeDelta = TimeDelta::seconds(5);
 /// After the store refused a claim, this long passes before the next try.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// Longer than any server waits for its end.
@@ -48,16 +48,19 @@ struct Claims {
     undo: Vec<Undo>,
 }
 
-/// What the table said of an entry before a claim that the store then refused.
+/// What a claim changed in the table, in case that the store refuses it.
 struct Undo {
     entry: Arc<Entry>,
-    accounted: DateTime<Utc>,
+    /// What was accounted for before and, unless the claim took the entry out, after.
+    before: DateTime<Utc>,
+    after: Option<DateTime<Utc>>,
     rows: Vec<Run>,
 }
 
 impl Cron {
     /// Runs until `stop`.
     pub async fn run(self: Arc<Self>, stop: Shutdown) {
+        let setting = Setting::watch();
         let mut next_prune = Instant::now() + self.settings.prune_interval;
         while !stop.is_requested() {
             let pause = match self.tick().await {
@@ -79,6 +82,7 @@ impl Cron {
             tokio::select! {
                 () = stop.requested() => {}
                 () = self.changed.notified() => {}
+                () = setting.changed() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -107,7 +111,13 @@ impl Cron {
             }
             let mut all = Claims::default();
             for id in &due {
-                let claims = self.claim(id, now)?;
+                let claims = match self.claim(id, now) {
+                    Ok(claims) => claims,
+                    Err(error) => {
+                        all.undo.into_iter().for_each(|undo| self.undo(undo));
+                        return Err(error);
+                    }
+                };
                 all.operations.extend(claims.operations);
                 all.begin.extend(claims.begin);
                 all.closed.extend(claims.closed);
@@ -141,7 +151,8 @@ impl Cron {
         let mut accounted = slot.accounted;
         let mut undo = Undo {
             entry: entry.clone(),
-            accounted,
+            before: accounted,
+            after: None,
             rows: Vec::new(),
         };
         for (due, verdict) in verdicts {
@@ -164,32 +175,43 @@ impl Cron {
             }
             accounted = accounted.max(due);
         }
-        claims.undo.push(undo);
         if entry.is_expired(now) {
             drop(table);
             claims.operations.extend(self.take_out(id));
-            return Ok(claims);
+        } else {
+            claims.operations.push(mark(id, accounted)?);
+            table.account(id, accounted);
+            undo.after = Some(accounted);
         }
-        claims.operations.push(mark(id, accounted)?);
-        table.account(id, accounted);
+        claims.undo.push(undo);
         Ok(claims)
     }
 
-    /// The table is again as it was before a claim.
+    /// The table is again as it was before a claim, except for what an API call has
+    /// changed since.
     fn undo(&self, undo: Undo) {
         self.metrics.refused(undo.rows.len());
-        let is_of_claim = |id: &str| undo.rows.iter().any(|run| run.id == id);
-        let waited = undo
-            .rows
-            .iter()
-            .filter(|run| run.outcome == Outcome::Waiting);
-        self.waiting.fetch_sub(waited.count(), Ordering::Relaxed);
+        let id = &undo.entry.record.id;
+        self.displace(id, &undo.rows);
         let mut table = self.table();
-        if let Some(slot) = table.get_mut(&undo.entry.record.id) {
-            slot.running.retain(|running| !is_of_claim(&running.run_id));
-            slot.waiting.retain(|run| !is_of_claim(&run.id));
+        let accounted = table.get(id).map(|slot| slot.accounted);
+        match (accounted, undo.after) {
+            (Some(accounted), Some(after)) if accounted == after => table.account(id, undo.before),
+            (None, None) => table.put(undo.entry, undo.before),
+            // A new schedule counts from when it was set; or it has been deleted since.
+            _ => {}
         }
-        table.put(undo.entry, undo.accounted);
+    }
+
+    /// Takes back what `place` did with these.
+    pub(super) fn displace(&self, entry_id: &str, rows: &[Run]) {
+        let waited = rows.iter().filter(|run| run.outcome == Outcome::Waiting);
+        self.waiting.fetch_sub(waited.count(), Ordering::Relaxed);
+        let is_one = |id: &str| rows.iter().any(|run| run.id == id);
+        if let Some(slot) = self.table().get_mut(entry_id) {
+            slot.running.retain(|running| !is_one(&running.run_id));
+            slot.waiting.retain(|run| !is_one(&run.id));
+        }
     }
 
     /// Where an occurrence goes that is to run: it begins, waits, or is left out.
@@ -270,52 +292,4 @@ impl Cron {
         self.stop
             .spawn(self.clone().perform(entry, run, stop, turn))
     }
-}
-
-/// Both clocks of the system, to find out when one of them was set.
-#[derive(Debug)]
-pub(super) struct Clocks {
-    wall: DateTime<Utc>,
-    monotonic: Instant,
-    uptime: Option<TimeDelta>,
-}
-
-impl Clocks {
-    pub fn now() -> Clocks {
-        Clocks {
-            wall: Utc::now(),
-            monotonic: Instant::now(),
-            uptime: uptime(),
-        }
-    }
-
-    /// How far the wall clock was set since the last look, if it was. The time that
-    /// the machine was asleep, which only its uptime knows of, has really passed.
-    fn step(&mut self, now: DateTime<Utc>) -> Option<TimeDelta> {
-        let before = std::mem::replace(self, Clocks::now());
-        let passed = self.monotonic - before.monotonic;
-        let passed = TimeDelta::from_std(passed).unwrap_or(TimeDelta::MAX);
-        let step = (now - before.wall) - passed;
-        if step.abs() <= DRIFT_MAX {
-            return None;
-        }
-        let up = self
-            .uptime
-            .zip(before.uptime)
-            .map(|(now, before)| now - before);
-        let asleep = up.map_or(TimeDelta::zero(), |up| (up - passed).max(TimeDelta::zero()));
-        let step = if asleep > DRIFT_MAX {
-            step - asleep
-        } else {
-            step
-        };
-        (step.abs() > DRIFT_MAX).then_some(step)
-    }
-}
-
-/// Time since the machine started, sleep included.
-fn uptime() -> Option<TimeDelta> {
-    let text = std::fs::read_to_string("/proc/uptime").ok()?;
-    let seconds: f64 = text.split_whitespace().next()?.parse().ok()?;
-    Some(TimeDelta::milliseconds((seconds * 1000.0) as i64))
 }

@@ -57,7 +57,7 @@ impl Stored for Layout {
 impl Cron {
     /// The lines of a user's crontab. Entries that came by the API stand at its end.
     pub async fn lines(self: &Arc<Self>, user: &str) -> Result<Vec<Line>, CronError> {
-        let entries = self.entries(user).await?;
+        let entries = self.entries(user).await;
         let Layout(placed) = self.layout(user)?;
         let by_id: HashMap<&str, &Arc<Entry>> = entries
             .iter()
@@ -117,7 +117,7 @@ impl Cron {
         now: DateTime<Utc>,
     ) -> Result<usize, CronError> {
         let _changing = self.changing(user).lock().await;
-        let old = self.entries(user).await?;
+        let old = self.entries(user).await;
         let known: HashMap<&str, &Arc<Entry>> = old
             .iter()
             .map(|entry| (entry.record.id.as_str(), entry))

@@ -10,6 +10,7 @@ use super::error::CronError;
 use super::history::{Filter, Listed};
 use super::run::Outcome;
 use super::start::mark;
+use super::table::Slot;
 use super::{Cron, entry_key, mark_key};
 use crate::store::{Operation, StoreError, to_record};
 
@@ -18,9 +19,17 @@ pub type Check<'a> = &'a (dyn Fn(&EntryRecord) -> Result<(), CronError> + Sync);
 
 impl Cron {
     /// A user's entries, oldest first. Expired ones are swept before.
-    pub async fn entries(self: &Arc<Self>, user: &str) -> Result<Vec<Arc<Entry>>, CronError> {
-        self.tick().await?;
-        Ok(self.table().of_user(user))
+    pub async fn entries(self: &Arc<Self>, user: &str) -> Vec<Arc<Entry>> {
+        let now = self.settle().await;
+        let mut entries = self.table().of_user(user);
+        entries.retain(|entry| !entry.is_expired(now));
+        entries
+    }
+
+    /// Lets everything that is due happen first. Where the store refuses that, what is
+    /// there can still be read; `run` says so and goes on trying.
+    async fn settle(self: &Arc<Self>) -> DateTime<Utc> {
+        self.tick().await.unwrap_or_else(|_| Utc::now())
     }
 
     /// Everybody who has entries.
@@ -30,9 +39,10 @@ impl Cron {
 
     /// An entry of this user.
     pub async fn entry(self: &Arc<Self>, user: &str, id: &str) -> Result<Arc<Entry>, CronError> {
-        self.tick().await?;
+        let now = self.settle().await;
         let table = self.table();
-        let slot = table.get(id).filter(|slot| slot.entry.record.user == user);
+        let is_there = |slot: &&Slot| slot.entry.record.user == user && !slot.entry.is_expired(now);
+        let slot = table.get(id).filter(is_there);
         let slot = slot.ok_or(CronError::EntryNotFound)?;
         Ok(slot.entry.clone())
     }
@@ -85,12 +95,20 @@ impl Cron {
         };
         let accounted = (timing(&old) != timing(&new)).then_some(now);
         self.store.batch(put(&new, accounted)?).await?;
-        let mut table = self.table();
-        // It may have expired meanwhile; then the change came too late.
-        let known = table.get(id).map(|slot| slot.accounted);
-        let known = known.ok_or(CronError::EntryNotFound)?;
-        table.put(new.clone(), accounted.unwrap_or(known));
-        drop(table);
+        let is_there = {
+            let mut table = self.table();
+            let known = table.get(id).map(|slot| slot.accounted);
+            if let Some(known) = known {
+                table.put(new.clone(), accounted.unwrap_or(known));
+            }
+            known.is_some()
+        };
+        if !is_there {
+            // It expired meanwhile, or another crontab took its place: the change came
+            // too late, and must not bring it back.
+            self.store.batch(deleted(user, id)).await?;
+            return Err(CronError::EntryNotFound);
+        }
         self.changed.notify_one();
         Ok(new)
     }
@@ -140,7 +158,7 @@ impl Cron {
     }
 
     /// Rows of an entry, which may be gone already.
-    pub fn runs_of_entry(
+    pub async fn runs_of_entry(
         &self,
         user: &str,
         id: &str,
@@ -150,6 +168,10 @@ impl Cron {
             .table()
             .get(id)
             .map(|slot| slot.entry.record.user == user);
+        if is_own.is_none() {
+            // Whoever takes it out now has yet to store its last rows.
+            drop(self.ticking.lock().await);
+        }
         if is_own == Some(false) {
             return Err(CronError::EntryNotFound);
         }

@@ -42,9 +42,7 @@ impl Cron {
             (rows, operations)
         };
         if let Err(error) = self.store.batch(operations).await {
-            for claimed in begin {
-                self.forget_running(id, &claimed.run.id);
-            }
+            self.displace(id, &rows);
             return Err(error.into());
         }
         let run = rows.into_iter().next().ok_or(CronError::RunNotFound)?;

@@ -1,5 +1,6 @@
-//! Schedules: five fields as Vixie cron reads them, and seven macros, parsed
-//! into bit sets. It must not know time zones or clocks; `calendar` does.
+//! Schedules: five fields as Vixie cron reads them, and seven macros. `field` is the
+//! judge of what may be written and where an error lies, `times` has the crate `cron`
+//! find the times. This must not know time zones or clocks; `calendar` does.
 //!
 //! Day of month and day of week are joined by OR when both are restricted, and
 //! by AND when one of them starts with `*` (so `*/2` does not restrict, as in
@@ -8,21 +9,19 @@
 
 mod describe;
 mod field;
+mod times;
 
 use std::fmt;
 
-use chrono::{Datelike, NaiveDate, NaiveDateTime, Timelike};
+use chrono::{DateTime, NaiveDateTime};
 use thiserror::Error;
 
 pub use describe::describe;
 use field::Field;
+use times::Times;
 
 /// The longest expression, in bytes.
 pub const SCHEDULE_BYTES_MAX: usize = 500;
-
-/// No date is looked for further away than this: the leap day has gaps of eight
-/// years, and on one day of the week of 40.
-const YEARS_AHEAD_MAX: i32 = 50;
 
 const MACROS: [(&str, &str); 7] = [
     ("@hourly", "0 * * * *"),
@@ -40,12 +39,8 @@ const FIELD_NAMES: [&str; 5] = ["minute", "hour", "day of month", "month", "day 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
     text: String,
-    minutes: Field,
-    hours: Field,
-    days: Field,
-    months: Field,
-    /// Bits 0 (Sunday) to 6.
-    weekdays: Field,
+    times: Times,
+    is_fixed_time: bool,
 }
 
 /// Why an expression is no schedule, and where.
@@ -85,7 +80,7 @@ impl Schedule {
         }
         let parts = parts(text);
         if let Some(part) = parts.first().filter(|part| part.text.starts_with('@')) {
-            return Self::of_macro(*part, parts.get(1), text)
+            return Self::of_macro(*part, parts.get(1))
                 .map_err(|(at, reason)| error(None, at, reason));
         }
         let parts: [Part; 5] = parts.try_into().map_err(|parts: Vec<Part>| {
@@ -100,31 +95,24 @@ impl Schedule {
                 error(Some(name), part.at + at, format!("{name}: {reason}"))
             })?);
         }
-        let [minutes, hours, days, months, weekdays] = fields[..] else {
+        let Ok(fields) = <[Field; 5]>::try_from(fields) else {
             unreachable!("five parts make five fields");
         };
-        let schedule = Schedule {
-            text: parts.map(|part| part.text).join(" "),
-            minutes,
-            hours,
-            days,
-            months,
-            weekdays,
-        };
-        match schedule.has_days() {
-            true => Ok(schedule),
-            false => {
-                let reason = "no month that it names has such a day".to_owned();
-                Err(error(Some(FIELD_NAMES[2]), parts[2].at, reason))
-            }
+        let times = Times::of(&fields).map_err(|why| error(None, 0, why.to_string()))?;
+        // There is no 30 February.
+        if times.next(DateTime::UNIX_EPOCH.naive_utc()).is_none() {
+            let reason = "no month that it names has such a day".to_owned();
+            return Err(error(Some(FIELD_NAMES[2]), parts[2].at, reason));
         }
+        let [minutes, hours, ..] = fields;
+        Ok(Schedule {
+            text: parts.map(|part| part.text).join(" "),
+            times,
+            is_fixed_time: !minutes.star && !hours.star,
+        })
     }
 
-    fn of_macro(
-        name: Part<'_>,
-        next: Option<&Part<'_>>,
-        _text: &str,
-    ) -> Result<Schedule, (usize, String)> {
+    fn of_macro(name: Part<'_>, next: Option<&Part<'_>>) -> Result<Schedule, (usize, String)> {
         if let Some(next) = next {
             return Err((next.at, "nothing may follow a macro".to_owned()));
         }
@@ -153,88 +141,24 @@ impl Schedule {
     /// Whether it has a fixed time of day. The others have `*` in front of
     /// their minute or hour and follow real time when the clocks change.
     pub fn is_fixed_time(&self) -> bool {
-        !self.minutes.star && !self.hours.star
+        self.is_fixed_time
     }
 
     /// Whether the minute of this moment is due.
+    #[cfg(test)]
     pub fn matches(&self, local: NaiveDateTime) -> bool {
-        self.minutes.has(local.minute())
-            && self.hours.has(local.hour())
-            && self.matches_date(local.date())
+        self.times.include(local)
     }
 
     /// The first due minute that is not before `from`, if there is one within decades.
     pub fn next_local(&self, from: NaiveDateTime) -> Option<NaiveDateTime> {
-        let from = match from.second() == 0 && from.nanosecond() == 0 {
-            true => from,
-            false => from.with_second(0)?.with_nanosecond(0)? + chrono::TimeDelta::minutes(1),
-        };
-        let mut date = from.date();
-        if self.matches_date(date)
-            && let Some((hour, minute)) = self.time_from(from.hour(), from.minute())
-        {
-            return date.and_hms_opt(hour, minute, 0);
-        }
-        let last_year = date.year() + YEARS_AHEAD_MAX;
-        date = date.succ_opt()?;
-        while date.year() <= last_year {
-            if !self.months.has(date.month()) {
-                date = first_of_next_month(date)?;
-            } else if self.matches_date(date) {
-                let (hour, minute) = self.time_from(0, 0)?;
-                return date.and_hms_opt(hour, minute, 0);
-            } else {
-                date = date.succ_opt()?;
-            }
-        }
-        None
-    }
-
-    fn time_from(&self, hour: u32, minute: u32) -> Option<(u32, u32)> {
-        if self.hours.has(hour)
-            && let Some(minute) = self.minutes.next(minute)
-        {
-            return Some((hour, minute));
-        }
-        Some((self.hours.next(hour + 1)?, self.minutes.next(0)?))
-    }
-
-    fn matches_date(&self, date: NaiveDate) -> bool {
-        let day = self.days.has(date.day());
-        let weekday = self.weekdays.has(date.weekday().num_days_from_sunday());
-        let fits = match self.days.star || self.weekdays.star {
-            true => day && weekday,
-            false => day || weekday,
-        };
-        fits && self.months.has(date.month())
-    }
-
-    /// Whether any date fits: there is no 30 February.
-    fn has_days(&self) -> bool {
-        if !self.days.star && !self.weekdays.star {
-            return true;
-        }
-        (1..=12).any(|month| {
-            let longest = match month {
-                2 => 29,
-                4 | 6 | 9 | 11 => 30,
-                _ => 31,
-            };
-            self.months.has(month) && (1..=longest).any(|day| self.days.has(day))
-        })
+        self.times.next(from)
     }
 }
 
 impl fmt::Display for Schedule {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.text)
-    }
-}
-
-fn first_of_next_month(date: NaiveDate) -> Option<NaiveDate> {
-    match date.month() {
-        12 => NaiveDate::from_ymd_opt(date.year() + 1, 1, 1),
-        month => NaiveDate::from_ymd_opt(date.year(), month + 1, 1),
     }
 }
 

@@ -21,6 +21,12 @@ mod policies;
 mod runs;
 #[path = "cron/scripts.rs"]
 mod scripts;
+#[path = "cron/set_clock.rs"]
+mod set_clock;
+#[path = "cron/steps.rs"]
+mod steps;
+#[path = "cron/systemd.rs"]
+mod systemd;
 #[path = "cron/time.rs"]
 mod time;
 

@@ -12,10 +12,10 @@ use crate::api::{get, post, write};
 use crate::harness::Server;
 
 /// A small file system of its own, unmounted when dropped.
-struct SmallDisk(PathBuf);
+pub struct SmallDisk(pub PathBuf);
 
 impl SmallDisk {
-    fn mount(at: PathBuf, megabytes: u32) -> Result<Self, String> {
+    pub fn mount(at: PathBuf, megabytes: u32) -> Result<Self, String> {
         fs::create_dir_all(&at).expect("a folder to mount at");
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
@@ -37,7 +37,7 @@ impl Drop for SmallDisk {
 
 /// Loud, and no failure even where nothing may be skipped: there is nothing to
 /// install that would let a container mount.
-fn told(why: &str) {
+pub fn told(why: &str) {
     let _ = writeln!(
         std::io::stdout(),
         "SKIPPED disk: no small disk to fill, mounting a tmpfs needs root: {why}"

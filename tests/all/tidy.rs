@@ -43,8 +43,9 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("chrono_tz", &["cron"]),
     ("clap", &["cli", "main"]),
     ("crc32fast", &["store"]),
+    ("cron", &["cron/schedule/times"]),
     ("hyper", &["api", "egress", "proxy"]),
-    ("hyper_rustls", &["egress", "acme"]),
+    ("hyper_rustls", &["egress", "acme", "cli/cron"]),
     ("hyper_util", &["api", "egress", "proxy", "acme", "cli"]),
     ("instant_acme", &["acme"]),
     ("ipnet", &["egress", "auth", "proxy"]),
@@ -63,7 +64,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("reqwest", &["author"]),
     ("regex", &["exec/log"]),
     ("reqwest", &["author/client"]),
-    ("rustix", &["exec/log", "store"]),
+    ("rustix", &["cron/wall_clock", "exec/log", "store"]),
     (
         "rustls",
         &[
@@ -72,6 +73,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "proxy",
             "acme",
             "app/certificates",
+            "cli/cron/trust",
         ],
     ),
     ("serde_norway", &["api/openapi", "api/exec/user_openapi"]),
@@ -102,7 +104,10 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("wasmtime", &["sandbox"]),
     ("wasmtime_wasi", &["sandbox"]),
     ("wasmtime_wasi_http", &["sandbox"]),
-    ("webpki_roots", &["egress", "author/client"]),
+    (
+        "webpki_roots",
+        &["egress", "author/client", "cli/cron/trust"],
+    ),
     ("wit_component", &["compile"]),
     ("x509_parser", &["proxy", "acme"]),
 ];

@@ -218,7 +218,13 @@ many() {
 scheduled() {
     serve "$work/hello" "$work/cron-data"
     await "$url/hello"
-    python3 tests/bench/cron.py "$url" "$token" >"$work/cron"
+    python3 tests/bench/cron.py make "$url" "$token" >"$work/cron"
+    # What was acknowledged is there after a kill.
+    kill -KILL "$pid"
+    wait "$pid" 2>/dev/null || true
+    serve "$work/hello" "$work/cron-data"
+    await "$url/hello"
+    python3 tests/bench/cron.py due "$url" "$token" >>"$work/cron"
     while IFS=$'\t' read -r what figure; do row "$what" "$figure"; done <"$work/cron"
     stop_all
 }

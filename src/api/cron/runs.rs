@@ -48,7 +48,7 @@ pub async fn of_entry(call: Call<RunsQuery>) -> Result<Answer<RunList>, ApiError
     let user = user(&call)?;
     let filter = filter(&call.query)?;
     let id = call.parameter("id");
-    let listed = call.api.cron.runs_of_entry(&user, id, &filter)?;
+    let listed = call.api.cron.runs_of_entry(&user, id, &filter).await?;
     Ok(list(user, filter.limit, listed))
 }
 

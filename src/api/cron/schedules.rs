@@ -24,6 +24,9 @@ const TIMEOUT_SECONDS: u32 = 30;
 const TIMEOUT_SECONDS_MAX: u32 = 3_600;
 /// The most entries of one history.
 const HISTORY_MAX: usize = 1_000;
+/// What is read at most for one history; the rows of deployments for which a token
+/// does not count are read too.
+const HISTORY_READS_MAX: usize = 20;
 /// What a history shows of an answer, in characters.
 const PREVIEW_CHARS: usize = 500;
 
@@ -89,14 +92,15 @@ pub async fn list(call: Call<Nothing>) -> Result<Answer<ScheduleList>, ApiError>
     let now = Utc::now();
     let mut schedules = Vec::new();
     for entry in cron.scheduled_scripts() {
-        let Some(script) = script_of(&entry) else {
+        let Some(script) = script_of(&entry).filter(|script| is_seen(&call, script)) else {
             continue;
         };
         let last = Filter {
             limit: 1,
             ..Filter::default()
         };
-        let last = cron.runs_of_entry(SCRIPTS_USER, &entry.record.id, &last)?;
+        let id = &entry.record.id;
+        let last = cron.runs_of_entry(SCRIPTS_USER, id, &last).await?;
         schedules.push(ScheduleView::of(&entry, &script, last.runs.first(), now));
     }
     schedules.sort_by(|a, b| a.script_path.cmp(&b.script_path));
@@ -125,6 +129,13 @@ impl ScheduleView {
             last_fire_run_id: last.map(|run| run.id.clone()),
         }
     }
+}
+
+/// Whether the caller's token counts for the script's deployment.
+fn is_seen<Q, B>(call: &Call<Q, B>, script: &ScriptPath) -> bool {
+    let exec_id = script.exec_id().as_str();
+    let token = call.token.as_ref();
+    token.is_none_or(|token| token.bounds.allow_deployment(exec_id))
 }
 
 fn script_of(entry: &Entry) -> Option<ScriptPath> {
@@ -254,7 +265,7 @@ pub struct HistoryEntry {
 }
 
 pub async fn history(call: Call<HistoryQuery>) -> Result<Answer<History>, ApiError> {
-    let query = &call.query;
+    let (query, cron) = (&call.query, &call.api.cron);
     let limit = query.limit.unwrap_or(100).clamp(1, HISTORY_MAX);
     let since = query.since.as_deref().map(since).transpose()?;
     let script = query.script_path.as_deref();
@@ -262,7 +273,7 @@ pub async fn history(call: Call<HistoryQuery>) -> Result<Answer<History>, ApiErr
     let id = script.map(|script| entry_id(&script.to_string()));
     let mut cursor = query.cursor.clone();
     let mut runs = Vec::new();
-    loop {
+    for _ in 0..HISTORY_READS_MAX {
         let filter = Filter {
             since,
             cursor: cursor.take(),
@@ -270,10 +281,13 @@ pub async fn history(call: Call<HistoryQuery>) -> Result<Answer<History>, ApiErr
             ..Filter::default()
         };
         let listed = match &id {
-            Some(id) => call.api.cron.runs_of_entry(SCRIPTS_USER, id, &filter)?,
-            None => call.api.cron.runs_of_user(SCRIPTS_USER, &filter)?,
+            Some(id) => cron.runs_of_entry(SCRIPTS_USER, id, &filter).await?,
+            None => cron.runs_of_user(SCRIPTS_USER, &filter)?,
         };
-        runs.extend(listed.runs);
+        let is_seen = |run: &Run| {
+            ScriptPath::parse(script_text(run)).is_ok_and(|script| is_seen(&call, &script))
+        };
+        runs.extend(listed.runs.into_iter().filter(is_seen));
         cursor = listed.next;
         if cursor.is_none() || runs.len() >= limit {
             break;
@@ -296,6 +310,11 @@ fn since(text: &str) -> Result<DateTime<Utc>, ApiError> {
     time.ok_or_else(|| ApiError::bad_request("since must be an RFC 3339 time or milliseconds"))
 }
 
+/// Which script a run was of, with its deployment.
+fn script_text(run: &Run) -> &str {
+    run.command.trim_start_matches("@schedule ")
+}
+
 impl HistoryEntry {
     fn of(run: Run) -> Self {
         let preview = |text: String| text.chars().take(PREVIEW_CHARS).collect();
@@ -303,7 +322,7 @@ impl HistoryEntry {
         let trigger = serde_json::to_value(run.trigger).unwrap_or_default();
         Self {
             ts: iso(run.scheduled_at),
-            script_path: run.command.trim_start_matches("@schedule ").to_owned(),
+            script_path: script_text(&run).to_owned(),
             run_id: run.id,
             status: status(run.outcome).to_owned(),
             trigger: trigger.as_str().unwrap_or_default().to_owned(),
@@ -340,12 +359,18 @@ pub async fn reload(call: Call<Nothing>) -> Result<Answer<Reloaded>, ApiError> {
         .cron
         .follow_scripts(scripts, dry_run, Utc::now())
         .await?;
-    let failed = |(script_path, error)| Failed { script_path, error };
+    let is_seen =
+        |path: &String| ScriptPath::parse(path).is_ok_and(|script| is_seen(&call, &script));
+    let seen = |paths: Vec<String>| paths.into_iter().filter(&is_seen).collect();
+    let failed = reloaded.failed.into_iter();
+    let failed = failed.filter(|(path, _)| is_seen(path));
     Ok(Answer::ok(Reloaded {
         dry_run,
-        added: reloaded.added,
-        kept: reloaded.kept,
-        removed: reloaded.removed,
-        failed: reloaded.failed.into_iter().map(failed).collect(),
+        added: seen(reloaded.added),
+        kept: seen(reloaded.kept),
+        removed: seen(reloaded.removed),
+        failed: failed
+            .map(|(script_path, error)| Failed { script_path, error })
+            .collect(),
     }))
 }

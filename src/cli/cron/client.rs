@@ -5,15 +5,18 @@ use bytes::Bytes;
 use clap::Args;
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+use super::trust::{TrustArguments, client_tls};
+
 #[derive(Args)]
 pub struct ServerArguments {
-    /// The server.
+    /// The server, with http or https.
     #[arg(
         long,
         value_name = "URL",
@@ -24,10 +27,12 @@ pub struct ServerArguments {
     /// A token with the permission `cron`.
     #[arg(long, env = "FOOTPATH_TOKEN", hide_env_values = true, global = true)]
     token: Option<String>,
+    #[command(flatten)]
+    trust: TrustArguments,
 }
 
 pub struct Client {
-    http: HttpClient<HttpConnector, Full<Bytes>>,
+    http: HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
     server: String,
     token: String,
 }
@@ -35,12 +40,20 @@ pub struct Client {
 impl Client {
     pub fn new(arguments: &ServerArguments) -> anyhow::Result<Client> {
         let server = arguments.server.trim_end_matches('/').to_owned();
-        if !server.starts_with("http://") {
-            anyhow::bail!("--server {server} must start with http://");
+        if !["http://", "https://"]
+            .iter()
+            .any(|scheme| server.starts_with(scheme))
+        {
+            anyhow::bail!("--server {server} must start with http:// or https://");
         }
         let token = arguments.token.clone();
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(client_tls(&arguments.trust)?)
+            .https_or_http()
+            .enable_all_versions()
+            .build();
         Ok(Client {
-            http: HttpClient::builder(TokioExecutor::new()).build_http(),
+            http: HttpClient::builder(TokioExecutor::new()).build(connector),
             server,
             token: token.context("a token is needed: set FOOTPATH_TOKEN or use --token")?,
         })
@@ -61,7 +74,13 @@ impl Client {
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(body)))?;
         let sent = self.http.request(request).await;
-        let response = sent.with_context(|| format!("{} does not answer", self.server))?;
+        let response = sent.with_context(|| {
+            let hint = match self.server.starts_with("https://") {
+                true => "; --ca FILE trusts an authority, --insecure any certificate",
+                false => "",
+            };
+            format!("{} does not answer{hint}", self.server)
+        })?;
         let status = response.status();
         let bytes = response.into_body().collect().await?.to_bytes();
         let value: Value = serde_json::from_slice(&bytes)

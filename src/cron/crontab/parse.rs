@@ -172,7 +172,8 @@ impl Reader<'_> {
         line: &str,
         is_taken: &impl Fn(&str) -> bool,
     ) -> Result<(), CronError> {
-        let trimmed = line.trim();
+        // Other white space is a control character, which no line may have.
+        let trimmed = line.trim_matches([' ', '\t']);
         if let Some(json) = trimmed.strip_prefix(METADATA.trim_end()) {
             let read = serde_json::from_str(json.trim());
             let read = read
@@ -284,7 +285,7 @@ fn split(line: &str) -> (&str, &str) {
         rest = &rest[end..];
     }
     let schedule = &line[..line.len() - rest.len()];
-    (schedule, rest.trim())
+    (schedule, rest.trim_matches([' ', '\t']))
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! A schedule in words: `0 2 * * *` is "At 02:00 every day".
 
 use super::Schedule;
-use super::field::Field;
 
 const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const WEEKDAYS_WHOLE: [&str; 7] = [
@@ -32,7 +31,7 @@ const TIMES_MAX: usize = 6;
 
 /// The schedule for people. The wording may change.
 pub fn describe(schedule: &Schedule) -> String {
-    let (time, is_daily) = time(schedule.minutes, schedule.hours);
+    let (time, is_daily) = time(&schedule.times.minutes(), &schedule.times.hours());
     let days = days(schedule);
     match (days.is_empty(), is_daily) {
         (true, true) => format!("{time} every day"),
@@ -42,10 +41,8 @@ pub fn describe(schedule: &Schedule) -> String {
 }
 
 /// When in a day, and whether that is at times of day.
-fn time(minutes: Field, hours: Field) -> (String, bool) {
-    let every_hour = hours.values().count() == 24;
-    let (minute_list, hour_list): (Vec<u32>, Vec<u32>) =
-        (minutes.values().collect(), hours.values().collect());
+fn time(minute_list: &[u32], hour_list: &[u32]) -> (String, bool) {
+    let every_hour = hour_list.len() == 24;
     if minute_list.len() * hour_list.len() <= TIMES_MAX {
         let times: Vec<String> = hour_list
             .iter()
@@ -57,14 +54,14 @@ fn time(minutes: Field, hours: Field) -> (String, bool) {
             .collect();
         return (format!("At {}", and(&times)), true);
     }
-    let minute = match (minute_list.len(), step(&minute_list, 60)) {
+    let minute = match (minute_list.len(), step(minute_list, 60)) {
         (60, _) => "Every minute".to_owned(),
         (_, Some(step)) => format!("Every {step} minutes"),
         (1, _) if every_hour && minute_list[0] == 0 => return ("Every hour".to_owned(), false),
         (1, _) => format!("At minute {}", minute_list[0]),
         _ => format!(
             "At minutes {}",
-            ranges(&minute_list, |value| value.to_string())
+            ranges(minute_list, |value| value.to_string())
         ),
     };
     if every_hour {
@@ -75,37 +72,38 @@ fn time(minutes: Field, hours: Field) -> (String, bool) {
         };
         return (format!("{minute}{suffix}"), false);
     }
-    let hour = match step(&hour_list, 24) {
+    let hour = match step(hour_list, 24) {
         Some(step) => format!("of every {step} hours"),
         None => format!(
             "in the hours {}",
-            ranges(&hour_list, |value| format!("{value:02}"))
+            ranges(hour_list, |value| format!("{value:02}"))
         ),
     };
     (format!("{minute} {hour}"), false)
 }
 
 fn days(schedule: &Schedule) -> String {
-    let days: Vec<u32> = schedule.days.values().collect();
-    let weekdays: Vec<u32> = schedule.weekdays.values().collect();
-    let months: Vec<u32> = schedule.months.values().collect();
-    let day = (days.len() < 31).then(|| {
+    let times = &schedule.times;
+    let (days, weekdays, months) = (times.days(), times.weekdays(), times.months());
+    // Either of two of which one is every day is every day.
+    let is_any = times.is_either_day() && (days.len() == 31 || weekdays.len() == 7);
+    let day = (days.len() < 31 && !is_any).then(|| {
         let noun = if days.len() == 1 { "day" } else { "days" };
         format!(
             "on {noun} {} of the month",
             ranges(&days, |value| value.to_string())
         )
     });
-    let weekday = (weekdays.len() < 7).then(|| match weekdays[..] {
+    let weekday = (weekdays.len() < 7 && !is_any).then(|| match weekdays[..] {
         [one] => format!("on {}", WEEKDAYS_WHOLE[one as usize]),
         _ => format!(
             "on {}",
             ranges(&weekdays, |value| WEEKDAYS[value as usize].to_owned())
         ),
     });
-    let word = match schedule.days.star || schedule.weekdays.star {
-        true => " if it is also ",
-        false => " or ",
+    let word = match times.is_either_day() {
+        true => " or ",
+        false => " if it is also ",
     };
     let mut texts: Vec<String> = match (day, weekday) {
         (Some(day), Some(weekday)) => vec![format!("{day}{word}{weekday}")],

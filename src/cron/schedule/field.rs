@@ -55,19 +55,9 @@ impl Field {
         })
     }
 
-    pub fn has(self, value: u32) -> bool {
-        value < 64 && self.bits & (1 << value) != 0
-    }
-
-    /// The first value that is not below `from`.
-    pub fn next(self, from: u32) -> Option<u32> {
-        let rest = self.bits.checked_shr(from)?;
-        (rest != 0).then(|| from + rest.trailing_zeros())
-    }
-
     /// The values in order.
     pub fn values(self) -> impl Iterator<Item = u32> {
-        (0..64).filter(move |value| self.has(*value))
+        (0..64).filter(move |value| self.bits & (1 << value) != 0)
     }
 }
 

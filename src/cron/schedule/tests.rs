@@ -40,6 +40,17 @@ fn the_next_minute_that_is_due() {
             "2026-05-31 22:00",
         ),
         ("  5\t4  * * *  ", "2026-01-01 00:00:00", "2026-01-01 04:05"),
+        // Beyond the years that the crate knows.
+        ("* * * * *", "2100-12-31 23:59:01", "2101-01-01 00:00"),
+        ("0 0 * * sat", "2100-12-27 00:00:00", "2101-01-01 00:00"),
+        ("0 0 29 2 sun", "2104-02-01 00:00:00", "2104-02-03 00:00"),
+        ("0 0 29 2 */7", "2090-01-01 00:00:00", "2128-02-29 00:00"),
+        // Steps above a field's maximum, as Vixie cron takes them.
+        (
+            "*/99 0 1-31/40 * */9",
+            "2026-03-02 00:00:00",
+            "2026-11-01 00:00",
+        ),
         ("59 23 31 dec *", "2026-12-31 23:59:01", "2027-12-31 23:59"),
     ];
     for (expression, from, expected) in cases {
@@ -111,6 +122,12 @@ fn in_words() {
         ("0 4 1 * *", "At 04:00 on day 1 of the month"),
         ("0 0 13 * 5", "At 00:00 on day 13 of the month or on Friday"),
         ("0 0 1 1 *", "At 00:00 on day 1 of the month in January"),
+        ("0 0 1-31 * mon", "At 00:00 every day"),
+        ("0 0 1,15 * 0-7", "At 00:00 every day"),
+        (
+            "0 0 1,15 * */2",
+            "At 00:00 on days 1 and 15 of the month if it is also on Sun, Tue, Thu and Sat",
+        ),
         ("7 * * * *", "At minute 7 of every hour"),
         ("0 8,20 * * *", "At 08:00 and 20:00 every day"),
         (

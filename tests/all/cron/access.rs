@@ -162,3 +162,46 @@ async fn a_token_may_be_for_a_user_that_is_there() {
     }
     let _ = add(&server, never("curl /x")).await;
 }
+
+#[tokio::test]
+async fn a_token_for_some_users_does_not_count_for_others() {
+    let server = Server::empty().start().await;
+    let alice = secret(&server, "alice", &["cron"]).await;
+    secret(&server, "bob", &["cron"]).await;
+    let made = server
+        .post("/users/me/entries", never("curl /x").to_string())
+        .token(&alice)
+        .await;
+    made.expect(201);
+    add(&server, never("curl /x")).await;
+    let body = json!({
+        "alias": "alice's helper", "permissions": ["*"], "user": "root", "users": ["alice"],
+    });
+    let made = server
+        .post("/api/v1/auth/tokens", body.to_string())
+        .as_root()
+        .await;
+    let helper = made.expect(201).json()["data"]["token"].clone();
+    let helper = helper.as_str().unwrap();
+    for below in ["entries", "runs", "crontab"] {
+        let of = |user: &str| format!("/users/{user}/{below}");
+        server.get(&of("alice")).token(helper).await.expect(200);
+        // Not those of others, and not even those of its own user.
+        for user in ["bob", "root", "me"] {
+            server
+                .get(&of(user))
+                .token(helper)
+                .await
+                .expect_error(404, "USER_NOT_FOUND");
+        }
+    }
+    let refused = server
+        .post("/users/me/entries", never("curl /x").to_string())
+        .token(helper)
+        .await;
+    refused.expect_error(404, "USER_NOT_FOUND");
+    let all = server.get("/crontab").token(helper).await.expect(200);
+    let all = all.json();
+    assert_eq!(all["total"], 1, "{all}");
+    assert_eq!(all["items"][0]["user"], "alice");
+}

@@ -215,6 +215,26 @@ async fn what_is_wrong_has_its_code() {
             "INVALID_COMMENT",
         ),
         (
+            json!({ "schedule": "0 4 * * 0\u{7}", "command": "curl /x" }),
+            400,
+            "INVALID_SCHEDULE",
+        ),
+        (
+            json!({ "schedule": "@daily", "command": "curl /x\u{b}" }),
+            400,
+            "INVALID_COMMAND",
+        ),
+        (
+            json!({ "schedule": "@daily", "command": "curl /x\u{0}" }),
+            400,
+            "INVALID_COMMAND",
+        ),
+        (
+            json!({ "schedule": "@daily", "command": "curl /x", "name": "a\u{85}b" }),
+            400,
+            "INVALID_COMMAND",
+        ),
+        (
             json!({ "schedule": "@daily", "command": "curl /x", "expires_at": "soon" }),
             400,
             "INVALID_EXPIRES_AT",

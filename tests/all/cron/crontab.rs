@@ -83,6 +83,35 @@ async fn what_is_wrong_changes_nothing() {
             400,
             "INVALID_CRONTAB",
         ),
+        // Forged metadata say nothing that the API would not take.
+        (
+            "# hoody-cron: {\"overlap\":\"never\"}\n* * * * * curl /x".to_owned(),
+            400,
+            "INVALID_CRONTAB",
+        ),
+        (
+            "# hoody-cron: {\"retries\":99}\n* * * * * curl /x".to_owned(),
+            400,
+            "INVALID_POLICY",
+        ),
+        (
+            "# hoody-cron: {\"timezone\":\"Mars\"}\n* * * * * curl /x".to_owned(),
+            400,
+            "INVALID_SCHEDULE",
+        ),
+        (
+            "# hoody-cron: not JSON\n* * * * * curl /x".to_owned(),
+            400,
+            "INVALID_CRONTAB",
+        ),
+        (
+            "# hoody-cron: {}\n# and nothing to belong to".to_owned(),
+            400,
+            "INVALID_CRONTAB",
+        ),
+        // Control characters, in a text and in an entry.
+        ("# a\u{2028}b\n".to_owned(), 400, "INVALID_CRONTAB"),
+        ("* * * * * curl /x\u{b}".to_owned(), 400, "INVALID_COMMAND"),
         ("#".repeat((256 << 10) + 1), 413, "PAYLOAD_TOO_LARGE"),
         ("#\n".repeat(10_001), 413, "PAYLOAD_TOO_LARGE"),
     ];

@@ -15,7 +15,7 @@ use rand::{Rng, SeedableRng};
 use crate::harness::skip;
 
 const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/all/cron/oracle.py");
-const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.peers/python/bin/python");
+pub const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.peers/python/bin/python");
 
 /// Not Lord Howe: cronsim loses half an hour when its clocks change by that. The
 /// golden tables of `calendar` have it.
@@ -29,8 +29,8 @@ const ZONES: [&str; 8] = [
     "Asia/Kathmandu",
     "Europe/Berlin",
 ];
-const COUNT: usize = 10_000;
-const NEXT: usize = 4;
+pub const COUNT: usize = 10_000;
+pub const NEXT: usize = 4;
 
 fn field(random: &mut StdRng, min: u32, max: u32, names: &[&str]) -> String {
     let value = |random: &mut StdRng| random.random_range(min..=max);
@@ -61,7 +61,7 @@ fn field(random: &mut StdRng, min: u32, max: u32, names: &[&str]) -> String {
     }
 }
 
-fn expression(random: &mut StdRng) -> String {
+pub fn expression(random: &mut StdRng) -> String {
     let months = ["jan", "Feb", "MAR", "apr", "dec"];
     let weekdays = ["sun", "Mon", "TUE", "sat"];
     [
@@ -97,7 +97,7 @@ fn ask(oracle: &str, questions: &str) -> Vec<String> {
         .collect()
 }
 
-fn ours(expression: &str, zone: &str, after: i64) -> String {
+pub fn ours(expression: &str, zone: &str, after: i64) -> String {
     let Ok(schedule) = Schedule::parse(expression) else {
         return "refused".to_owned();
     };

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::time::at;
 use super::{ENTRIES, get};
+use crate::harness::Reply;
 use crate::harness::{PATIENCE, Server};
 
 async fn list(server: &Server) -> Vec<Value> {
@@ -44,7 +45,7 @@ async fn a_script_runs_on_its_own_schedule() {
     let script = "// @schedule * * * * *\n// @schedule-timeout 2m\n// @token hush\n\
                   return { run: req.headers['x-cron-run'], ip: metadata.clientIp ?? null }";
     let setup = Server::with_scripts(&[("jobs/[id].ts", script), ("plain.ts", "return 1")]);
-    let (setup, _) = at!(setup, "2026-03-01 00:00:55");
+    let (setup, clock) = at!(setup, "2026-03-01 00:00:05");
     let server = setup.start().await;
     let schedules = list_until(&server, |list| !list.is_empty()).await;
     let one = &schedules[0];
@@ -59,6 +60,7 @@ async fn a_script_runs_on_its_own_schedule() {
     ] {
         assert_eq!(one[field], expected, "{field}");
     }
+    clock.set("2026-03-01 00:00:58");
     let done = |list: &[Value]| list[0]["lastFireStatus"] == "ok";
     let one = list_until(&server, done).await.remove(0);
     let history = get(
@@ -152,4 +154,58 @@ async fn a_scheduled_script_can_be_triggered() {
         .expect(200)
         .json();
     assert_eq!(history["total"], 3);
+}
+
+#[tokio::test]
+async fn a_token_for_one_deployment_sees_no_schedules_of_others() {
+    let script = "// @schedule 0 0 29 2 *\nreturn 1";
+    let server = Server::with_script("mine.ts", script)
+        .file("2/theirs.ts", script)
+        .start()
+        .await;
+    list_until(&server, |list| list.len() == 2).await;
+    for (exec_id, script) in [("1", "mine.ts"), ("2", "theirs.ts")] {
+        let body = json!({ "scriptPath": script, "execId": exec_id });
+        assert_eq!(post(&server, "trigger", body).await["status"], "ok");
+    }
+    let body = json!({ "alias": "one", "permissions": ["exec"], "deployments": ["1"] });
+    let made = server
+        .post("/api/v1/auth/tokens", body.to_string())
+        .as_root()
+        .await;
+    let token = made.expect(201).json()["data"]["token"].clone();
+    let token = token.as_str().unwrap();
+    let get = async |target: &str| -> Reply {
+        let target = format!("/api/v1/exec/schedules/{target}");
+        server.get(&target).token(token).await
+    };
+    let paths = |reply: Reply, field: &str| -> Vec<Value> {
+        let reply = reply.expect(200).json();
+        let rows = reply[field].as_array().unwrap();
+        assert_eq!(reply["total"], rows.len());
+        rows.iter().map(|row| row["scriptPath"].clone()).collect()
+    };
+    assert_eq!(paths(get("list").await, "schedules"), ["1/mine.ts"]);
+    assert_eq!(paths(get("history").await, "entries"), ["1/mine.ts"]);
+    let whole = super::get(&server, "/api/v1/exec/schedules/history").await;
+    assert_eq!(paths(whole, "entries"), ["2/theirs.ts", "1/mine.ts"]);
+    for theirs in [
+        "list?execId=2",
+        "history?execId=2",
+        "history?execId=2&scriptPath=theirs.ts",
+    ] {
+        get(theirs).await.expect(403);
+    }
+    let send = async |operation: &str, body: Value| {
+        let target = format!("/api/v1/exec/schedules/{operation}");
+        server.post(&target, "").token(token).json(&body).await
+    };
+    send(
+        "trigger",
+        json!({ "scriptPath": "theirs.ts", "execId": "2" }),
+    )
+    .await
+    .expect(403);
+    let reload = send("reload", json!({ "dry_run": true })).await;
+    assert_eq!(reload.expect(200).json()["kept"], json!(["1/mine.ts"]));
 }
