@@ -2,7 +2,7 @@
 //! as the order of dependencies, `run` as the life of the server.
 
 mod author;
-mod certificates;
+pub mod certificates;
 mod proxy;
 mod scheduler;
 mod tasks;
@@ -16,6 +16,7 @@ use anyhow::Context;
 use chrono::Utc;
 use tokio::net::TcpListener;
 
+use crate::acme::on_demand::{self, Wished};
 use crate::api::access::Access;
 use crate::api::dispatch::Dispatcher;
 use crate::api::front::{Front, FrontParts, Gate};
@@ -49,10 +50,10 @@ use crate::sandbox::{EngineModules, Sandbox, SandboxConfig};
 use crate::shutdown::{Drained, Shutdown};
 use crate::store::Store;
 use crate::store::sealed::MasterKey;
-use certificates::{Answers, ForScripts, Table};
+use certificates::{Answers, ForScripts, Table, Unknown};
 use tasks::{
-    follow_schedules, keep_export, publish_waiting, report_conflicts, save_last_used, save_traffic,
-    until,
+    follow_schedules, keep_certificates, keep_export, publish_waiting, report_conflicts,
+    save_last_used, save_traffic, until,
 };
 
 /// How long a stopping server waits for what models used to be booked.
@@ -65,6 +66,8 @@ pub struct App {
     https: Option<(TcpListener, TlsAcceptor)>,
     pub https_address: Option<SocketAddr>,
     front: FrontParts,
+    /// Names that handshakes lack a certificate for.
+    wished: Wished,
     /// The root token that the first start made; nobody can be told again.
     pub first_token: Option<String>,
     api: Api,
@@ -179,10 +182,12 @@ impl App {
             answers,
             own_dispatcher.clone(),
         )?;
+        let (wishes, wished) = on_demand::wishes();
         let tls = TlsAcceptor::new(
             bundles.clone(),
             challenge_certs,
             config.proxy.refuse_unknown,
+            Arc::new(Unknown(wishes)),
         )?;
         let log_config = LogConfig {
             dir: config.server.data.join("logs"),
@@ -233,11 +238,7 @@ impl App {
         )?;
         let forwarder = proxy::forwarder(config, upstreams, stop.clone())?;
         let access_log = AccessLog::new(config.proxy.log_entries as usize);
-        // As late as can be, since a token that was made must be shown. Only cron
-        // comes after it, which calls through the dispatcher, and so with tokens;
-        // when a token is made, its part of the store is empty, so only a broken disk fails.
-        let root = config.auth.token.as_ref().map(Secret::expose);
-        let (tokens, first_token) = Tokens::open(store.clone(), root, Utc::now()).await?;
+        let tokens = Tokens::open(store.clone())?;
         let tokens = Arc::new(tokens.failures_per_minute(config.auth.failures_per_minute));
         let dispatcher = Arc::new(Dispatcher {
             exec: exec.clone(),
@@ -261,6 +262,9 @@ impl App {
             dispatcher.clone(),
         );
         let cron = cron.await?;
+        // The last that may fail, since a token that was made must be shown.
+        let root = config.auth.token.as_ref().map(Secret::expose);
+        let first_token = tokens.ensure_root(root, Utc::now()).await?;
         let drain = Duration::from_millis(config.server.drain_ms);
         let api = Api {
             dispatcher: dispatcher.clone(),
@@ -299,6 +303,7 @@ impl App {
             https: https.map(|listener| (listener, tls)),
             https_address,
             front,
+            wished,
             first_token,
             api,
             inside,
@@ -319,6 +324,7 @@ impl App {
             listener,
             https,
             front,
+            wished,
             api,
             inside: _inside,
             exec,
@@ -344,8 +350,7 @@ impl App {
             }
         }));
         let acme = api.acme.clone();
-        let renewing = stop.clone();
-        stop.spawn(async move { acme.run(renewing).await });
+        stop.spawn(keep_certificates(acme, wished, stop.clone()));
         stop.spawn(keep_export(store));
         let tokens = api.tokens.clone();
         stop.spawn(until(stop.clone(), save_last_used(tokens.clone())));

@@ -27,6 +27,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::access::{Arrival, Entry, host, text};
 use super::error::ApiError;
 use super::exchange::Exchange;
+use super::lasting::while_valid;
 use super::watched::{Tail, watch};
 use crate::auth::Tokens;
 use crate::author::Author;
@@ -222,6 +223,7 @@ impl Dispatcher {
                 None
             };
             let request = stripped(request, script, &credentials);
+            let (client, token) = (origin.client_ip, credentials.of_ours());
             let (mut response, tail) = match kind {
                 MountKind::Markdown => (self.markdown(script, request.method())?, None),
                 MountKind::Script => {
@@ -241,6 +243,9 @@ impl Dispatcher {
                 }
             };
             add(&cors, response.headers_mut());
+            if let Some(presented) = token {
+                response = while_valid(response, self.tokens.clone(), presented, client);
+            }
             return Ok((response, tail));
         }
     }
@@ -299,6 +304,7 @@ impl Dispatcher {
             depth: origin.depth,
             making: origin.making,
             dry_run: origin.dry_run,
+            cron_run: origin.scheduled.and_then(|scheduled| scheduled.run),
         };
         let worker = script
             .program

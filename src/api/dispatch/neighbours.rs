@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::Request;
 
-use super::{Dispatcher, Origin};
+use super::{Dispatcher, Origin, Scheduled};
 use crate::model::exec_id::ExecId;
 use crate::sandbox::services::{CallContext, Making};
 
@@ -24,7 +24,7 @@ impl Dispatcher {
             exec_id: Some(exec_id),
             execution_id: uuid::Uuid::new_v4().to_string(),
             making: from.making,
-            scheduled: None,
+            scheduled: Scheduled::through(from.cron_run),
             dry_run: from.dry_run,
             is_own: false,
         };
