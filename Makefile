@@ -27,7 +27,7 @@ test: ## Run all tests; what needs a missing peer is skipped, loudly
 
 .PHONY: demo-renew
 demo-renew: ## Order, install, serve and renew certificates against Pebble (Debian: pebble, pebble-challtestsrv)
-	FOOTPATH_NO_SKIP=1 cargo test --locked --test all -- --nocapture certificates::one_call
+	FOOTPATH_NO_SKIP=1 cargo test --locked --test all -- --nocapture certificates::the_loop
 
 .PHONY: lint
 lint: ## Check the format and clippy's opinion

@@ -254,14 +254,8 @@ impl App {
             dev: config.server.dev,
         });
         let _ = own_dispatcher.set(Arc::downgrade(&dispatcher));
-        let cron = scheduler::open(
-            config,
-            address,
-            store.clone(),
-            cron_settings,
-            dispatcher.clone(),
-        );
-        let cron = cron.await?;
+        let (caller, rows) = (dispatcher.clone(), store.clone());
+        let cron = scheduler::open(config, address, rows, cron_settings, caller).await?;
         // The last that may fail, since a token that was made must be shown.
         let root = config.auth.token.as_ref().map(Secret::expose);
         let first_token = tokens.ensure_root(root, Utc::now()).await?;
@@ -349,8 +343,7 @@ impl App {
                 changing.changed(changes).await;
             }
         }));
-        let acme = api.acme.clone();
-        stop.spawn(keep_certificates(acme, wished, stop.clone()));
+        stop.spawn(keep_certificates(api.acme.clone(), wished, stop.clone()));
         stop.spawn(keep_export(store));
         let tokens = api.tokens.clone();
         stop.spawn(until(stop.clone(), save_last_used(tokens.clone())));

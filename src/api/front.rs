@@ -13,7 +13,7 @@ use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body::Body as _;
 use tower::ServiceExt;
 
-use super::access::host;
+use super::access::{AskedBy, host};
 use super::dispatch::EXECUTION_ID;
 use super::error::ApiError;
 use crate::auth;
@@ -22,6 +22,7 @@ use crate::proxy::log::{Kind, Line, Pending};
 use crate::proxy::tls::TlsInfo;
 
 mod gate;
+mod secrets;
 
 pub use gate::Gate;
 use gate::Visitor;
@@ -163,6 +164,8 @@ pub(super) fn noted(response: Response, pending: &mut Pending) -> Response {
     if let Some(id) = id.and_then(|id| id.to_str().ok()) {
         pending.line.trace_id = id.to_owned();
     }
+    let asked_by = response.extensions().get::<AskedBy>();
+    pending.line.token = asked_by.map(|AskedBy(name)| name.clone());
     // What streams is counted by the log of scripts.
     let length = response.body().size_hint().exact();
     pending.line.bytes_out = length.unwrap_or_default();
