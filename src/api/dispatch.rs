@@ -24,7 +24,7 @@ use http::{HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::Limited;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::access::{Arrival, Entry, host, text};
+use super::access::{Arrival, AskedBy, Entry, host, text};
 use super::error::ApiError;
 use super::exchange::Exchange;
 use super::lasting::while_valid;
@@ -304,6 +304,7 @@ impl Dispatcher {
             depth: origin.depth,
             making: origin.making,
             dry_run: origin.dry_run,
+            token: entry.asked_by().map(|AskedBy(name)| name.into()),
             cron_run: origin.scheduled.and_then(|scheduled| scheduled.run),
         };
         let worker = script

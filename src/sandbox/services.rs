@@ -42,6 +42,8 @@ pub struct CallContext {
     pub dry_run: Option<DryRun>,
     /// What this call and those that led to it are making: see `author::flights`.
     pub making: Making,
+    /// The name of the management token that the caller showed.
+    pub token: Option<Arc<str>>,
     /// The run of cron that led here, perhaps through other calls.
     pub cron_run: Option<Arc<CronRun>>,
 }

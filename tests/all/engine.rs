@@ -173,6 +173,7 @@ async fn a_handler_answers() {
             depth: 0,
             dry_run: None,
             making: Making::default(),
+            token: None,
             cron_run: None,
         };
         let t = std::time::Instant::now();

@@ -379,6 +379,9 @@ async fn the_name_of_a_token_is_in_every_line_and_the_token_in_none() {
         let line = line.unwrap_or_else(|| panic!("no line of {path} in {access}"));
         assert!(line.contains("\"token\":\"sunday\""), "{line}");
     }
+    let printed = std::fs::read_to_string(server.data().join("logs/executions/executions.log"));
+    let printed = printed.unwrap();
+    assert!(printed.contains("\"token\":\"sunday\""), "{printed}");
     let lines = server.get("/_logs").as_root().await.expect(200).json();
     let lines = lines["logs"].as_array().unwrap();
     let by_sunday = |line: &&Value| line["data"]["token"] == "sunday";

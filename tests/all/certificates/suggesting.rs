@@ -11,7 +11,7 @@ use crate::harness::peer_python;
 
 const PROGRAM: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
-    "/tests/all/certificates/acme2certifier.py"
+    "/tests/all/certificates/suggesting.py"
 );
 
 /// A running one. Dropping it ends the process.
@@ -44,13 +44,14 @@ impl Suggesting {
             format!(
                 "[DEFAULT]\ndebug: False\n\
                  [CAhandler]\nhandler_module: acme2certifier.cahandlers.openssl_ca_handler\n\
-                 issuing_ca_key: {}\nissuing_ca_cert: {}\ncert_save_path: {}\ncert_validity_days: 2\n\
+                 issuing_ca_key: {}\nissuing_ca_cert: {}\nissuing_ca_crl: {}\ncert_save_path: {}\ncert_validity_days: 2\n\
                  [DBhandler]\nhandler: wsgi\ndbfile: {}\n\
                  [Challenge]\nchallenge_validation_disable: True\n\
                  [Order]\nprofiles: {{\"short\": \"http://127.0.0.1/short\", \"long\": \"http://127.0.0.1/long\"}}\n\
                  [Renewalinfo]\n{renewal_info}\n",
                 path("ca.key"),
                 path("ca.pem"),
+                path("ca.crl"),
                 path("certs"),
                 path("acme.db"),
             ),
