@@ -449,30 +449,7 @@ async fn an_upstream_never_sees_a_management_token_and_guesses_at_an_alias_count
     );
     rotate(&server, &id, json!({})).await.expect(200);
     at("in.test", &url).await.expect(401);
-    let body = json!({ "host": "closed.test", "upstream": format!("http://127.0.0.1:{port}") });
-    let made = server
-        .post("/api/v1/proxy/aliases", "")
-        .as_root()
-        .json(&body);
-    let made = made.await.expect(201).json()["data"]["id"].clone();
-    let permissions = format!(
-        "/api/v1/proxy/aliases/{}/permissions",
-        made.as_str().unwrap()
-    );
-    for (version, method, below, body) in [
-        (0, Method::PATCH, "default", json!({ "default": "deny" })),
-        (
-            1,
-            Method::PUT,
-            "groups/url/token",
-            json!({ "param": "key", "value": "s3cret" }),
-        ),
-    ] {
-        let target = format!("{permissions}/{below}");
-        let change = server.request(method, &target).as_root().json(&body);
-        let change = change.header("if-match", &format!("file:v{version}"));
-        change.await.expect(200);
-    }
+    closed_alias(&server, port).await;
     // One failure is counted already. Who brings nothing does not guess.
     at("closed.test", "/").await.expect(401);
     for _ in 0..2 {
@@ -480,4 +457,94 @@ async fn an_upstream_never_sees_a_management_token_and_guesses_at_an_alias_count
     }
     at("closed.test", "/?key=s3cret").await.expect(429);
     server.get(TOKENS).as_root().await.expect(429);
+}
+
+async fn permit(server: &Server, alias: &str, version: u64, below: &str, body: Value) {
+    let method = match below {
+        "default" => Method::PATCH,
+        _ => Method::PUT,
+    };
+    let target = format!("/api/v1/proxy/aliases/{alias}/permissions/{below}");
+    let change = server.request(method, &target).as_root().json(&body);
+    let change = change.header("if-match", &format!("file:v{version}"));
+    change.await.expect(200);
+}
+
+/// An alias `closed.test` to this port that only `?key=s3cret` opens: its id.
+async fn closed_alias(server: &Server, port: u16) -> String {
+    let body = json!({ "host": "closed.test", "upstream": format!("http://127.0.0.1:{port}") });
+    let made = server
+        .post("/api/v1/proxy/aliases", "")
+        .as_root()
+        .json(&body);
+    let made = made.await.expect(201).json()["data"]["id"].clone();
+    let id = made.as_str().unwrap().to_owned();
+    permit(server, &id, 0, "default", json!({ "default": "deny" })).await;
+    let key = json!({ "param": "key", "value": "s3cret" });
+    permit(server, &id, 1, "groups/url/token", key).await;
+    id
+}
+
+/// An upstream that becomes an echo, as a WebSocket would.
+async fn echo() -> u16 {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let _ = stream.read(&mut [0; 8192]).await;
+                let head = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+                let _ = stream.write_all(head.as_bytes()).await;
+                let (mut reader, mut writer) = stream.split();
+                let _ = tokio::io::copy(&mut reader, &mut writer).await;
+            });
+        }
+    });
+    port
+}
+
+/// A tunnel to the echo, which has answered once.
+async fn tunnel(server: &Server, host: &str, target: &str) -> tokio::net::TcpStream {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(server.address())
+        .await
+        .unwrap();
+    let head = format!(
+        "GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        answer.push(stream.read_u8().await.expect("an answer"));
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 101"), "{answer:?}");
+    stream.write_all(b"x").await.unwrap();
+    assert_eq!(stream.read_u8().await.unwrap(), b'x');
+    stream
+}
+
+#[tokio::test]
+async fn a_tunnel_through_an_alias_ends_when_its_secret_is_replaced() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let port = echo().await;
+    let server = Server::empty()
+        .set("proxy.allow", "127.0.0.1")
+        .set(
+            "proxy.aliases",
+            format!("open.test=http://127.0.0.1:{port}"),
+        )
+        .start()
+        .await;
+    let id = closed_alias(&server, port).await;
+    let mut open = tunnel(&server, "open.test", "/").await;
+    let mut closed = tunnel(&server, "closed.test", "/?key=s3cret").await;
+    let key = json!({ "param": "key", "value": "another" });
+    permit(&server, &id, 2, "groups/url/token", key).await;
+    // It fails by waiting for the end in vain.
+    let ended = tokio::time::timeout(crate::harness::PATIENCE, closed.read_u8()).await;
+    assert!(ended.expect("it ends").is_err());
+    tunnel(&server, "closed.test", "/?key=another").await;
+    open.write_all(b"y").await.unwrap();
+    assert_eq!(open.read_u8().await.unwrap(), b'y');
 }

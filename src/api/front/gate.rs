@@ -18,7 +18,7 @@ use crate::auth;
 use crate::egress::{EgressError, Reason};
 use crate::proxy::alias::{Alias, Target};
 use crate::proxy::aliases::Aliases;
-use crate::proxy::forward::{Destination, ForwardError, Forwarder, Sender};
+use crate::proxy::forward::{Destination, ForwardError, Forwarder, Sender, StillOpen};
 use crate::proxy::log::{AccessLog, Pending};
 use crate::proxy::permission::{Admission, TokenPlace};
 use crate::sandbox::services::Making;
@@ -76,10 +76,13 @@ impl Gate {
                 noted(refused, &mut pending)
             }
             Ok(path) => {
+                let aliases = &self.aliases;
+                let still_open = secrets::still_open(aliases, &request, alias, visitor.client);
                 let request = without_secret_headers(request, alias);
                 let path_and_query = with_query(&path, query.as_deref());
                 pending.line.upstream = Some(alias.target_name());
-                self.send(request, &alias.target, path_and_query, visitor, pending)
+                let to = (&alias.target, still_open);
+                self.send(request, to, path_and_query, visitor, pending)
                     .await
             }
         };
@@ -102,7 +105,7 @@ impl Gate {
         pending: &mut Pending,
     ) -> Result<String, Response> {
         let (tokens, client) = (&self.dispatcher.tokens, Some(visitor.client));
-        let presents_any = secrets::presents_any(request, alias);
+        let presents_any = secrets::presents_any(request, alias.permissions.secrets());
         if presents_any {
             let may_try = tokens.may_try(client, Utc::now());
             may_try.map_err(|denied| ApiError::from(denied).into_response())?;
@@ -118,7 +121,7 @@ impl Gate {
     async fn send(
         &self,
         request: Request<Body>,
-        target: &Target,
+        (target, still_open): (&Target, Option<StillOpen>),
         path_and_query: String,
         visitor: Visitor,
         mut pending: Pending,
@@ -145,6 +148,7 @@ impl Gate {
                     url: url.clone(),
                     preserve_host: *preserve_host,
                     path_and_query,
+                    still_open,
                 };
                 let request = secrets::without_ours(request);
                 self.forward(request, &to, visitor, pending).await

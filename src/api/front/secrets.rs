@@ -1,16 +1,25 @@
 //! What a request to an alias shows to be let in, and what of it nobody behind the
 //! alias may see. It must not decide who is let in.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use axum::body::Body;
-use http::{HeaderMap, Request, header};
+use chrono::Utc;
+use http::{HeaderMap, Method, Request, header};
 
 use crate::auth::{self, SECRET_PREFIX, TOKEN_HEADER, TOKEN_PARAMETER};
 use crate::proxy::alias::Alias;
-use crate::proxy::permission::TokenPlace;
+use crate::proxy::aliases::Aliases;
+use crate::proxy::forward::StillOpen;
+use crate::proxy::permission::{Admission, TokenPlace};
 
 /// Whether a request brings along anything that the alias's groups ask for: who
 /// brings nothing does not guess.
-pub fn presents_any(request: &Request<Body>, alias: &Alias) -> bool {
+pub fn presents_any<'a>(
+    request: &Request<Body>,
+    mut secrets: impl Iterator<Item = (TokenPlace, &'a str)>,
+) -> bool {
     let headers = request.headers();
     let query = request.uri().query().unwrap_or_default();
     let is_shown = |(place, name): (TokenPlace, &str)| match place {
@@ -18,7 +27,31 @@ pub fn presents_any(request: &Request<Body>, alias: &Alias) -> bool {
         TokenPlace::Param => parameters(query).any(|(known, _)| known == name),
         TokenPlace::Cookie => has_cookie(headers, name),
     };
-    alias.permissions.secrets().any(is_shown)
+    secrets.any(is_shown)
+}
+
+/// For a request that may become a tunnel: whether it would still be let in. So a
+/// secret that was replaced ends what was opened with it.
+pub fn still_open(
+    aliases: &Aliases,
+    request: &Request<Body>,
+    alias: &Alias,
+    client: IpAddr,
+) -> Option<StillOpen> {
+    let is_tunnel =
+        request.headers().contains_key(header::UPGRADE) || request.method() == Method::CONNECT;
+    if !is_tunnel {
+        return None;
+    }
+    let (aliases, id, headers) = (aliases.clone(), alias.id.clone(), request.headers().clone());
+    let query = request.uri().query().map(str::to_owned);
+    Some(Arc::new(move || {
+        let alias = aliases.get(&id);
+        alias.is_ok_and(|alias| {
+            let admission = alias.permissions.admit(&headers, query.as_deref(), client);
+            alias.is_on(Utc::now()) && matches!(admission, Admission::Admitted { .. })
+        })
+    }))
 }
 
 fn has_cookie(headers: &HeaderMap, name: &str) -> bool {

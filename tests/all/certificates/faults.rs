@@ -247,6 +247,40 @@ async fn a_fourth_failed_validation_in_an_hour_is_not_risked_even_after_a_restar
 }
 
 #[tokio::test]
+async fn a_restart_does_not_try_again_before_it_is_time() {
+    let authority = authority!();
+    let between = Between::with_tls(authority.api, authority.home()).await;
+    between.plan(|asked| match asked.is_order() {
+        true => Then::Answer(500, PROBLEM, "oh"),
+        false => Then::Pass,
+    });
+    let setup = authority
+        .asked_by(Server::empty())
+        .set("acme.names", "a.test");
+    let mut server = setup.set("acme.directory", at(between.port)).start().await;
+    let known = until(&server, "a.test", |known| known["failures"] == 1).await;
+    for _ in 0..2 {
+        server.restart().await;
+        // Several looks long.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let later = certificate(&server, "a.test").await;
+        assert_eq!(
+            (
+                &later["failures"],
+                &later["next_renewal_at"],
+                &later["last_attempt_at"]
+            ),
+            (
+                &json!(1),
+                &known["next_renewal_at"],
+                &known["last_attempt_at"]
+            )
+        );
+    }
+    assert_eq!(between.orders().len(), 1);
+}
+
+#[tokio::test]
 async fn many_who_ask_at_once_get_one_order() {
     let authority = authority!();
     let between = Between::with_tls(authority.api, authority.home()).await;
