@@ -113,7 +113,13 @@ impl Front {
             return noted(error.into_response(), &mut pending);
         }
         if let Some(port) = self.redirect_port.filter(|_| !is_https) {
-            return noted(redirect(&request, port), &mut pending);
+            let mut answer = redirect(&request, port);
+            if !auth::presented(&http::HeaderMap::new(), request.uri().query()).is_empty() {
+                // The way to HTTPS has the token of the URL in it.
+                let policy = HeaderValue::from_static("no-referrer");
+                answer.headers_mut().insert(header::REFERRER_POLICY, policy);
+            }
+            return noted(answer, &mut pending);
         }
         let found = self.gate.lookup(&request);
         if let Some(alias) = found {

@@ -548,3 +548,14 @@ async fn a_tunnel_through_an_alias_ends_when_its_secret_is_replaced() {
     open.write_all(b"y").await.unwrap();
     assert_eq!(open.read_u8().await.unwrap(), b'y');
 }
+
+#[tokio::test]
+async fn the_way_to_https_keeps_the_url_to_itself_too() {
+    let server = Server::with_script("a.ts", "return 1;");
+    let server = server.set("proxy.redirect_to_https", true).https();
+    let server = server.start().await;
+    let moved = server.get("/a?token=fp_x").await.expect(308);
+    moved.expect_header("referrer-policy", "no-referrer");
+    let plain = server.get("/a").await.expect(308);
+    assert!(plain.header("referrer-policy").is_none(), "{plain:?}");
+}
