@@ -82,8 +82,11 @@ const ASYNC_STACK_BYTES: usize = 7 << 20;
 /// Memory of a slot that stays resident between calls; the rest is given back.
 const KEEP_RESIDENT_BYTES: usize = 4 << 20;
 
-/// A handler is main, shim and fixup; publishing takes two more modules.
+/// A handler is its image, a table of imports and the engine; publishing takes two
+/// more modules.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 4;
+/// One of each of those.
+const TABLES_PER_COMPONENT: u32 = 3;
 
 impl Sandbox {
     /// Compiles the engine (about a second, once per machine with a cache).
@@ -123,7 +126,8 @@ fn wasmtime_config(config: &SandboxConfig) -> Config {
     pool.total_component_instances(slots)
         .total_core_instances(CORE_INSTANCES_PER_COMPONENT * slots)
         .total_memories(slots + PUBLISHERS_MAX)
-        .total_tables(3 * slots)
+        .total_tables(TABLES_PER_COMPONENT * (slots + PUBLISHERS_MAX))
+        .max_tables_per_module(2)
         .total_stacks(slots)
         .max_memory_size(config.memory_bytes_max)
         .table_elements(20_000)

@@ -1,19 +1,26 @@
-//! Edits of core WebAssembly modules that move no index: imports become local
-//! stubs, the memory becomes an import, data and exports are replaced. It must
+//! Edits of core WebAssembly modules that move no function: imports become local
+//! functions, the memory becomes an import, data and exports are replaced. It must
 //! not know what the module is for.
 
 use std::convert::Infallible;
-use wasm_encoder::reencode::{self, Reencode, utils};
-use wasm_encoder::{
-    CodeSection, DataCountSection, DataSection, EntityType, ExportSection, Function,
-    FunctionSection, ImportSection, MemoryType, Module, SectionId,
-};
-use wasmparser::{DataKind, Parser, Payload, TypeRef};
+
+use wasm_encoder::Module;
+use wasm_encoder::reencode::{self, Reencode};
+use wasmparser::{CompositeInnerType, DataKind, ExternalKind, Parser, Payload, TypeRef};
 
 use super::image::Segment;
 
-/// The index of the passive segment: the first, so that it is the same in all forms.
-const PASSIVE: u32 = 0;
+mod editor;
+use editor::Editor;
+pub use editor::table;
+
+/// Where a module with `Memory::Around` finds what is around it: module and field.
+pub const MEMORY: (&str, &str) = ("image", "memory");
+/// A table with one slot, into which it puts its `cabi_realloc`: the instance that
+/// has the memory is there first and needs it.
+pub const REALLOC: (&str, &str) = ("image", "realloc");
+/// A table with a slot for each function it would import, in their order.
+pub const IMPORTS: (&str, &str) = ("imports", "table");
 
 /// What the edited module does about its memory.
 pub enum Memory<'a> {
@@ -22,9 +29,9 @@ pub enum Memory<'a> {
         pages: u64,
         segments: &'a [Segment<'a>],
     },
-    /// Imports it from `env` `memory`, with so many pages at least; its data is
-    /// gone, but it exports the memory still.
-    Imported { pages: u64 },
+    /// Imports it from `MEMORY`, with so many pages at least; its data is gone, but
+    /// it exports the memory still. It also imports the tables `REALLOC` and `IMPORTS`.
+    Around { pages: u64 },
 }
 
 /// What becomes of an imported function.
@@ -34,6 +41,10 @@ pub enum Import {
     From(String),
     /// It becomes a local function that traps.
     Trap,
+    /// It becomes a local function that calls what the table `IMPORTS` holds at its
+    /// place; for `Memory::Around`. Wasmtime resolves imports of a module that is
+    /// itself imported by name, at each instantiation: a table costs nothing then.
+    Indirect,
     /// It becomes a local function `(to, offset, length)` that copies from the
     /// passive data to memory.
     ReadPassive,
@@ -72,14 +83,28 @@ pub fn edit(module: &[u8], edit: &Edit<'_>) -> Result<Vec<u8>, ModuleError> {
     let mut kept: Vec<(String, &str, u32)> = Vec::new();
     let mut locals = Vec::new();
     let mut fates = Vec::new();
-    for one in imported_functions(module)? {
+    let parameters = parameter_counts(module)?;
+    for (slot, one) in imported_functions(module)?.into_iter().enumerate() {
+        let mut stand_in = |body| {
+            fates.push(Fate::Local(locals.len()));
+            locals.push(Local { ty: one.ty, body });
+        };
         let from = match (edit.import)(one.module) {
             Import::Keep => one.module.to_owned(),
             Import::From(other) => other,
-            Import::Trap | Import::ReadPassive => {
-                fates.push(Fate::Local(locals.len()));
-                let reads = matches!((edit.import)(one.module), Import::ReadPassive);
-                locals.push(Local { ty: one.ty, reads });
+            Import::Trap => {
+                stand_in(Body::Trap);
+                continue;
+            }
+            Import::ReadPassive => {
+                stand_in(Body::ReadPassive);
+                continue;
+            }
+            Import::Indirect => {
+                stand_in(Body::CallSlot {
+                    slot: slot as u32,
+                    parameters: parameters[one.ty as usize],
+                });
                 continue;
             }
         };
@@ -92,7 +117,7 @@ pub fn edit(module: &[u8], edit: &Edit<'_>) -> Result<Vec<u8>, ModuleError> {
                 // functions would move.
                 locals.push(Local {
                     ty: one.ty,
-                    reads: false,
+                    body: Body::Trap,
                 });
                 fates.push(Fate::Imported(known));
             }
@@ -113,12 +138,17 @@ pub fn edit(module: &[u8], edit: &Edit<'_>) -> Result<Vec<u8>, ModuleError> {
         Some(data) => Some(data),
         None => passive_data(module)?,
     };
+    let realloc = match edit.memory {
+        Memory::Own { .. } => None,
+        Memory::Around { .. } => Some(exported_function(module, "cabi_realloc")?),
+    };
     let mut editor = Editor {
         edit,
         passive,
         renumbered,
         kept: &kept,
         locals,
+        realloc,
     };
     let mut out = Module::new();
     editor.parse_core_module(&mut out, Parser::new(0), module)?;
@@ -133,10 +163,16 @@ enum Fate {
     Local(usize),
 }
 
-/// A function that stands in for an import: it traps, or reads the passive data.
+/// A function that stands in for an import.
 struct Local {
     ty: u32,
-    reads: bool,
+    body: Body,
+}
+
+enum Body {
+    Trap,
+    ReadPassive,
+    CallSlot { slot: u32, parameters: u32 },
 }
 
 /// An imported function: where from, and the index of its type.
@@ -171,6 +207,42 @@ pub fn imported_functions(module: &[u8]) -> Result<Vec<ImportedFunction<'_>>, Mo
     Ok(functions)
 }
 
+/// How many parameters each function type has.
+fn parameter_counts(module: &[u8]) -> Result<Vec<u32>, ModuleError> {
+    let mut counts = Vec::new();
+    for payload in Parser::new(0).parse_all(module) {
+        let Payload::TypeSection(section) = payload? else {
+            continue;
+        };
+        for group in section {
+            for ty in group?.into_types() {
+                counts.push(match &ty.composite_type.inner {
+                    CompositeInnerType::Func(function) => function.params().len() as u32,
+                    _ => 0,
+                });
+            }
+        }
+    }
+    Ok(counts)
+}
+
+fn exported_function(module: &[u8], name: &str) -> Result<u32, ModuleError> {
+    for payload in Parser::new(0).parse_all(module) {
+        let Payload::ExportSection(section) = payload? else {
+            continue;
+        };
+        for export in section {
+            let export = export?;
+            if export.name == name && export.kind == ExternalKind::Func {
+                return Ok(export.index);
+            }
+        }
+    }
+    Err(ModuleError::Edit(format!(
+        "it exports no function {name:?}"
+    )))
+}
+
 /// The data of the passive segment, which is always the first.
 fn passive_data(module: &[u8]) -> Result<Option<&[u8]>, ModuleError> {
     for payload in Parser::new(0).parse_all(module) {
@@ -182,187 +254,6 @@ fn passive_data(module: &[u8]) -> Result<Option<&[u8]>, ModuleError> {
         }
     }
     Ok(None)
-}
-
-struct Editor<'a> {
-    edit: &'a Edit<'a>,
-    passive: Option<&'a [u8]>,
-    /// The new index of each function that was imported.
-    renumbered: Vec<u32>,
-    /// The imports to write: module, field, type.
-    kept: &'a [(String, &'a str, u32)],
-    locals: Vec<Local>,
-}
-
-type EditResult = Result<(), reencode::Error<Infallible>>;
-
-impl Reencode for Editor<'_> {
-    type Error = Infallible;
-
-    /// Stand-ins take the places behind the kept imports, so defined functions
-    /// keep their numbers.
-    fn function_index(&mut self, index: u32) -> Result<u32, reencode::Error<Infallible>> {
-        Ok(self
-            .renumbered
-            .get(index as usize)
-            .copied()
-            .unwrap_or(index))
-    }
-
-    fn parse_import_section(
-        &mut self,
-        imports: &mut ImportSection,
-        _: wasmparser::ImportSectionReader<'_>,
-    ) -> EditResult {
-        if let Memory::Imported { pages } = self.edit.memory {
-            import_memory(imports, pages);
-        }
-        for (module, name, ty) in self.kept {
-            imports.import(module, name, EntityType::Function(*ty));
-        }
-        Ok(())
-    }
-
-    fn parse_function_section(
-        &mut self,
-        functions: &mut FunctionSection,
-        section: wasmparser::FunctionSectionReader<'_>,
-    ) -> EditResult {
-        for local in &self.locals {
-            functions.function(local.ty);
-        }
-        utils::parse_function_section(self, functions, section)
-    }
-
-    fn parse_code_section(
-        &mut self,
-        code: &mut CodeSection,
-        section: wasmparser::CodeSectionReader<'_>,
-    ) -> EditResult {
-        for local in &self.locals {
-            let mut body = Function::new([]);
-            if local.reads {
-                body.instructions()
-                    .local_get(0)
-                    .local_get(1)
-                    .local_get(2)
-                    .memory_init(0, PASSIVE)
-                    .end();
-            } else {
-                body.instructions().unreachable().end();
-            }
-            code.function(&body);
-        }
-        utils::parse_code_section(self, code, section)
-    }
-
-    fn parse_export_section(
-        &mut self,
-        exports: &mut ExportSection,
-        section: wasmparser::ExportSectionReader<'_>,
-    ) -> EditResult {
-        for export in section {
-            let export = export?;
-            if !self.edit.drop_exports.contains(&export.name) {
-                utils::parse_export(self, exports, export)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn parse_memory_section(
-        &mut self,
-        memories: &mut wasm_encoder::MemorySection,
-        section: wasmparser::MemorySectionReader<'_>,
-    ) -> EditResult {
-        if let Memory::Own { pages, .. } = &self.edit.memory {
-            for memory in section {
-                let memory = MemoryType::from(memory?);
-                memories.memory(MemoryType {
-                    minimum: memory.minimum.max(*pages),
-                    ..memory
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn data_count(&mut self, _: u32) -> Result<u32, reencode::Error<Infallible>> {
-        Ok(self.segment_count())
-    }
-
-    /// Code that reads passive data needs the count of segments in front of it;
-    /// linkers leave that out when nothing needs it.
-    fn intersperse_section_hook(
-        &mut self,
-        module: &mut Module,
-        after: Option<SectionId>,
-        before: Option<SectionId>,
-    ) -> EditResult {
-        if before == Some(SectionId::Code)
-            && after != Some(SectionId::DataCount)
-            && self.passive.is_some()
-        {
-            module.section(&DataCountSection {
-                count: self.segment_count(),
-            });
-        }
-        Ok(())
-    }
-
-    fn parse_data_section(
-        &mut self,
-        data: &mut DataSection,
-        _: wasmparser::DataSectionReader<'_>,
-    ) -> EditResult {
-        if let Some(passive) = self.passive {
-            data.passive(passive.iter().copied());
-        }
-        for segment in self.segments() {
-            segment.encode(data);
-        }
-        Ok(())
-    }
-
-    fn parse_custom_section(
-        &mut self,
-        module: &mut Module,
-        section: wasmparser::CustomSectionReader<'_>,
-    ) -> EditResult {
-        if !(self.edit.keep_section)(section.name()) {
-            return Ok(());
-        }
-        utils::parse_custom_section(self, module, section)
-    }
-}
-
-impl<'a> Editor<'a> {
-    fn segment_count(&self) -> u32 {
-        self.segments().len() as u32 + u32::from(self.passive.is_some())
-    }
-
-    fn segments(&self) -> &'a [Segment<'a>] {
-        match &self.edit.memory {
-            Memory::Own { segments, .. } => segments,
-            Memory::Imported { .. } => &[],
-        }
-    }
-}
-
-/// Adds a memory import in front of the others. Memory 0 was the module's only
-/// one, so every use of it means the imported one now.
-fn import_memory(imports: &mut ImportSection, pages: u64) {
-    imports.import(
-        "env",
-        "memory",
-        EntityType::Memory(MemoryType {
-            minimum: pages,
-            maximum: None,
-            memory64: false,
-            shared: false,
-            page_size_log2: None,
-        }),
-    );
 }
 
 /// The contents of a custom section.

@@ -3,10 +3,14 @@
 //! run anything.
 
 use sha2::{Digest, Sha256};
+use wasm_encoder::{
+    ExportKind, ExportSection, MemorySection, MemoryType, Module, RawSection, SectionId,
+    TableSection,
+};
 
 use super::{
     capability::{ALWAYS, Capability, PORTABLE_LOG, unversioned},
-    core_module::{self, Edit, Import, Memory, ModuleError},
+    core_module::{self, Edit, IMPORTS, Import, MEMORY, Memory, ModuleError, REALLOC},
     image,
 };
 
@@ -27,11 +31,14 @@ const WORLD: &str = "footpath:host";
 pub struct Engine {
     /// As packed: defines its memory, which holds the evaluated Web APIs.
     pub packed: Vec<u8>,
-    /// Imports its memory and has no data: what all handlers share.
+    /// Imports its memory, calls the host through a table, and has no data: what
+    /// all handlers share.
     pub shared: Vec<u8>,
-    /// A module that defines and exports that memory and nothing else.
+    /// Defines and exports what the shared form imports: that memory, and tables
+    /// in which no function is.
     pub base_image: Vec<u8>,
-    /// The first 16 hex digits of the packed form's SHA-256.
+    /// The first 16 hex digits of a SHA-256 over the packed and the shared form: what
+    /// was linked for another of either does not fit.
     pub version: String,
 }
 
@@ -42,21 +49,24 @@ impl Engine {
         let shared = core_module::edit(
             packed,
             &Edit {
-                import: &|_| Import::Keep,
-                memory: Memory::Imported { pages },
+                import: &|_| Import::Indirect,
+                memory: Memory::Around { pages },
                 passive: None,
                 drop_exports: &[],
                 keep_section: &|_| false,
             },
         )?;
-        let version = Sha256::digest(packed)
+        let version = Sha256::new()
+            .chain_update(packed)
+            .chain_update(&shared)
+            .finalize()
             .iter()
             .take(8)
             .map(|byte| format!("{byte:02x}"))
             .collect();
         Ok(Self {
             shared,
-            base_image: memory_module(packed, pages)?,
+            base_image: around_module(packed, pages)?,
             version,
             packed: packed.to_vec(),
         })
@@ -120,11 +130,13 @@ fn is_of_the_engine(interface: &str) -> bool {
             .any(|one| one.interface() == interface)
 }
 
-fn memory_module(packed: &[u8], pages: u64) -> Result<Vec<u8>, ModuleError> {
-    use wasm_encoder::{
-        ExportKind, ExportSection, MemorySection, MemoryType, Module, RawSection, SectionId,
-    };
+fn around_module(packed: &[u8], pages: u64) -> Result<Vec<u8>, ModuleError> {
     let mut module = Module::new();
+    let mut tables = TableSection::new();
+    let functions = core_module::imported_functions(packed)?.len() as u64;
+    tables
+        .table(core_module::table(1))
+        .table(core_module::table(functions));
     let mut memories = MemorySection::new();
     memories.memory(MemoryType {
         minimum: pages,
@@ -134,8 +146,10 @@ fn memory_module(packed: &[u8], pages: u64) -> Result<Vec<u8>, ModuleError> {
         page_size_log2: None,
     });
     let mut exports = ExportSection::new();
-    exports.export("memory", ExportKind::Memory, 0);
-    module.section(&memories).section(&exports);
+    exports.export(MEMORY.1, ExportKind::Memory, 0);
+    exports.export(REALLOC.1, ExportKind::Table, 0);
+    exports.export(IMPORTS.1, ExportKind::Table, 1);
+    module.section(&tables).section(&memories).section(&exports);
     for payload in wasmparser::Parser::new(0).parse_all(packed) {
         if let wasmparser::Payload::DataSection(section) = payload? {
             let data = &packed[section.range()];

@@ -121,7 +121,7 @@ impl Linker {
             },
             &granted,
         )?;
-        let template = Arc::new(Template::new(&component, &self.engine.shared, &granted)?);
+        let template = Arc::new(Template::new(&component, &self.engine.packed)?);
         templates.insert(capabilities.clone(), template.clone());
         Ok(template)
     }

@@ -1,4 +1,4 @@
-//! Runs the engine as a core module whose every import traps, and takes its
+//! Runs the engine as a core module for which there is no host, and takes its
 //! memory: once with `engine_init` when the engine is built, and with
 //! `engine_load` for each script that is published. No I/O can happen.
 
@@ -143,10 +143,13 @@ impl Sandbox {
         let memory = image
             .get_memory(&mut store, "memory")
             .ok_or_else(|| wasmtime::format_err!("the image exports no memory"))?;
-        let mut linker = Linker::new(&self.engine);
-        linker.define(&mut store, "env", "memory", memory)?;
-        linker.define_unknown_imports_as_traps(&self.shared)?;
-        let instance = linker.instantiate(&mut store, &self.shared)?;
+        let around = self.shared.imports().map(|import| {
+            image
+                .get_export(&mut store, import.name())
+                .ok_or_else(|| wasmtime::format_err!("the image has no {:?}", import.name()))
+        });
+        let around = around.collect::<wasmtime::Result<Vec<_>>>()?;
+        let instance = Instance::new(&mut store, &self.shared, &around)?;
         let mut life = Life {
             store,
             instance,

@@ -1,121 +1,82 @@
 //! The part of a shared-form component that all handlers with the same
 //! capabilities have in common.
 //!
-//! `wit-component` lays a component out as three core modules: 0 is main (here
-//! the engine), 1 a shim that is instantiated first and through whose table main
-//! reaches the imports that need main's memory, 2 a fixup that fills the table.
-//! The shared form keeps that layout, so no index moves:
+//! It is made from the component that `wit-component` makes of the whole engine
+//! (`layout`), with three core modules of its own:
 //!
-//! - module 0 becomes an import of the same type, the engine that the host has;
-//! - the shim also defines and exports the memory with the image, and main gets
-//!   it as `env` `memory` (main exports it again, so its alias still holds);
-//! - the shim also exports a trap for each import that is not granted.
+//! - the engine, an import: the host has it compiled;
+//! - the image: the memory with the handler's data, there before all else;
+//! - the imports: a table of the host's functions. Slots of what is not granted are
+//!   empty, so a call of them traps.
+//!
+//! All that differs between handlers is the image's memory and data.
 
-use wasm_encoder::reencode::{self, Reencode};
+use wasm_encoder::reencode::{self, Reencode, ReencodeComponent};
 use wasm_encoder::{
-    ComponentImportSection, ComponentSection, ComponentSectionId, ComponentTypeRef,
-    CoreTypeSection, Encode, EntityType, InstanceSection, MemorySection, MemoryType, ModuleArg,
-    ModuleType,
+    Alias, CanonicalFunctionSection, ComponentAliasSection, ComponentImportSection,
+    ComponentSection, ComponentTypeRef, CoreTypeSection, EntityType, ExportKind, InstanceSection,
+    MemorySection, MemoryType, ModuleArg, ModuleSection, ModuleType,
 };
-use wasmparser::{Instance, Parser, Payload};
 
 use super::{LinkError, module_section};
-use crate::compile::core_module::ModuleError;
+use crate::compile::core_module::{self, IMPORTS, MEMORY, REALLOC};
 
 mod interface;
-mod shim;
+mod layout;
+mod modules;
 
-use interface::{Interface, Signature};
-use shim::split_shim;
+use interface::Interface;
+use layout::{CoreFunction, Item, Layout};
 
 /// The name under which a shared-form component imports the engine.
 pub const ENGINE_IMPORT: &str = "footpath-engine";
 
-/// Core instance 0 and core module 1 in `wit-component`'s layout.
-const SHIM_INSTANCE: u32 = 0;
-const SHIM_MODULE: u32 = 1;
+/// The core modules.
+const ENGINE: u32 = 0;
+const IMAGE: u32 = 1;
+const TABLE: u32 = 2;
+
+/// The core instances, in the order in which they are made.
+const IMAGE_INSTANCE: u32 = 0;
+const FUNCTIONS_INSTANCE: u32 = 1;
+const TABLE_INSTANCE: u32 = 2;
+const ENGINE_INSTANCE: u32 = 3;
+
+/// The first core function; those of the host follow.
+const REALLOC_FUNCTION: u32 = 0;
+const HOST_FUNCTIONS: u32 = 1;
 
 pub struct Template {
-    /// The component up to the shim.
+    /// The component up to the image.
     head: Vec<u8>,
-    /// The shim up to where the memory section belongs, and from there to the data.
-    shim: [Vec<u8>; 2],
-    /// The component behind the shim.
+    /// The image up to where its memory belongs, and from there to its data.
+    image: [Vec<u8>; 2],
+    /// The component behind the image.
     tail: Vec<u8>,
 }
 
 impl Template {
-    /// Takes apart the component that holds the engine whole. `engine` is the
-    /// form of it that imports its memory.
-    pub fn new(
-        component: &[u8],
-        engine: &[u8],
-        granted: &dyn Fn(&str) -> bool,
-    ) -> Result<Self, LinkError> {
-        let interface = Interface::of(engine)?;
-        let stubs = interface.stubs(granted)?;
-        let mut head = component[..8].to_vec();
-        let mut tail = Vec::new();
-        let mut shim = None;
-        let mut modules = 0;
-        let mut depth = 0u32;
-        for payload in Parser::new(0).parse_all(component) {
-            let payload = payload.map_err(ModuleError::from)?;
-            match &payload {
-                Payload::ModuleSection {
-                    unchecked_range, ..
-                } => {
-                    depth += 1;
-                    let module = &component[unchecked_range.clone()];
-                    match modules {
-                        0 => import_engine(&mut head, &interface),
-                        SHIM_MODULE => shim = Some(split_shim(module, &stubs)?),
-                        _ => module_section(&mut tail, &[module]),
-                    }
-                    modules += 1;
-                }
-                // wit-component wraps the exports in a component of their own.
-                Payload::ComponentSection {
-                    unchecked_range, ..
-                } => {
-                    if depth == 0 {
-                        tail.push(ComponentSectionId::Component as u8);
-                        Encode::encode(&component[unchecked_range.clone()], &mut tail);
-                    }
-                    depth += 1;
-                }
-                Payload::End(_) if depth > 0 => depth -= 1,
-                _ if depth > 0 => {}
-                Payload::InstanceSection(section) if modules > SHIM_MODULE => {
-                    instances(&mut tail, section.clone(), &interface, granted)?;
-                }
-                Payload::CustomSection(_) => {}
-                other => {
-                    if let Some((id, range)) = other.as_section() {
-                        let part = if shim.is_none() { &mut head } else { &mut tail };
-                        part.push(id);
-                        Encode::encode(&component[range], part);
-                    }
-                }
-            }
-        }
-        let shim = shim.ok_or_else(|| layout("no shim"))?;
-        Ok(Self { head, shim, tail })
+    /// Makes the other form of the component that holds the `packed` engine whole.
+    pub fn new(component: &[u8], packed: &[u8]) -> Result<Self, LinkError> {
+        let interface = Interface::of(packed)?;
+        let layout = Layout::of(component)?;
+        let mut head = layout.head.clone();
+        let handle = layout.handle().ok_or_else(|| self::layout("no handler"))?;
+        import_engine(&mut head, &interface, handle);
+        Ok(Self {
+            head,
+            image: modules::image(),
+            tail: tail(&layout, &interface, handle)?,
+        })
     }
 
     /// A component with this memory: its size, and its content as a data section.
     pub fn fill(&self, pages: u64, data_section: &[u8]) -> Vec<u8> {
-        let mut memory = Vec::new();
         let mut section = MemorySection::new();
-        section.memory(MemoryType {
-            minimum: pages,
-            maximum: None,
-            memory64: false,
-            shared: false,
-            page_size_log2: None,
-        });
+        section.memory(memory(pages));
+        let mut memory = Vec::new();
         wasm_encoder::Section::append_to(&section, &mut memory);
-        let [before, behind] = &self.shim;
+        let [before, behind] = &self.image;
         let size =
             self.head.len() + before.len() + behind.len() + data_section.len() + self.tail.len();
         let mut component = Vec::with_capacity(size + 1024);
@@ -131,83 +92,155 @@ fn layout(what: &str) -> LinkError {
 }
 
 /// Module 0, as an import.
-fn import_engine(component: &mut Vec<u8>, interface: &Interface) {
+fn import_engine(component: &mut Vec<u8>, interface: &Interface, handle: &str) {
     let mut module = ModuleType::new();
-    let mut types = 0;
-    let mut ty = |module: &mut ModuleType, (params, results): &Signature| {
-        module
-            .ty()
-            .function(params.iter().copied(), results.iter().copied());
-        types += 1;
-        types - 1
-    };
-    for (from, name, signature) in &interface.functions {
-        let index = ty(&mut module, signature);
-        module.import(from, name, EntityType::Function(index));
-    }
-    module.import("env", "memory", EntityType::Memory(interface.memory));
-    for (name, signature) in &interface.exports {
-        match signature {
-            Some(signature) => {
-                let index = ty(&mut module, signature);
-                module.export(name, EntityType::Function(index));
-            }
-            None => {
-                module.export(name, EntityType::Memory(interface.memory));
-            }
-        }
-    }
+    let (params, results) = &interface.handle;
+    module
+        .ty()
+        .function(params.iter().copied(), results.iter().copied());
+    let table = |slots| EntityType::Table(core_module::table(slots));
+    let memory = EntityType::Memory(memory(interface.pages));
+    module.import(MEMORY.0, MEMORY.1, memory);
+    module.import(REALLOC.0, REALLOC.1, table(1));
+    module.import(IMPORTS.0, IMPORTS.1, table(interface.imports.len() as u64));
+    module.export(handle, EntityType::Function(0));
     let mut section = CoreTypeSection::new();
     section.ty().module(&module);
-    ComponentSection::append_to_component(&section, component);
+    section.append_to_component(component);
     let mut imports = ComponentImportSection::new();
     imports.import(ENGINE_IMPORT, ComponentTypeRef::Module(0));
-    ComponentSection::append_to_component(&imports, component);
+    imports.append_to_component(component);
 }
 
-/// Copies core instances; main's gets the memory and the stubs, all from the shim.
-fn instances(
-    component: &mut Vec<u8>,
-    section: wasmparser::InstanceSectionReader<'_>,
-    interface: &Interface,
-    granted: &dyn Fn(&str) -> bool,
-) -> Result<(), LinkError> {
+/// Everything behind the image: the host's functions, the table of them, the
+/// engine's instance, and its export.
+fn tail(layout: &Layout<'_>, interface: &Interface, handle: &str) -> Result<Vec<u8>, LinkError> {
+    let made = layout.imports()?;
+    let made: Vec<Option<u32>> = interface
+        .imports
+        .iter()
+        .map(|(module, name, _)| made.get(&(module.as_str(), name.as_str())).copied())
+        .collect();
+    let slots: Vec<_> = made
+        .iter()
+        .zip(&interface.imports)
+        .map(|(made, (_, _, signature))| made.map(|_| signature))
+        .collect();
+    let mut tail = Vec::new();
+    ModuleSection(&modules::imports(&slots)).append_to_component(&mut tail);
+
     let mut instances = InstanceSection::new();
-    for instance in section {
-        match instance.map_err(ModuleError::from)? {
-            Instance::Instantiate { module_index, args } => {
-                let mut args: Vec<(&str, ModuleArg)> = args
-                    .iter()
-                    .map(|arg| (arg.name, ModuleArg::Instance(arg.index)))
-                    .collect();
-                if module_index == 0 {
-                    args.push(("env", ModuleArg::Instance(SHIM_INSTANCE)));
-                    let stubs = interface.ungranted(granted);
-                    args.extend(
-                        stubs
-                            .into_iter()
-                            .map(|name| (name, ModuleArg::Instance(SHIM_INSTANCE))),
-                    );
-                }
-                instances.instantiate(module_index, args);
+    instances.instantiate(IMAGE, [("", ModuleArg::Instance(0)); 0]);
+    instances.append_to_component(&mut tail);
+    let mut aliases = ComponentAliasSection::new();
+    aliases.alias(core_alias(
+        IMAGE_INSTANCE,
+        ExportKind::Func,
+        modules::CABI_REALLOC,
+    ));
+    aliases.alias(core_alias(IMAGE_INSTANCE, ExportKind::Memory, MEMORY.1));
+    aliases.append_to_component(&mut tail);
+    let mut renumber = Renumber { layout };
+    for item in &layout.items {
+        renumber.item(item, &mut tail).map_err(malformed)?;
+    }
+
+    let functions: Vec<_> = made
+        .iter()
+        .enumerate()
+        .filter_map(|(slot, made)| Some((slot.to_string(), HOST_FUNCTIONS + (*made)?)))
+        .collect();
+    let mut instances = InstanceSection::new();
+    instances.export_items(
+        functions
+            .iter()
+            .map(|(slot, index)| (slot.as_str(), ExportKind::Func, *index)),
+    );
+    instances.instantiate(TABLE, [("", ModuleArg::Instance(FUNCTIONS_INSTANCE))]);
+    let around = [
+        (MEMORY.0, ModuleArg::Instance(IMAGE_INSTANCE)),
+        (IMPORTS.0, ModuleArg::Instance(TABLE_INSTANCE)),
+    ];
+    instances.instantiate(ENGINE, around);
+    instances.append_to_component(&mut tail);
+
+    // The types come before what is lifted with them, and the rest behind it.
+    let mut aliases = ComponentAliasSection::new();
+    aliases.alias(core_alias(ENGINE_INSTANCE, ExportKind::Func, handle));
+    aliases.append_to_component(&mut tail);
+    tail.extend_from_slice(&layout.types);
+    let lift = layout
+        .lift
+        .clone()
+        .ok_or_else(|| self::layout("nothing is lifted"))?;
+    renumber
+        .item(&Item::Canonical(lift), &mut tail)
+        .map_err(malformed)?;
+    tail.extend_from_slice(&layout.tail);
+    Ok(tail)
+}
+
+fn malformed(error: reencode::Error<std::convert::Infallible>) -> LinkError {
+    layout(&error.to_string())
+}
+
+fn core_alias(instance: u32, kind: ExportKind, name: &str) -> Alias<'_> {
+    Alias::CoreInstanceExport {
+        instance,
+        kind,
+        name,
+    }
+}
+
+fn memory(pages: u64) -> MemoryType {
+    MemoryType {
+        minimum: pages,
+        maximum: None,
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    }
+}
+
+/// Gives core functions their new numbers: the image's `cabi_realloc`, then the
+/// host's, then the engine's export.
+struct Renumber<'a> {
+    layout: &'a Layout<'a>,
+}
+
+impl Renumber<'_> {
+    fn item(
+        &mut self,
+        item: &Item<'_>,
+        component: &mut Vec<u8>,
+    ) -> Result<(), reencode::Error<std::convert::Infallible>> {
+        match item {
+            Item::Alias(alias) => {
+                let mut section = ComponentAliasSection::new();
+                section.alias(self.component_alias(alias.clone())?);
+                section.append_to_component(component);
             }
-            Instance::FromExports(exports) => {
-                let exports: Vec<_> = exports
-                    .iter()
-                    .map(|export| {
-                        let kind = reencode::RoundtripReencoder
-                            .export_kind(export.kind)
-                            .map_err(|error| layout(&error.to_string()))?;
-                        Ok((export.name, kind, export.index))
-                    })
-                    .collect::<Result<_, LinkError>>()?;
-                instances.export_items(exports);
+            Item::Canonical(function) => {
+                let mut section = CanonicalFunctionSection::new();
+                self.parse_component_canonical(&mut section, function.clone())?;
+                section.append_to_component(component);
             }
         }
+        Ok(())
     }
-    let mut bytes = Vec::new();
-    Encode::encode(&instances, &mut bytes);
-    component.push(ComponentSectionId::CoreInstance as u8);
-    component.extend_from_slice(&bytes);
-    Ok(())
 }
+
+impl Reencode for Renumber<'_> {
+    type Error = std::convert::Infallible;
+
+    fn function_index(&mut self, index: u32) -> Result<u32, reencode::Error<Self::Error>> {
+        Ok(match self.layout.core_function(index) {
+            Some(CoreFunction::Made(number)) => HOST_FUNCTIONS + number,
+            Some(CoreFunction::Handle(_)) => HOST_FUNCTIONS + self.layout.made(),
+            // Nothing else is an option of a function.
+            _ => REALLOC_FUNCTION,
+        })
+    }
+}
+
+impl ReencodeComponent for Renumber<'_> {}

@@ -1,32 +1,37 @@
-//! What the engine imports and exports, as the linker needs to know it. It must
-//! not write components.
+//! What the engine needs and gives, as the linker needs to know it. It must not
+//! write components.
 
-use std::collections::BTreeMap;
-
+use wasm_encoder::ValType;
 use wasm_encoder::reencode::{self, Reencode};
-use wasm_encoder::{MemoryType, ValType};
 use wasmparser::{CompositeInnerType, Parser, Payload, TypeRef};
 
 use super::layout;
-use crate::compile::{capability::unversioned, core_module::ModuleError, link::LinkError};
+use crate::compile::{core_module::ModuleError, link::LinkError};
 
 /// The type of a core function.
 pub type Signature = (Vec<ValType>, Vec<ValType>);
 
-/// What the engine imports and exports.
+/// What the engine needs and gives.
 pub struct Interface {
-    pub functions: Vec<(String, String, Signature)>,
-    pub memory: MemoryType,
-    pub exports: Vec<(String, Option<Signature>)>,
+    /// The functions it calls, in the order of their slots: module, name, type.
+    pub imports: Vec<(String, String, Signature)>,
+    /// The least it needs, in pages of 64 KiB.
+    pub pages: u64,
+    /// The type of what answers a request.
+    pub handle: Signature,
 }
 
+/// The export that answers a request, without its version.
+const HANDLE: &str = "wasi:http/incoming-handler@";
+
 impl Interface {
+    /// Reads the packed engine.
     pub fn of(engine: &[u8]) -> Result<Self, LinkError> {
         let mut types: Vec<Signature> = Vec::new();
-        let mut functions = Vec::new();
-        let mut memory = None;
+        let mut imports = Vec::new();
+        let mut pages = 0;
         let mut defined = Vec::new();
-        let mut exports = Vec::new();
+        let mut handle = None;
         for payload in Parser::new(0).parse_all(engine) {
             match payload.map_err(ModuleError::from)? {
                 Payload::TypeSection(section) => {
@@ -39,19 +44,11 @@ impl Interface {
                 Payload::ImportSection(section) => {
                     for import in section.into_imports() {
                         let import = import.map_err(ModuleError::from)?;
-                        match import.ty {
-                            TypeRef::Func(ty) => functions.push((
-                                import.module.to_owned(),
-                                import.name.to_owned(),
-                                types[ty as usize].clone(),
-                            )),
-                            TypeRef::Memory(ty) => memory = Some(MemoryType::from(ty)),
-                            other => {
-                                return Err(LinkError::Layout(format!(
-                                    "the engine imports {other:?}"
-                                )));
-                            }
-                        }
+                        let TypeRef::Func(ty) = import.ty else {
+                            return Err(layout("the engine imports more than functions"));
+                        };
+                        let (module, name) = (import.module.to_owned(), import.name.to_owned());
+                        imports.push((module, name, types[ty as usize].clone()));
                     }
                 }
                 Payload::FunctionSection(section) => {
@@ -59,65 +56,31 @@ impl Interface {
                         defined.push(ty.map_err(ModuleError::from)?);
                     }
                 }
+                Payload::MemorySection(section) => {
+                    for memory in section {
+                        pages = memory.map_err(ModuleError::from)?.initial;
+                    }
+                }
                 Payload::ExportSection(section) => {
                     for export in section {
                         let export = export.map_err(ModuleError::from)?;
-                        let of = |index: u32| {
-                            let index = (index as usize).checked_sub(functions.len())?;
-                            Some(types[*defined.get(index)? as usize].clone())
-                        };
-                        match export.kind {
-                            wasmparser::ExternalKind::Func => {
-                                exports.push((export.name.to_owned(), of(export.index)));
-                            }
-                            wasmparser::ExternalKind::Memory => {
-                                exports.push((export.name.to_owned(), None))
-                            }
-                            _ => {}
+                        if export.name.starts_with(HANDLE) {
+                            let defined = (export.index as usize)
+                                .checked_sub(imports.len())
+                                .and_then(|index| defined.get(index));
+                            handle = defined.map(|ty| types[*ty as usize].clone());
                         }
                     }
                 }
                 _ => {}
             }
         }
-        let memory = memory.ok_or_else(|| layout("the engine does not import its memory"))?;
+        let handle = handle.ok_or_else(|| layout("the engine answers no requests"))?;
         Ok(Self {
-            functions,
-            memory,
-            exports,
+            imports,
+            pages,
+            handle,
         })
-    }
-
-    /// The imports that are not granted, by field name. The shim is one instance
-    /// for all their interfaces, so equal names must have equal types.
-    pub fn stubs(
-        &self,
-        granted: &dyn Fn(&str) -> bool,
-    ) -> Result<BTreeMap<String, Signature>, LinkError> {
-        let mut stubs = BTreeMap::new();
-        for (module, name, signature) in &self.functions {
-            if granted(unversioned(module)) {
-                continue;
-            }
-            let known = stubs.insert(name.clone(), signature.clone());
-            if known.is_some_and(|known| known != *signature) {
-                return Err(LinkError::Layout(format!(
-                    "two optional imports are called {name:?}"
-                )));
-            }
-        }
-        Ok(stubs)
-    }
-
-    /// The interfaces that main imports and the component does not.
-    pub fn ungranted(&self, granted: &dyn Fn(&str) -> bool) -> Vec<&str> {
-        let mut modules: Vec<&str> = Vec::new();
-        for (module, _, _) in &self.functions {
-            if !granted(unversioned(module)) && !modules.contains(&module.as_str()) {
-                modules.push(module);
-            }
-        }
-        modules
     }
 }
 
