@@ -25,7 +25,7 @@ pub mod routes;
 pub mod scope;
 pub mod watched;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,7 +109,7 @@ pub fn router(api: Api) -> Router {
         }
         router = router.route(&format!("{prefix}/{{*rest}}"), any(unknown));
     }
-    router.fallback(script).with_state(api)
+    router.fallback(fallback).with_state(api)
 }
 
 /// The operations at one path. Methods are told apart here and not by axum, which
@@ -127,7 +127,7 @@ fn operations(endpoints: Vec<Endpoint>) -> MethodRouter<Api> {
             .collect();
         async move {
             if request.uri().path() == SCHEDULER_HEALTH && has_own_route(&api, &request) {
-                return script(State(api), ConnectInfo(client), request).await;
+                return fallback(State(api), ConnectInfo(client), request).await;
             }
             logged(
                 &api.clone(),
@@ -271,15 +271,26 @@ fn known(
     Ok(())
 }
 
-/// Any method, any path: a script answers.
-async fn script(
+/// What the router finds when no surface has the path.
+async fn fallback(
     State(api): State<Api>,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
+    let https = front::is_https(&request);
+    script(&api.dispatcher, client.ip(), https, request).await
+}
+
+/// Any method, any path: a script answers.
+async fn script(
+    dispatcher: &Dispatcher,
+    client: IpAddr,
+    https: bool,
+    request: Request,
+) -> Response {
     let origin = Origin {
-        client_ip: Some(client.ip()),
-        https: front::is_https(&request),
+        client_ip: Some(client),
+        https,
         depth: 0,
         exec_id: None,
         execution_id: Uuid::new_v4().to_string(),
@@ -288,5 +299,5 @@ async fn script(
         making: Making::default(),
         scheduled: None,
     };
-    api.dispatcher.dispatch(request, origin).await
+    dispatcher.dispatch(request, origin).await
 }

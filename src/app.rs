@@ -3,12 +3,12 @@
 
 mod author;
 pub mod certificates;
+mod compiling;
 mod proxy;
 mod scheduler;
 mod tasks;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -24,21 +24,17 @@ use crate::api::inside::Inside;
 use crate::api::{self, Api, listener};
 use crate::auth::Tokens;
 use crate::author::Author;
-use crate::compile::engine::{BUILT_IN, Engine};
-use crate::compile::link::Linker;
 use crate::config::{Config, Secret};
 use crate::cron::Cron;
 use crate::egress::{Egress, Policy, Timeouts};
 use crate::exec::Exec;
-use crate::exec::directives::caps::Caps;
-use crate::exec::folder::Folder;
 use crate::exec::log::LogConfig;
 use crate::exec::log::reader::LogReader;
 use crate::exec::log::writer::{self, LogThread};
 use crate::exec::monitor::Monitor;
-use crate::exec::publish::Publisher;
 use crate::exec::script::Script;
 use crate::exec::services::{IsolateCaps, Neighbours, Outside};
+use crate::exec::unload::Keep;
 use crate::exec::watcher::FolderWatcher;
 use crate::proxy::aliases::Aliases;
 use crate::proxy::bundle::Bundles;
@@ -46,11 +42,13 @@ use crate::proxy::challenges::{ChallengeCerts, HttpChallenges};
 use crate::proxy::log::AccessLog;
 use crate::proxy::tls::TlsAcceptor;
 use crate::sandbox::services::ai::Models;
-use crate::sandbox::{EngineModules, Sandbox, SandboxConfig};
 use crate::shutdown::{Drained, Shutdown};
 use crate::store::Store;
 use crate::store::sealed::MasterKey;
+pub use compiling::{publisher, sandbox};
+
 use certificates::{Answers, ForScripts, Table, Unknown};
+use compiling::instances;
 use tasks::{
     follow_schedules, keep_certificates, keep_export, publish_waiting, report_conflicts,
     save_last_used, save_traffic, until,
@@ -81,61 +79,6 @@ pub struct App {
     log_thread: LogThread,
     drain: Duration,
     store: Store,
-}
-
-/// The publisher without a server, for the verbs that need no more.
-pub fn publisher(
-    config: &Config,
-    sandbox: Arc<Sandbox>,
-    engine: Arc<Engine>,
-) -> anyhow::Result<Publisher> {
-    let scripts = &config.server.scripts;
-    let folder = Folder::new(scripts, config.limits.source_bytes)
-        .with_context(|| format!("cannot open the scripts folder {}", scripts.display()))?;
-    Ok(Publisher {
-        folder,
-        linker: Linker::new(engine.clone()),
-        engine,
-        sandbox,
-        memory_bytes_default: config.limits.memory_bytes as usize,
-        bundle_bytes_max: config.limits.bundle_bytes as usize,
-        caps: caps(config),
-    })
-}
-
-/// What scripts may ask for at most. A default above its maximum raises it.
-fn caps(config: &Config) -> Caps {
-    let limits = &config.limits;
-    Caps {
-        timeout: Duration::from_millis(limits.wall_clock_max_ms.max(limits.wall_clock_ms)),
-        fuel: limits.fuel_max_units.max(limits.fuel_units),
-        memory_bytes: limits.memory_max_bytes.max(limits.memory_bytes),
-    }
-}
-
-/// The sandbox with the built-in engine.
-pub fn sandbox(config: &Config) -> anyhow::Result<(Arc<Sandbox>, Arc<Engine>)> {
-    let engine = Arc::new(Engine::new(BUILT_IN)?);
-    let modules = EngineModules {
-        shared: &engine.shared,
-        base_image: &engine.base_image,
-        version: &engine.version,
-    };
-    let sandbox_config = SandboxConfig {
-        instances_max: instances(config),
-        memory_bytes_max: caps(config).memory_bytes as usize,
-        cache_dir: Some(cache_dir(config)),
-        cache_bytes_max: config.server.cache_max_bytes,
-    };
-    Ok((Arc::new(Sandbox::new(&sandbox_config, &modules)?), engine))
-}
-
-fn cache_dir(config: &Config) -> PathBuf {
-    config
-        .server
-        .cache
-        .clone()
-        .unwrap_or_else(|| config.server.data.join("components"))
 }
 
 impl App {
@@ -224,7 +167,12 @@ impl App {
         };
         let publisher = publisher(config, sandbox.clone(), engine)?;
         let versions_max = config.exec.versions_per_script_max as usize;
-        let exec = Arc::new(Exec::new(store.clone(), publisher, outside, versions_max)?);
+        let keep = Keep {
+            handlers_max: config.exec.loaded_handlers_max as usize,
+            idle: Duration::from_millis(config.exec.loaded_idle_ms),
+        };
+        let exec = Exec::new(store.clone(), publisher, outside, versions_max, keep)?;
+        let exec = Arc::new(exec);
         // Watching starts before the first look, so that no change falls between.
         let watcher = FolderWatcher::new(exec.folder())?;
         let waiting = exec.open().await?;
@@ -332,6 +280,8 @@ impl App {
             ..
         } = self;
         stop.spawn(until(stop.clone(), publish_waiting(exec.clone(), waiting)));
+        let idle = exec.clone();
+        stop.spawn(until(stop.clone(), async move { idle.unload_idle().await }));
         let changing = exec.clone();
         stop.spawn(until(
             stop.clone(),
@@ -379,19 +329,4 @@ impl App {
 async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     let bound = TcpListener::bind(address).await;
     bound.with_context(|| format!("cannot listen on {address}: choose another address with {flag}"))
-}
-
-/// As many instances as half of the machine's memory holds.
-fn instances(config: &Config) -> u32 {
-    if config.limits.instances > 0 {
-        return config.limits.instances as u32;
-    }
-    let memory_kib = std::fs::read_to_string("/proc/meminfo")
-        .ok()
-        .and_then(|text| {
-            let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
-            line.split_whitespace().nth(1)?.parse::<u64>().ok()
-        });
-    let half = memory_kib.unwrap_or(4 << 20) * 1024 / 2;
-    (half / config.limits.memory_bytes).clamp(16, 512) as u32
 }

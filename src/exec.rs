@@ -17,6 +17,7 @@ pub mod grant;
 pub mod history;
 pub mod listing;
 pub mod live;
+pub mod loaded;
 pub mod log;
 pub mod monitor;
 pub mod notes;
@@ -38,12 +39,14 @@ pub mod versions;
 pub mod watcher;
 
 use std::collections::HashMap;
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
 
 use crate::model::exec_id::ExecId;
 use crate::model::script::ScriptPath;
+use crate::sandbox::PUBLISHERS_MAX;
 use crate::sandbox::handler::Handler;
 use crate::sandbox::services::Services;
 use crate::store::kv::Kv;
@@ -57,9 +60,14 @@ use publish::Publisher;
 use script::{Problem, Script};
 use services::{DeploymentState, Outside, ScriptServices};
 use traffic::Traffic;
+use unload::{Keep, Keeping};
 
-/// Scripts that compile at once: more would only take turns on the cores.
-const PUBLISHING_AT_ONCE: usize = 2;
+/// Scripts that compile at once: more would only take turns on the cores, or ask
+/// the sandbox for more than it has for them.
+fn publishing_at_once() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    cores.min(PUBLISHERS_MAX as usize)
+}
 
 pub struct Exec {
     pub live: Live,
@@ -74,6 +82,7 @@ pub struct Exec {
     /// Held from writing a file to swapping it in.
     changing: tokio::sync::Mutex<()>,
     publishing: Semaphore,
+    keeping: Keeping,
 }
 
 /// A change did not happen.
@@ -95,6 +104,7 @@ impl Exec {
         publisher: Publisher,
         outside: Outside,
         versions_max: usize,
+        keep: Keep,
     ) -> Result<Self, StoreError> {
         Ok(Self {
             traffic: Traffic::open(store.clone())?,
@@ -106,7 +116,8 @@ impl Exec {
             store,
             states: Mutex::default(),
             changing: tokio::sync::Mutex::new(()),
-            publishing: Semaphore::new(PUBLISHING_AT_ONCE),
+            publishing: Semaphore::new(publishing_at_once()),
+            keeping: Keeping::new(keep),
         })
     }
 
@@ -176,12 +187,12 @@ impl Exec {
         Script::new(path, source, environment, &self.publisher.caps).of(origin)
     }
 
-    /// The handler of a script, loaded from the cache on its first call.
+    /// The handler of a script, from the cache if it is not loaded.
     pub async fn handler(self: &Arc<Self>, script: &Arc<Script>) -> Result<Handler, Problem> {
         let Some(program) = &script.program else {
             return Err(script.problem.clone().unwrap_or_else(Problem::not_ready));
         };
-        let load = || async {
+        let load = async || {
             let (publisher, script, program) =
                 (self.publisher.clone(), script.clone(), program.clone());
             let source = self.source_of(&script);
@@ -195,11 +206,11 @@ impl Exec {
                     &program,
                 )
             };
-            tokio::task::spawn_blocking(load)
-                .await
-                .unwrap_or_else(|_| Err(Problem::not_ready()))
+            let loaded = tokio::task::spawn_blocking(load).await;
+            self.keeping.loaded();
+            loaded.unwrap_or_else(|_| Err(Problem::not_ready()))
         };
-        program.handler.get_or_try_init(load).await.cloned()
+        program.handler.get(load).await
     }
 
     /// The text that answers, which is not the file's while that does not compile.

@@ -82,8 +82,12 @@ const ASYNC_STACK_BYTES: usize = 7 << 20;
 /// Memory of a slot that stays resident between calls; the rest is given back.
 const KEEP_RESIDENT_BYTES: usize = 4 << 20;
 
-/// A handler is its image, a table of imports and the engine; publishing takes two
-/// more modules.
+/// Slots that go on holding the image of a handler that is not running. A handler
+/// that is called again soon finds its own; every slot holds about a megabyte.
+const WARM_SLOTS_MAX: u32 = 32;
+
+/// A handler is its image, two tables' owners and the engine; publishing takes two
+/// modules.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 4;
 /// One of each of those.
 const TABLES_PER_COMPONENT: u32 = 3;
@@ -134,7 +138,7 @@ fn wasmtime_config(config: &SandboxConfig) -> Config {
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
         .table_keep_resident(64 << 10)
         .async_stack_keep_resident(64 << 10)
-        .max_unused_warm_slots(slots)
+        .max_unused_warm_slots(slots.min(WARM_SLOTS_MAX))
         .pagemap_scan(Enabled::Auto);
     let mut wasmtime = Config::new();
     wasmtime
@@ -150,4 +154,4 @@ fn wasmtime_config(config: &SandboxConfig) -> Config {
 }
 
 /// Scripts that are evaluated for publishing at once.
-const PUBLISHERS_MAX: u32 = 8;
+pub const PUBLISHERS_MAX: u32 = 8;

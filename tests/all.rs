@@ -10,7 +10,6 @@
 //! - `cron`: entries, what comes due, and the rows.
 //! - `directives`: what the `// @name value` lines do.
 //! - `disk`: a disk that is full.
-//! - `engine`: the sandbox and the linker of handlers, without a server.
 //! - `errors`: what the caller and the log learn of a failure.
 //! - `examples`: what stands in `scripts/`, and what `init` makes.
 //! - `imports`: files that import files.
@@ -50,8 +49,6 @@ mod cron;
 mod directives;
 #[path = "all/disk.rs"]
 mod disk;
-#[path = "all/engine.rs"]
-mod engine;
 #[path = "all/errors.rs"]
 mod errors;
 #[path = "all/examples.rs"]

@@ -1,6 +1,7 @@
 //! What comes before any route: the answers to certificate authorities, the way
 //! to HTTPS, aliases. Everything else goes to the router.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use tower::ServiceExt;
 use super::access::{AskedBy, host};
 use super::dispatch::EXECUTION_ID;
 use super::error::ApiError;
+use super::{routes, script};
 use crate::auth;
 use crate::proxy::challenges::{HTTP_PREFIX, HttpChallenges};
 use crate::proxy::log::{Kind, Line, Pending};
@@ -50,6 +52,8 @@ pub struct FrontParts {
 #[derive(Clone)]
 pub struct Front {
     router: Router,
+    /// Where the router has more than its fallback.
+    surfaces: Arc<BTreeSet<&'static str>>,
     challenges: HttpChallenges,
     gate: Gate,
     redirect_port: Option<u16>,
@@ -67,6 +71,7 @@ impl Front {
         let hsts = (hsts_seconds > 0).then(|| format!("max-age={hsts_seconds}"));
         Self {
             router,
+            surfaces: Arc::new(routes::first_segments()),
             challenges,
             gate,
             redirect_port,
@@ -129,6 +134,14 @@ impl Front {
                 is_https,
             };
             return self.gate.pass(request, &alias, visitor, pending).await;
+        }
+        if !self
+            .surfaces
+            .contains(routes::first_segment(request.uri().path()))
+        {
+            let dispatcher = &self.gate.dispatcher;
+            let answer = script(dispatcher, client, is_https, request).await;
+            return noted(answer, &mut pending);
         }
         let address = SocketAddr::new(client, peer.client.port());
         request.extensions_mut().insert(ConnectInfo(address));

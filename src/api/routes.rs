@@ -1,6 +1,8 @@
 //! All operations of the management API, in one place. Every one of them is in
 //! the OpenAPI document too, since that is made from this list.
 
+use std::collections::BTreeSet;
+
 use http::{Method, StatusCode};
 
 use super::endpoint::{Endpoint, Surface};
@@ -27,6 +29,17 @@ pub const RESERVED: [&str; 5] = [
     "/api/v1/proxy",
     "/_logs",
 ];
+
+/// The first segments of all paths that are not a script's, or not only.
+pub fn first_segments() -> BTreeSet<&'static str> {
+    let paths = all().into_iter().map(|endpoint| endpoint.path);
+    paths.chain(RESERVED).map(first_segment).collect()
+}
+
+/// What stands between the first two slashes of a path.
+pub fn first_segment(path: &str) -> &str {
+    path.split('/').nth(1).unwrap_or_default()
+}
 
 /// `exec!(METHOD path, permission, function)`: bare answers, for a deployment.
 macro_rules! exec {

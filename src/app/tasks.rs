@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
+use futures_util::StreamExt;
 
 use crate::acme::Acme;
 use crate::acme::on_demand::Wished;
@@ -56,21 +57,33 @@ pub async fn save_last_used(tokens: Arc<Tokens>) {
     }
 }
 
-/// Publishes what a start found uncompiled; a request for one of them waits for it.
+/// Scripts that are on their way at once when a start publishes many: enough to
+/// compile some while others are stored, and so few that a request for one that is
+/// not among them gets its turn soon.
+const PUBLISHING_AHEAD: usize = 8;
+
+/// Publishes what a start found uncompiled; a request for one of them does not wait
+/// for those before it.
 pub async fn publish_waiting(exec: Arc<Exec>, waiting: Vec<Arc<Script>>) {
     let started = Utc::now();
     let count = waiting.len();
-    for script in waiting {
-        let path = &script.path;
-        match exec.publish_first(&script).await {
-            Ok(published) => {
-                if let Some(problem) = &published.problem {
-                    tracing::warn!(script = %path, "{}", problem.message);
+    let publish = |script: Arc<Script>| {
+        let exec = exec.clone();
+        async move {
+            let path = &script.path;
+            match exec.publish_first(&script).await {
+                Ok(published) => {
+                    if let Some(problem) = &published.problem {
+                        tracing::warn!(script = %path, "{}", problem.message);
+                    }
                 }
+                Err(error) => tracing::warn!(script = %path, %error, "not published"),
             }
-            Err(error) => tracing::warn!(script = %path, %error, "not published"),
         }
-    }
+    };
+    futures_util::stream::iter(waiting)
+        .for_each_concurrent(PUBLISHING_AHEAD, publish)
+        .await;
     if count > 0 {
         let took_ms = (Utc::now() - started).num_milliseconds();
         tracing::info!(count, took_ms, "published what was new");

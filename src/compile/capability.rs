@@ -85,14 +85,18 @@ pub const ALWAYS: &[&str] = &[
     "wasi:clocks/wall-clock",
     "wasi:random/random",
     "wasi:http/types",
-    HOST_CONTEXT,
-    HOST_LOG,
+    "footpath:host/context",
+    "footpath:host/answer",
+    "footpath:host/log",
 ];
+
+/// Whether an interface of `ALWAYS` is there on a Footpath host only.
+pub fn is_footpaths(interface: &str) -> bool {
+    interface.starts_with("footpath:host/")
+}
 
 /// Where a portable handler writes its log, since no Footpath host listens.
 pub const PORTABLE_LOG: &str = "wasi:cli/stderr";
-pub const HOST_CONTEXT: &str = "footpath:host/context";
-pub const HOST_LOG: &str = "footpath:host/log";
 
 /// The interface of an import's module name: `a:b/c@1.2.3` is `a:b/c`.
 pub fn unversioned(module: &str) -> &str {

@@ -8,19 +8,19 @@ use wasm_encoder::Module;
 use wasm_encoder::reencode::{self, Reencode};
 use wasmparser::{CompositeInnerType, DataKind, ExternalKind, Parser, Payload, TypeRef};
 
-use super::image::Segment;
+use super::image::{IMAGE_MEMORY, Segment};
 
 mod editor;
 use editor::Editor;
 pub use editor::table;
 
 /// Where a module with `Memory::Around` finds what is around it: module and field.
-pub const MEMORY: (&str, &str) = ("image", "memory");
-/// A table with one slot, into which it puts its `cabi_realloc`: the instance that
-/// has the memory is there first and needs it.
-pub const REALLOC: (&str, &str) = ("image", "realloc");
+pub const MEMORY: (&str, &str) = ("image", IMAGE_MEMORY);
+/// A table with one slot, into which it puts its `cabi_realloc`: what is there
+/// before it needs it.
+pub const REALLOC: (&str, &str) = ("before", "realloc");
 /// A table with a slot for each function it would import, in their order.
-pub const IMPORTS: (&str, &str) = ("imports", "table");
+pub const IMPORTS: (&str, &str) = ("functions", "imports");
 
 /// What the edited module does about its memory.
 pub enum Memory<'a> {

@@ -20,6 +20,9 @@ pub static BUILT_IN: &[u8] = include_bytes!("../../guest/engine.wasm");
 /// Exports that only the three lives of the engine need, not a handler.
 const LIFE_EXPORTS: &[&str] = &["_initialize", "engine_init"];
 
+/// So many zeros in a row end a segment of the engine's own memory.
+const ZEROS_MIN: usize = 64;
+
 /// The version of WASI in `wit/deps`.
 const WASI: &str = "0.2.12";
 
@@ -83,13 +86,13 @@ pub fn sources(linked: &[u8]) -> Result<&[u8], ModuleError> {
 /// becomes stubs, and the evaluated memory becomes the data. The bytecode of what
 /// is not evaluated yet is passive data, which all handlers share.
 pub fn pack(linked: &[u8], memory: &[u8], bytecode: &[u8]) -> Result<Vec<u8>, ModuleError> {
-    let segments = image::segments(memory);
+    let segments = image::segments(memory, ZEROS_MIN);
     core_module::edit(
         linked,
         &Edit {
             import: &one_version,
             memory: Memory::Own {
-                pages: pages(memory),
+                pages: image::pages(memory),
                 segments: &segments,
             },
             passive: Some(bytecode),
@@ -97,11 +100,6 @@ pub fn pack(linked: &[u8], memory: &[u8], bytecode: &[u8]) -> Result<Vec<u8>, Mo
             keep_section: &|name| name == "producers" || name.contains(WORLD),
         },
     )
-}
-
-/// How many pages of 64 KiB a memory has.
-pub fn pages(memory: &[u8]) -> u64 {
-    memory.len() as u64 / 65_536
 }
 
 /// Where the engine imports the function that reads its bytecode.

@@ -7,16 +7,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use wasm_encoder::{ComponentSection, ComponentSectionId, DataSection, Encode, Section};
+use wasm_encoder::{ComponentSection, ComponentSectionId, Encode};
 use wit_component::ComponentEncoder;
 
 use super::{
-    capability::{
-        ALWAYS, Capabilities, Capability, HOST_CONTEXT, HOST_LOG, PORTABLE_LOG, unversioned,
-    },
+    capability::{ALWAYS, Capabilities, Capability, PORTABLE_LOG, is_footpaths, unversioned},
     core_module::{self, Edit, Import, Memory, ModuleError},
-    engine::{Engine, pages},
-    image::{self, Segment},
+    engine::Engine,
+    image,
 };
 
 mod template;
@@ -73,9 +71,15 @@ impl Linker {
         provenance: &Provenance,
     ) -> Result<Vec<u8>, LinkError> {
         let template = self.template(capabilities)?;
-        let mut component = template.fill(pages(memory), &data_section(&image::segments(memory)));
+        let mut component = template.fill(&image::module(memory));
         append_provenance(&mut component, provenance);
         Ok(component)
+    }
+
+    /// The shared form of every image with these capabilities, which it imports
+    /// as a module (`image::module`): what the server compiles.
+    pub fn frame(&self, capabilities: &Capabilities) -> Result<Vec<u8>, LinkError> {
+        Ok(self.template(capabilities)?.frame())
     }
 
     /// The portable form of a memory image that was loaded as portable: runs in
@@ -86,16 +90,16 @@ impl Linker {
         capabilities: &Capabilities,
         provenance: &Provenance,
     ) -> Result<Vec<u8>, LinkError> {
-        let segments = image::segments(memory);
+        let segments = image::segments(memory, image::ZEROS_MIN);
         let memory = Memory::Own {
-            pages: pages(memory),
+            pages: image::pages(memory),
             segments: &segments,
         };
         let mut component = self.component(memory, &|interface| {
             interface == PORTABLE_LOG
                 || interface == Capability::Fetch.interface()
                     && capabilities.contains(&Capability::Fetch)
-                || ALWAYS.contains(&interface) && ![HOST_CONTEXT, HOST_LOG].contains(&interface)
+                || ALWAYS.contains(&interface) && !is_footpaths(interface)
         })?;
         append_provenance(&mut component, provenance);
         Ok(component)
@@ -153,17 +157,6 @@ impl Linker {
     }
 }
 
-/// A whole data section.
-fn data_section(segments: &[Segment<'_>]) -> Vec<u8> {
-    let mut section = DataSection::new();
-    for segment in segments {
-        segment.encode(&mut section);
-    }
-    let mut bytes = Vec::new();
-    section.append_to(&mut bytes);
-    bytes
-}
-
 fn append_provenance(component: &mut Vec<u8>, provenance: &Provenance) {
     let data = serde_json::to_vec(provenance).unwrap_or_default();
     let section = wasm_encoder::CustomSection {
@@ -179,14 +172,7 @@ fn append_provenance(component: &mut Vec<u8>, provenance: &Provenance) {
 }
 
 /// A core module as a section of a component.
-fn module_section(component: &mut Vec<u8>, module: &[&[u8]]) {
+fn module_section(component: &mut Vec<u8>, module: &[u8]) {
     component.push(ComponentSectionId::CoreModule as u8);
-    module
-        .iter()
-        .map(|part| part.len())
-        .sum::<usize>()
-        .encode(component);
-    for part in module {
-        component.extend_from_slice(part);
-    }
+    Encode::encode(module, component);
 }

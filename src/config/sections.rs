@@ -185,6 +185,11 @@ section! {
     "exec" Exec {
         /// Versions kept of one script; older ones are deleted.
         versions_per_script_max: u64 = 100,
+        /// Handlers that stay loaded, about a megabyte each; the next call of another one
+        /// takes a millisecond more.
+        loaded_handlers_max: u64 = 256,
+        /// A handler that was not called for this long is unloaded, in milliseconds.
+        loaded_idle_ms: u64 = 60_000,
     }
 }
 

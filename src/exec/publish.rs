@@ -2,6 +2,7 @@
 //! the engine, link. It reads imports but writes nothing; saving and swapping
 //! are the caller's, in this order.
 
+mod frames;
 mod isolate;
 mod problem;
 mod spec;
@@ -9,8 +10,7 @@ mod spec;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use tokio::sync::OnceCell;
-
+pub use frames::Frames;
 use problem::{problem, threw};
 
 use super::directives::caps::Caps;
@@ -18,11 +18,13 @@ use super::directives::redact::redact;
 use super::folder::{Folder, FolderError};
 use super::grant::granted;
 use super::history::Origin;
+use super::loaded::Loaded;
 use super::script::{Manifest, Problem, Program, hash};
 use crate::compile::bundle::{Bundle, ReadError, bundle};
 use crate::compile::capability::{Capabilities, Capability};
 use crate::compile::capability_scan::scan;
 use crate::compile::engine::Engine;
+use crate::compile::image;
 use crate::compile::link::{Linker, Provenance};
 use crate::compile::shape::Shape;
 use crate::compile::stack::SourceMaps;
@@ -37,6 +39,7 @@ pub struct Publisher {
     pub folder: Folder,
     pub engine: Arc<Engine>,
     pub linker: Linker,
+    pub frames: Frames,
     pub sandbox: Arc<Sandbox>,
     pub memory_bytes_default: usize,
     /// A script with all that it imports.
@@ -67,7 +70,7 @@ impl Publisher {
             return Ok(Program {
                 manifest,
                 capabilities: Capabilities::new(),
-                handler: OnceCell::new(),
+                handler: Loaded::later(),
                 maps,
                 worker: Worker::default(),
             });
@@ -84,11 +87,11 @@ impl Publisher {
         let snapshot = self.snapshot(&spec, directives, &bundle)?;
         manifest.evaluated = snapshot.evaluated;
         manifest.shape.clone_from(&snapshot.shape);
-        let handler = self.handler(path, &manifest, &snapshot, &capabilities)?;
+        let handler = self.handler(&manifest.version, &snapshot.memory, &capabilities)?;
         Ok(Program {
             manifest,
             capabilities,
-            handler: OnceCell::from(handler),
+            handler: Loaded::now(handler),
             maps,
             worker: Worker::default(),
         })
@@ -106,7 +109,7 @@ impl Publisher {
         Program {
             manifest,
             capabilities,
-            handler: OnceCell::new(),
+            handler: Loaded::later(),
             maps: OnceLock::new(),
             worker: Worker::default(),
         }
@@ -133,7 +136,11 @@ impl Publisher {
         origin: Origin,
         program: &Program,
     ) -> Result<Handler, Problem> {
-        if let Some(handler) = self.sandbox.known_handler(&program.manifest.version) {
+        let frame = self.frame(&program.capabilities)?;
+        let known = self
+            .sandbox
+            .known_handler(&program.manifest.version, &frame);
+        if let Some(handler) = known {
             return Ok(handler);
         }
         let again = self.publish(path, source, directives, origin)?;
@@ -310,21 +317,16 @@ impl Publisher {
 
     fn handler(
         &self,
-        path: &ScriptPath,
-        manifest: &Manifest,
-        snapshot: &Snapshot,
+        version: &str,
+        memory: &[u8],
         capabilities: &Capabilities,
     ) -> Result<Handler, Problem> {
-        if let Some(handler) = self.sandbox.known_handler(&manifest.version) {
+        let frame = self.frame(capabilities)?;
+        if let Some(handler) = self.sandbox.known_handler(version, &frame) {
             return Ok(handler);
         }
-        let provenance = self.provenance(path, manifest.source_hash.clone());
-        let component = self
-            .linker
-            .shared(&snapshot.memory, capabilities, &provenance);
-        let component = component.map_err(|error| problem(&error.to_string()))?;
         self.sandbox
-            .handler(&manifest.version, &component)
+            .handler(version, &frame, &image::module(memory))
             .map_err(|error| problem(&error.to_string()))
     }
 

@@ -141,6 +141,7 @@ impl Exec {
                     )
                     .await?;
                 script.program = Some(Arc::new(program));
+                self.keeping.loaded();
             }
             Some(Err(problem)) => {
                 script.program = self.last_program(&script.path);

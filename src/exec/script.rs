@@ -4,18 +4,18 @@
 use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::directives::caps::Caps;
 use super::directives::{Parsed, Warning};
 use super::grant::restrain;
 use super::history::Origin;
+use super::loaded::Loaded;
 use crate::compile::capability::Capabilities;
 use crate::model::diagnostic::Diagnostic;
 use crate::model::directives::{Concurrency, Directives};
 use crate::model::script::ScriptPath;
 use crate::sandbox::call::Worker;
-use crate::sandbox::handler::Handler;
 
 /// A file of a deployment that answers, or would.
 #[derive(Debug, Clone)]
@@ -78,8 +78,8 @@ pub struct Manifest {
 pub struct Program {
     pub manifest: Manifest,
     pub capabilities: Capabilities,
-    /// Loaded at the first call.
-    pub handler: OnceCell<Handler>,
+    /// Loaded when it is called.
+    pub handler: Loaded,
     /// For stacks; made again from the source after a restart.
     pub maps: OnceLock<Arc<crate::compile::stack::SourceMaps>>,
     /// The kept instance of `@mode worker`.

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 use wasmtime::{Engine, Module};
 
@@ -15,9 +16,11 @@ pub struct Cache {
     engine_version: String,
 }
 
-/// The modules that every handler needs; without them no cached component fits.
+/// What the names of files begin with that many handlers need; without them no
+/// cached image fits.
 const ENGINE: &str = "engine";
 const IMAGE: &str = "image";
+const FRAME: &str = "frame";
 
 impl Cache {
     pub fn new(
@@ -42,11 +45,11 @@ impl Cache {
 
     /// Of this version, so that those of earlier ones go in time.
     fn is_own_engine(&self, file_name: &str) -> bool {
-        [ENGINE, IMAGE].into_iter().any(|kind| {
-            let rest = file_name.strip_prefix(kind);
-            let rest = rest.and_then(|rest| rest.strip_prefix('-'));
-            rest.is_some_and(|rest| rest.starts_with(&self.engine_version))
-        })
+        let version = format!("-{}-", self.engine_version);
+        [ENGINE, IMAGE, FRAME]
+            .into_iter()
+            .any(|kind| file_name.starts_with(kind))
+            && file_name.contains(&version)
     }
 
     /// The shared engine.
@@ -76,40 +79,60 @@ impl Cache {
         unsafe { Module::deserialize_file(engine, &path) }.map_err(SandboxError::Start)
     }
 
-    /// A component that was compiled before under this name. The code is mapped
-    /// from the file, so idle handlers cost disk, not memory.
-    pub fn known(&self, engine: &Engine, name: &str) -> Option<Component> {
-        let path = self.path(engine, name)?;
-        // SAFETY: as for modules.
-        let component = unsafe { Component::deserialize_file(engine, &path) }.ok()?;
-        touch(&path);
-        Some(component)
-    }
-
-    /// Compiles a component, into the cache when there is one. The name must
-    /// stand for everything that the component was made from.
-    pub fn component(
-        &self,
-        engine: &Engine,
-        name: &str,
-        wasm: &[u8],
-    ) -> Result<Component, SandboxError> {
-        let Some(path) = self.path(engine, name) else {
+    /// A frame: all the code that handlers with the same capabilities have of
+    /// their own. Its name is what it was made from.
+    pub fn frame(&self, engine: &Engine, wasm: &[u8]) -> Result<Component, SandboxError> {
+        let name = format!("{FRAME}-{:x}", Sha256::digest(wasm));
+        let Some(path) = self.path(engine, &name) else {
             return Component::new(engine, wasm).map_err(SandboxError::Component);
         };
+        // SAFETY: as for modules.
+        if let Ok(frame) = unsafe { Component::deserialize_file(engine, &path) } {
+            return Ok(frame);
+        }
         let code = engine
             .precompile_component(wasm)
             .map_err(SandboxError::Component)?;
         self.write(&path, &code)?;
+        self.make_room(code.len());
         // SAFETY: as for modules.
-        let mapped = unsafe { Component::deserialize_file(engine, &path) };
+        unsafe { Component::deserialize_file(engine, &path) }.map_err(SandboxError::Component)
+    }
+
+    /// An image that was stored before under this name. It is mapped from the
+    /// file, so idle handlers cost disk, not memory.
+    pub fn known_image(&self, engine: &Engine, name: &str) -> Option<Module> {
+        let path = self.path(engine, name)?;
+        // SAFETY: as for modules.
+        let image = unsafe { Module::deserialize_file(engine, &path) }.ok()?;
+        touch(&path);
+        Some(image)
+    }
+
+    /// Takes a handler's image in, into the cache when there is one. The name must
+    /// stand for everything that the image was made from.
+    pub fn image(&self, engine: &Engine, name: &str, wasm: &[u8]) -> Result<Module, SandboxError> {
+        let Some(path) = self.path(engine, name) else {
+            return Module::new(engine, wasm).map_err(SandboxError::Component);
+        };
+        let code = engine
+            .precompile_module(wasm)
+            .map_err(SandboxError::Component)?;
+        self.write(&path, &code)?;
+        // SAFETY: as for modules.
+        let mapped = unsafe { Module::deserialize_file(engine, &path) };
         // Another call may have made room meanwhile, and this file was in its way.
         // SAFETY: Wasmtime made this code just now.
-        let loaded = mapped.or_else(|_| unsafe { Component::deserialize(engine, &code) });
-        if let Some((dir, budget)) = &self.folder {
-            budget.written(dir, code.len() as u64, |name| self.is_own_engine(name));
-        }
+        let loaded = mapped.or_else(|_| unsafe { Module::deserialize(engine, &code) });
+        self.make_room(code.len());
         loaded.map_err(SandboxError::Component)
+    }
+
+    /// A file of so many bytes was written.
+    fn make_room(&self, bytes: usize) {
+        if let Some((dir, budget)) = &self.folder {
+            budget.written(dir, bytes as u64, |name| self.is_own_engine(name));
+        }
     }
 
     fn path(&self, engine: &Engine, name: &str) -> Option<PathBuf> {

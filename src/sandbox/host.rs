@@ -3,6 +3,7 @@
 
 mod acme;
 mod ai;
+mod answer;
 mod context;
 mod files;
 mod isolate;
@@ -38,6 +39,8 @@ mod bindings {
         },
         with: {
             "wasi:io": wasmtime_wasi::p2::bindings::io,
+            "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,
+            "wasi:http": wasmtime_wasi_http::p2::bindings::http,
             "footpath:host/ai.generation": super::ai::Generation,
         },
     });
@@ -126,6 +129,7 @@ pub fn linker(engine: &Engine, shared: &Module) -> wasmtime::Result<Linker<State
     wasi_http::types::add_to_linker::<_, WasiHttp>(l, &options, State::http)?;
     wasi_http::outgoing_handler::add_to_linker::<_, WasiHttp>(l, State::http)?;
     bindings::footpath::host::context::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
+    bindings::footpath::host::answer::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     bindings::footpath::host::log::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     bindings::footpath::host::kv::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     bindings::footpath::host::shared_state::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;

@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::limits::{WALL_CLOCK_MS, guarded, limited, memory_returns, still_good};
+use crate::limits::{WALL_CLOCK_MS, guarded, limited, memory_returns, settled, still_good};
 
 #[tokio::test]
 async fn a_route_that_calls_itself_comes_to_an_end() {
@@ -19,7 +19,7 @@ async fn a_route_that_calls_itself_comes_to_an_end() {
         .script("down.ts", counted);
     let server = setup.start().await;
     still_good(&server).await;
-    let before = server.resident_bytes();
+    let before = settled(&server).await;
     limited(server.get("/self").await, 508, "DEPTH", 4);
     server
         .get("/down?n=4")

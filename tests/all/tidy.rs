@@ -21,7 +21,10 @@ const FLOORS: &[&[&str]] = &[
 /// Which modules may use a crate, as the beginnings of their paths.
 const OWNERS: &[(&str, &[&str])] = &[
     ("anyhow", &["main", "cli", "app"]),
-    ("arc_swap", &["exec/live", "auth", "cron", "proxy", "acme"]),
+    (
+        "arc_swap",
+        &["exec/live", "exec/loaded", "auth", "cron", "proxy", "acme"],
+    ),
     ("async_openai", &["author"]),
     ("aws_lc_rs", &["store/sealed", "proxy", "acme"]),
     ("axum", &["api"]),

@@ -55,6 +55,53 @@ async fn each_start_keeps_an_export_that_can_be_imported() {
     other.get("/n").await.expect_text(200, "1");
 }
 
+/// Waits until at most so many handlers are loaded, and gives the count.
+async fn loaded(server: &Server, max: u64) -> u64 {
+    let path = "cache/clear";
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let asked = json!({ "clearVm": false });
+        let answer = post(server, path, asked).await.expect(200).json();
+        let loaded = answer["vmCache"]["remaining"].as_u64().expect("a count");
+        if loaded <= max {
+            return loaded;
+        }
+        assert!(Instant::now() < deadline, "{loaded} are loaded");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn handlers_that_nobody_calls_are_let_go() {
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let mut setup = Server::empty();
+    for name in names {
+        setup = setup.script(&format!("{name}.ts"), &format!("return '{name}'"));
+    }
+    let setup = setup
+        .script(
+            "w.ts",
+            "// @mode worker\nglobalThis.n = (globalThis.n ?? 0) + 1\nreturn n",
+        )
+        .set("exec.loaded_handlers_max", 3);
+    let mut server = setup.start().await;
+    server.get("/w").await.expect_text(200, "1");
+    for _ in 0..2 {
+        for name in names {
+            server.get(&format!("/{name}")).await.expect_text(200, name);
+        }
+        assert!(
+            loaded(&server, 3).await > 0,
+            "those that were called last stay"
+        );
+    }
+    server.get("/w").await.expect_text(200, "2");
+    server.restart_with("exec.loaded_idle_ms", 100).await;
+    server.get("/a").await.expect_text(200, "a");
+    assert_eq!(loaded(&server, 0).await, 0, "nobody called for long");
+    server.get("/a").await.expect_text(200, "a");
+}
+
 #[tokio::test]
 async fn a_component_that_was_evicted_is_made_again() {
     let cache = tempfile::TempDir::new().expect("a folder");
@@ -74,8 +121,11 @@ async fn a_component_that_was_evicted_is_made_again() {
             server.get(&format!("/{name}")).await.expect_text(200, name);
         }
         let kept = names(cache.path());
-        let engine = |name: &String| name.starts_with("engine-") || name.starts_with("image-");
-        assert!(kept.len() == 2 && kept.iter().all(engine), "{kept:?}");
+        let is_shared = |name: &String| {
+            let kind = name.split('-').next().unwrap_or_default();
+            ["engine", "frame", "image"].contains(&kind)
+        };
+        assert!(kept.len() == 3 && kept.iter().all(is_shared), "{kept:?}");
         server.save("a.ts", "return 'a'");
     }
 }

@@ -7,10 +7,13 @@ use super::{
     text::Text,
 };
 use crate::{
-    bindings::wasi::http::types::{
-        ErrorCode, Fields, IncomingRequest, Method, OutgoingResponse, ResponseOutparam, Scheme,
+    bindings::{
+        footpath::host::answer,
+        wasi::http::types::{
+            ErrorCode, Fields, IncomingRequest, Method, OutgoingResponse, ResponseOutparam, Scheme,
+        },
     },
-    call,
+    call, load,
 };
 use rquickjs::{
     Array, Class, Ctx, Exception, FromJs, IntoJs, Null, Object, Result, String as JsString,
@@ -100,14 +103,25 @@ fn respond<'js>(ctx: Ctx<'js>, status: u16, headers: Array<'js>, body: Value<'js
 
 fn respond_bytes<'js>(ctx: &Ctx<'js>, status: u16, headers: Array<'js>, bytes: &[u8]) -> Result<()> {
     let mut list = header_list(headers)?;
-    // RFC 9110 section 8.6: no length on 1xx, 204 and 304.
-    if status >= 200 && status != 204 && status != 304 {
-        list.push(("content-length".to_owned(), bytes.len().to_string().into_bytes()));
+    if load::portable() {
+        // RFC 9110 section 8.6: no length on 1xx, 204 and 304.
+        if status >= 200 && status != 204 && status != 304 {
+            list.push(("content-length".to_owned(), bytes.len().to_string().into_bytes()));
+        }
+        let body = open(ctx, status, &list)?;
+        // A caller that went away is not the handler's failure.
+        let _ = body.write_whole(bytes);
+        return Ok(());
     }
-    let body = open(ctx, status, &list)?;
-    // A caller that went away is not the handler's failure.
-    let _ = body.write_whole(bytes);
-    Ok(())
+    answer::respond(take_outparam(ctx)?, status, &list, bytes).map_err(|refused| {
+        call::with(|call| call.response_out = Some(refused.outparam));
+        Exception::throw_type(ctx, &refused.why)
+    })
+}
+
+fn take_outparam(ctx: &Ctx<'_>) -> Result<ResponseOutparam> {
+    call::with(|call| call.response_out.take())
+        .ok_or_else(|| Exception::throw_message(ctx, "the request has been answered already"))
 }
 
 /// Sends status and headers; the body follows through the `OutBody`.
@@ -126,9 +140,7 @@ fn open(ctx: &Ctx<'_>, status: u16, headers: &[(String, Vec<u8>)]) -> Result<Out
     let body = response
         .body()
         .map_err(|()| Exception::throw_message(ctx, "the response has a body already"))?;
-    let out = call::with(|call| call.response_out.take())
-        .ok_or_else(|| Exception::throw_message(ctx, "the request has been answered already"))?;
-    ResponseOutparam::set(out, Ok(response));
+    ResponseOutparam::set(take_outparam(ctx)?, Ok(response));
     Ok(OutBody::new(body))
 }
 

@@ -4,6 +4,7 @@
 //! what came before, and closes.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -154,8 +155,8 @@ impl<S> Guarded<S> {
 impl<S: AsyncRead + Unpin> Guarded<S> {
     /// Reads into the buffer; false at the end of the stream.
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let mut piece = [0; READ_BYTES];
-        let mut piece = ReadBuf::new(&mut piece);
+        let mut piece = [MaybeUninit::uninit(); READ_BYTES];
+        let mut piece = ReadBuf::uninit(&mut piece);
         ready!(Pin::new(&mut self.stream).poll_read(context, &mut piece))?;
         self.buffer.extend_from_slice(piece.filled());
         Poll::Ready(Ok(!piece.filled().is_empty()))

@@ -2,20 +2,22 @@
 //! capabilities have in common.
 //!
 //! It is made from the component that `wit-component` makes of the whole engine
-//! (`layout`), with three core modules of its own:
+//! (`layout`), with core modules of its own:
 //!
 //! - the engine, an import: the host has it compiled;
-//! - the image: the memory with the handler's data, there before all else;
-//! - the imports: a table of the host's functions. Slots of what is not granted are
-//!   empty, so a call of them traps.
+//! - the image, memory and data and no code (`image::module`);
+//! - what the host's functions need before the engine is there;
+//! - a table of the host's functions. Slots of what is not granted are empty, so a
+//!   call of them traps.
 //!
-//! All that differs between handlers is the image's memory and data.
+//! A frame is the same with the image as an import, too: all of a handler that is
+//! code, and so compiled once for all handlers with the same capabilities.
 
 use wasm_encoder::reencode::{self, Reencode, ReencodeComponent};
 use wasm_encoder::{
     Alias, CanonicalFunctionSection, ComponentAliasSection, ComponentImportSection,
     ComponentSection, ComponentTypeRef, CoreTypeSection, EntityType, ExportKind, InstanceSection,
-    MemorySection, MemoryType, ModuleArg, ModuleSection, ModuleType,
+    MemoryType, ModuleArg, ModuleSection, ModuleType,
 };
 
 use super::{LinkError, module_section};
@@ -31,16 +33,22 @@ use layout::{CoreFunction, Item, Layout};
 /// The name under which a shared-form component imports the engine.
 pub const ENGINE_IMPORT: &str = "footpath-engine";
 
+/// The name under which a frame imports its image.
+pub const IMAGE_IMPORT: &str = "footpath-image";
+
 /// The core modules.
 const ENGINE: u32 = 0;
 const IMAGE: u32 = 1;
-const TABLE: u32 = 2;
+const BEFORE: u32 = 2;
+const FUNCTIONS: u32 = 3;
 
 /// The core instances, in the order in which they are made.
 const IMAGE_INSTANCE: u32 = 0;
-const FUNCTIONS_INSTANCE: u32 = 1;
-const TABLE_INSTANCE: u32 = 2;
-const ENGINE_INSTANCE: u32 = 3;
+const BEFORE_INSTANCE: u32 = 1;
+/// The host's functions; no module's.
+const HOST_INSTANCE: u32 = 2;
+const FUNCTIONS_INSTANCE: u32 = 3;
+const ENGINE_INSTANCE: u32 = 4;
 
 /// The first core function; those of the host follow.
 const REALLOC_FUNCTION: u32 = 0;
@@ -49,10 +57,10 @@ const HOST_FUNCTIONS: u32 = 1;
 pub struct Template {
     /// The component up to the image.
     head: Vec<u8>,
-    /// The image up to where its memory belongs, and from there to its data.
-    image: [Vec<u8>; 2],
     /// The component behind the image.
     tail: Vec<u8>,
+    /// The memory that the image has to define and export.
+    memory: MemoryType,
 }
 
 impl Template {
@@ -65,23 +73,33 @@ impl Template {
         import_engine(&mut head, &interface, handle);
         Ok(Self {
             head,
-            image: modules::image(),
             tail: tail(&layout, &interface, handle)?,
+            memory: memory(interface.pages),
         })
     }
 
-    /// A component with this memory: its size, and its content as a data section.
-    pub fn fill(&self, pages: u64, data_section: &[u8]) -> Vec<u8> {
-        let mut section = MemorySection::new();
-        section.memory(memory(pages));
-        let mut memory = Vec::new();
-        wasm_encoder::Section::append_to(&section, &mut memory);
-        let [before, behind] = &self.image;
-        let size =
-            self.head.len() + before.len() + behind.len() + data_section.len() + self.tail.len();
+    /// A component that holds this image, a module (`image::module`).
+    pub fn fill(&self, image: &[u8]) -> Vec<u8> {
+        let size = self.head.len() + image.len() + self.tail.len();
         let mut component = Vec::with_capacity(size + 1024);
         component.extend_from_slice(&self.head);
-        module_section(&mut component, &[before, &memory, behind, data_section]);
+        module_section(&mut component, image);
+        component.extend_from_slice(&self.tail);
+        component
+    }
+
+    /// A component that imports its image, and so is the same for all scripts with
+    /// the same capabilities.
+    pub fn frame(&self) -> Vec<u8> {
+        let mut component = self.head.clone();
+        let mut module = ModuleType::new();
+        module.export(MEMORY.1, EntityType::Memory(self.memory));
+        let mut section = CoreTypeSection::new();
+        section.ty().module(&module);
+        section.append_to_component(&mut component);
+        let mut imports = ComponentImportSection::new();
+        imports.import(IMAGE_IMPORT, ComponentTypeRef::Module(1));
+        imports.append_to_component(&mut component);
         component.extend_from_slice(&self.tail);
         component
     }
@@ -127,14 +145,17 @@ fn tail(layout: &Layout<'_>, interface: &Interface, handle: &str) -> Result<Vec<
         .map(|(made, (_, _, signature))| made.map(|_| signature))
         .collect();
     let mut tail = Vec::new();
-    ModuleSection(&modules::imports(&slots)).append_to_component(&mut tail);
+    ModuleSection(&modules::before()).append_to_component(&mut tail);
+    ModuleSection(&modules::functions(&slots)).append_to_component(&mut tail);
 
     let mut instances = InstanceSection::new();
-    instances.instantiate(IMAGE, [("", ModuleArg::Instance(0)); 0]);
+    for module in [IMAGE, BEFORE] {
+        instances.instantiate(module, [("", ModuleArg::Instance(0)); 0]);
+    }
     instances.append_to_component(&mut tail);
     let mut aliases = ComponentAliasSection::new();
     aliases.alias(core_alias(
-        IMAGE_INSTANCE,
+        BEFORE_INSTANCE,
         ExportKind::Func,
         modules::CABI_REALLOC,
     ));
@@ -156,10 +177,11 @@ fn tail(layout: &Layout<'_>, interface: &Interface, handle: &str) -> Result<Vec<
             .iter()
             .map(|(slot, index)| (slot.as_str(), ExportKind::Func, *index)),
     );
-    instances.instantiate(TABLE, [("", ModuleArg::Instance(FUNCTIONS_INSTANCE))]);
+    instances.instantiate(FUNCTIONS, [("", ModuleArg::Instance(HOST_INSTANCE))]);
     let around = [
         (MEMORY.0, ModuleArg::Instance(IMAGE_INSTANCE)),
-        (IMPORTS.0, ModuleArg::Instance(TABLE_INSTANCE)),
+        (REALLOC.0, ModuleArg::Instance(BEFORE_INSTANCE)),
+        (IMPORTS.0, ModuleArg::Instance(FUNCTIONS_INSTANCE)),
     ];
     instances.instantiate(ENGINE, around);
     instances.append_to_component(&mut tail);

@@ -4,10 +4,11 @@
 use super::{Publisher, problem, threw};
 use crate::compile::capability::Capability;
 use crate::compile::capability_scan::scan;
+use crate::compile::image;
 use crate::compile::shape::Shape;
 use crate::compile::stack::SourceMaps;
 use crate::exec::history::Origin;
-use crate::exec::script::{Problem, hash};
+use crate::exec::script::Problem;
 use crate::model::directives::Directives;
 use crate::model::script::ScriptPath;
 use crate::sandbox::handler::Handler;
@@ -15,7 +16,7 @@ use crate::sandbox::snapshot::{Passed, SnapshotError};
 
 impl Publisher {
     /// Compiles code that is no file, for one evaluation with what is passed to
-    /// it. Blocks for about 15 ms.
+    /// it. Blocks for some milliseconds.
     pub fn isolate(
         &self,
         path: &ScriptPath,
@@ -45,12 +46,9 @@ impl Publisher {
                 SnapshotError::Threw(error) => threw(&error, &maps),
                 other => problem(&other.to_string()),
             })?;
-        let provenance = self.provenance(path, hash(code.as_bytes()));
-        let component = self
-            .linker
-            .shared(&snapshot.memory, &capabilities, &provenance)
-            .map_err(|error| problem(&error.to_string()))?;
-        let handler = self.sandbox.passing_handler(&component);
+        let frame = self.frame(&capabilities)?;
+        let image = image::module(&snapshot.memory);
+        let handler = self.sandbox.passing_handler(&frame, &image);
         Ok((handler.map_err(|error| problem(&error.to_string()))?, maps))
     }
 }

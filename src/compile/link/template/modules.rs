@@ -1,6 +1,5 @@
-//! The two small core modules of a component in the shared form: the image, with
-//! the memory, and the imports, with the table through which the engine calls the
-//! host. It must not know what the functions are.
+//! The small core modules of a component in the shared form through whose tables
+//! the engine and the host call each other. It must not know what the functions are.
 
 use wasm_encoder::{
     CodeSection, ConstExpr, ElementSection, Elements, EntityType, ExportKind, ExportSection,
@@ -8,28 +7,21 @@ use wasm_encoder::{
 };
 
 use super::interface::Signature;
-use crate::compile::core_module::{IMPORTS, MEMORY, REALLOC, table};
+use crate::compile::core_module::{IMPORTS, REALLOC, table};
 
-/// The name of the image's function that stands in for the engine's `cabi_realloc`.
+/// The name of the function that stands in for the engine's `cabi_realloc`.
 pub const CABI_REALLOC: &str = "cabi_realloc";
 
-/// The image, cut where its memory goes; its data follows behind.
-///
-/// The host's functions are lowered before the engine is there, so they get a
-/// `cabi_realloc` that calls what the engine will have put into a table.
-pub fn image() -> [Vec<u8>; 2] {
+/// What is there before the engine. The host's functions are lowered then, so they
+/// get a `cabi_realloc` that calls what the engine will have put into a table.
+pub fn before() -> Module {
     let mut types = TypeSection::new();
     types.ty().function([ValType::I32; 4], [ValType::I32]);
     let mut functions = FunctionSection::new();
     functions.function(0);
     let mut tables = TableSection::new();
     tables.table(table(1));
-    let mut module = Module::new();
-    module.section(&types).section(&functions).section(&tables);
-    let before = module.finish();
-
     let mut exports = ExportSection::new();
-    exports.export(MEMORY.1, ExportKind::Memory, 0);
     exports.export(REALLOC.1, ExportKind::Table, 0);
     exports.export(CABI_REALLOC, ExportKind::Func, 0);
     let mut realloc = Function::new([]);
@@ -41,14 +33,18 @@ pub fn image() -> [Vec<u8>; 2] {
     let mut code = CodeSection::new();
     code.function(&realloc);
     let mut module = Module::new();
-    module.section(&exports).section(&code);
-    let behind = module.finish().split_off(Module::HEADER.len());
-    [before, behind]
+    module
+        .section(&types)
+        .section(&functions)
+        .section(&tables)
+        .section(&exports)
+        .section(&code);
+    module
 }
 
-/// The imports: a function for each slot that is granted, by the slot's number as
-/// its name. The other slots stay empty: calling one traps.
-pub fn imports(slots: &[Option<&Signature>]) -> Module {
+/// A function for each slot that is granted, by the slot's number as its name. The
+/// other slots stay empty: calling one traps.
+pub fn functions(slots: &[Option<&Signature>]) -> Module {
     let mut types = TypeSection::new();
     let mut imports = ImportSection::new();
     let mut elements = ElementSection::new();
