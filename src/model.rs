@@ -2,6 +2,7 @@
 //! and url for the form of host names.
 
 pub mod case;
+pub mod cron_run;
 pub mod diagnostic;
 pub mod directives;
 pub mod exec_id;

@@ -67,6 +67,15 @@ impl Accounts {
         self.open.lock().await.remove(directory);
     }
 
+    /// Forgets it for good: the next who opens it gets a new one.
+    pub async fn forget(&self, directory: &str) -> Result<(), AcmeError> {
+        let mut open = self.open.lock().await;
+        self.store.delete(&store_key(directory)).await?;
+        open.remove(directory);
+        tracing::warn!(directory, "the ACME account is forgotten");
+        Ok(())
+    }
+
     async fn restore(&self, key: &str, record: &AccountRecord) -> Result<Account, AcmeError> {
         let secret = self.master.unseal(key, &record.sealed)?;
         let credentials: AccountCredentials =

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, Empty, Limited};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient, Problem};
 use rustls::pki_types::CertificateDer;
 
@@ -19,6 +19,8 @@ const TIMEOUTS: Timeouts = Timeouts {
 };
 /// For the whole body of an answer.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// For the answer of `acme.on_demand_ask`.
+const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Of one answer; a certificate chain is the largest.
 const BODY_BYTES_MAX: usize = 1 << 20;
 /// An authority that refuses nonces gets so many tries of one request; the
@@ -46,6 +48,19 @@ impl AcmeHttp {
             Policy::new(&everywhere, Vec::new()).map_err(|error| connection(error.to_string()))?;
         let egress = Egress::new(policy, roots).map_err(|error| connection(error.to_string()))?;
         Ok(Self(egress))
+    }
+}
+
+impl AcmeHttp {
+    /// Whether an URL of the operator's answers yes, which any 2xx does.
+    pub async fn says_yes(&self, url: &str) -> Result<bool, AcmeError> {
+        let connection = |reason: String| AcmeError::Connection { reason };
+        let request = Request::get(url).body(Empty::<Bytes>::new());
+        let request = request.map_err(|error| connection(error.to_string()))?;
+        let answer = tokio::time::timeout(ASK_TIMEOUT, self.0.send(request, TIMEOUTS)).await;
+        let answer = answer.map_err(|_| connection("no answer in time".to_owned()))?;
+        let answer = answer.map_err(|error| connection(error.to_string()))?;
+        Ok(answer.status().is_success())
     }
 }
 
@@ -88,6 +103,7 @@ impl HttpClient for AcmeHttp {
 /// The library's errors in our terms.
 pub fn classify(error: Error) -> AcmeError {
     match error {
+        Error::Api(problem) if is_of(&problem, NO_ACCOUNT) => AcmeError::NoAccount,
         Error::Api(problem) => AcmeError::Api {
             problem: shown(&problem),
         },
@@ -114,9 +130,15 @@ pub fn shown(problem: &Problem) -> String {
         .to_owned()
 }
 
+const BAD_NONCE: &str = "urn:ietf:params:acme:error:badNonce";
+const NO_ACCOUNT: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
+
+fn is_of(problem: &Problem, kind: &str) -> bool {
+    problem.r#type.as_deref() == Some(kind)
+}
+
 pub fn is_bad_nonce(error: &Error) -> bool {
-    const BAD_NONCE: &str = "urn:ietf:params:acme:error:badNonce";
-    matches!(error, Error::Api(problem) if problem.r#type.as_deref() == Some(BAD_NONCE))
+    matches!(error, Error::Api(problem) if is_of(problem, BAD_NONCE))
 }
 
 /// Makes a request again while the authority refuses its nonce.

@@ -32,6 +32,8 @@ pub enum AcmeError {
     },
     #[error("the certificate authority refused: {problem}")]
     Api { problem: String },
+    #[error("the certificate authority does not know our account")]
+    NoAccount,
     #[error("the certificate authority could not validate {name}: {problem}")]
     Validation { name: String, problem: String },
     #[error(
@@ -75,6 +77,7 @@ impl AcmeError {
             Self::Refused { .. } => "ACME_LEDGER",
             Self::Busy { .. } => "ACME_BUSY",
             Self::Api { .. } => "ACME_REFUSED",
+            Self::NoAccount => "ACME_NO_ACCOUNT",
             Self::Validation { .. } => "ACME_VALIDATION",
             Self::NoChallenge { .. } => "ACME_NO_CHALLENGE",
             Self::Dns { .. } => "ACME_DNS_HOOK",
@@ -100,9 +103,23 @@ impl AcmeError {
         }
     }
 
-    /// Whether the authority has counted this as a failed validation.
-    pub fn is_validation(&self) -> bool {
-        matches!(self, Self::Validation { .. })
+    /// The name that the authority could not validate, which it counts.
+    pub fn invalid_name(&self) -> Option<&str> {
+        match self {
+            Self::Validation { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Whether another authority would say the same of these names.
+    pub fn is_about_names(&self) -> bool {
+        matches!(
+            self,
+            Self::Validation { .. }
+                | Self::NoChallenge { .. }
+                | Self::Dns { .. }
+                | Self::Api { .. }
+        )
     }
 }
 

@@ -94,11 +94,20 @@ async fn new_order(account: &Account, wanted: &Wanted<'_>) -> Result<Order, Acme
                 tracing::debug!(problem = shown(&problem), "ordering without `replaces`");
             }
             Err(Error::Unsupported(_) | Error::Json(_)) => {}
+            Err(error) if is_not_reflected(&error) => {
+                tracing::debug!("the authority takes no notice of `replaces`; ordering without it");
+            }
             Err(error) => return Err(classify(error)),
         }
     }
     let order = plain();
     insist!(account.new_order(&order)).map_err(classify)
+}
+
+/// An authority that knows `replaces` must repeat it in its answer (RFC 9773, section
+/// 5). The library gives up the order of one that does not, and says so in words only.
+fn is_not_reflected(error: &Error) -> bool {
+    matches!(error, Error::Other(error) if error.to_string().starts_with("replaces field mismatch"))
 }
 
 /// Answers the challenges of every name that is not proven yet.

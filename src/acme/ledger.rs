@@ -45,31 +45,42 @@ impl Stored for Ledger {
 }
 
 impl Ledger {
-    /// Whether these names may be ordered now.
-    pub fn may_order(&self, names: &[String], now: DateTime<Utc>) -> Result<(), AcmeError> {
-        let recent = |at: &DateTime<Utc>, span: TimeDelta| now - *at < span;
+    /// Whether these names may be ordered now. A certificate that ends soon may always
+    /// be renewed, as long as validating it does not fail.
+    pub fn may_order(
+        &self,
+        names: &[String],
+        ends_soon: bool,
+        now: DateTime<Utc>,
+    ) -> Result<(), AcmeError> {
+        self.may_validate(now)?;
+        let identical: Vec<_> = self
+            .orders
+            .iter()
+            .filter(|order| order.names == names && now - order.at < TimeDelta::weeks(1))
+            .collect();
+        if !ends_soon && identical.len() >= ORDERS_PER_WEEK_MAX {
+            let oldest = identical.iter().map(|order| order.at).min();
+            return Err(AcmeError::Refused {
+                reason: "three identical certificates were ordered within a week although none was due",
+                until: oldest.unwrap_or(now) + TimeDelta::weeks(1),
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether the authority may be asked to validate this name.
+    pub fn may_validate(&self, now: DateTime<Utc>) -> Result<(), AcmeError> {
         let failed: Vec<_> = self
             .failed_validations
             .iter()
-            .filter(|at| recent(at, TimeDelta::hours(1)))
+            .filter(|at| now - **at < TimeDelta::hours(1))
             .collect();
         if failed.len() >= FAILED_PER_HOUR_MAX {
             let oldest = failed.iter().min().map_or(now, |at| **at);
             return Err(AcmeError::Refused {
                 reason: "three validations of this name have failed within an hour",
                 until: oldest + TimeDelta::hours(1),
-            });
-        }
-        let identical: Vec<_> = self
-            .orders
-            .iter()
-            .filter(|order| order.names == names && recent(&order.at, TimeDelta::weeks(1)))
-            .collect();
-        if identical.len() >= ORDERS_PER_WEEK_MAX {
-            let oldest = identical.iter().map(|order| order.at).min();
-            return Err(AcmeError::Refused {
-                reason: "three identical certificates were ordered within a week although none was due",
-                until: oldest.unwrap_or(now) + TimeDelta::weeks(1),
             });
         }
         Ok(())
@@ -103,15 +114,23 @@ impl Ledger {
         self.last_error = None;
     }
 
-    pub fn failed(&mut self, error: &AcmeError, now: DateTime<Utc>) {
+    /// `counts`: the authority itself was asked, not its staging directory.
+    pub fn failed(&mut self, error: &AcmeError, counts: bool, now: DateTime<Utc>) {
         self.failures = self.failures.saturating_add(1);
-        if error.is_validation() {
-            self.failed_validations.push(now);
+        if counts && error.invalid_name().is_some() {
+            self.failed_validation(now);
         }
         let asked = error.retry_after_seconds(now).unwrap_or(0);
         let wait = backoff(self.failures).max(TimeDelta::seconds(asked.into()));
         self.next_attempt_at = Some(now + wait);
         self.last_error = Some(error.to_string());
+    }
+
+    /// Validating this name has failed, in whatever order.
+    pub fn failed_validation(&mut self, now: DateTime<Utc>) {
+        self.failed_validations
+            .retain(|at| now - *at < TimeDelta::hours(1));
+        self.failed_validations.push(now);
     }
 }
 
@@ -146,24 +165,26 @@ mod tests {
         let mut ledger = Ledger::default();
         let a = names(&["a.test"]);
         for minute in 0..3 {
-            assert_eq!(ledger.may_order(&a, at(minute)), Ok(()));
+            assert_eq!(ledger.may_order(&a, false, at(minute)), Ok(()));
             ledger.attempt(at(minute));
             ledger.succeeded(&a, false, at(minute));
         }
         assert_eq!(
-            ledger.may_order(&a, at(3)).unwrap_err().code(),
+            ledger.may_order(&a, false, at(3)).unwrap_err().code(),
             "ACME_LEDGER"
         );
         assert_eq!(
-            ledger.may_order(&names(&["a.test", "b.test"]), at(3)),
+            ledger.may_order(&names(&["a.test", "b.test"]), false, at(3)),
             Ok(())
         );
-        assert_eq!(ledger.may_order(&a, at(7 * 24 * 60)), Ok(()));
+        // What ends soon is not kept waiting by what somebody forced.
+        assert_eq!(ledger.may_order(&a, true, at(3)), Ok(()));
+        assert_eq!(ledger.may_order(&a, false, at(7 * 24 * 60)), Ok(()));
         let mut renewing = Ledger::default();
         for minute in 0..10 {
             renewing.attempt(at(minute));
             renewing.succeeded(&a, true, at(minute));
-            assert_eq!(renewing.may_order(&a, at(minute)), Ok(()));
+            assert_eq!(renewing.may_order(&a, true, at(minute)), Ok(()));
         }
     }
 
@@ -172,13 +193,18 @@ mod tests {
         let mut ledger = Ledger::default();
         let a = names(&["a.test"]);
         for minute in [0, 10, 20] {
-            assert_eq!(ledger.may_order(&a, at(minute)), Ok(()));
+            assert_eq!(ledger.may_order(&a, false, at(minute)), Ok(()));
             ledger.attempt(at(minute));
-            ledger.failed(&invalid(), at(minute));
+            ledger.failed(&invalid(), true, at(minute));
         }
-        let refused = ledger.may_order(&a, at(30)).unwrap_err();
+        let refused = ledger.may_order(&a, true, at(30)).unwrap_err();
         assert!(matches!(refused, AcmeError::Refused { until, .. } if until == at(60)));
-        assert_eq!(ledger.may_order(&a, at(60)), Ok(()));
+        let mut rehearsed = Ledger::default();
+        for minute in 0..9 {
+            rehearsed.failed(&invalid(), false, at(minute));
+        }
+        assert_eq!(rehearsed.may_validate(at(9)), Ok(()));
+        assert_eq!(ledger.may_order(&a, true, at(60)), Ok(()));
     }
 
     #[test]
@@ -188,7 +214,7 @@ mod tests {
             ledger.attempt(at(0));
             // A crash now waits as long as a failure would.
             assert_eq!(ledger.next_attempt_at, Some(at(expected)));
-            ledger.failed(&AcmeError::Timeout { seconds: 1 }, at(0));
+            ledger.failed(&AcmeError::Timeout { seconds: 1 }, true, at(0));
             assert_eq!(ledger.next_attempt_at, Some(at(expected)));
             assert!(!ledger.may_try(at(expected - 1)) && ledger.may_try(at(expected)));
         }
@@ -196,7 +222,7 @@ mod tests {
             status: 429,
             retry_after_seconds: Some(172_800),
         };
-        ledger.failed(&busy, at(0));
+        ledger.failed(&busy, true, at(0));
         assert_eq!(ledger.next_attempt_at, Some(at(2 * 24 * 60)));
         ledger.succeeded(&names(&["a.test"]), true, at(0));
         assert!(ledger.may_try(at(0)) && ledger.last_error.is_none());

@@ -1,4 +1,4 @@
-//! One order at a time for a domain. It must not know what is ordered.
+//! One order at a time for a name. It must not know what is ordered.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
@@ -10,6 +10,19 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 pub struct Locks(StdMutex<HashMap<String, Arc<Mutex<()>>>>);
 
 impl Locks {
+    /// Waits for the locks of all these names. Everybody takes them in one order,
+    /// so that nobody waits for somebody who waits for him.
+    pub async fn take_all(&self, names: &[String]) -> Vec<OwnedMutexGuard<()>> {
+        let mut names: Vec<&String> = names.iter().collect();
+        names.sort();
+        names.dedup();
+        let mut held = Vec::with_capacity(names.len());
+        for name in names {
+            held.push(self.take(name).await);
+        }
+        held
+    }
+
     /// Waits for the lock of this name.
     pub async fn take(&self, name: &str) -> OwnedMutexGuard<()> {
         let lock = {

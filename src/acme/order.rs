@@ -4,14 +4,16 @@
 
 use chrono::{DateTime, Utc};
 
+use super::attempt::Failed;
 use super::certificate::{Facts, facts, issuers, placeholder};
 use super::due::{Life, Plan, Why, plan};
 use super::error::AcmeError;
-use super::issue::{Issued, Wanted, issue};
+use super::issue::Issued;
 use super::name::{covers, normalise};
 use super::record::{CertificateRecord, OrderTrace, certificate_key};
 use super::settings::{KeyType, Settings};
 use super::{Acme, record};
+use crate::model::cron_run::CronRun;
 
 /// What somebody asks for.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +29,9 @@ pub struct Request {
     /// Such as `script 1/certs/renew.ts`.
     pub requested_by: String,
     pub execution_id: Option<String>,
+    pub cron_run: Option<CronRun>,
+    /// A handshake with an unknown name leads to it.
+    pub on_demand: bool,
 }
 
 /// What became of it.
@@ -102,7 +107,7 @@ impl Acme {
         asked_at: DateTime<Utc>,
     ) -> Result<Ordered, AcmeError> {
         let domain = &names[0];
-        let _alone = self.0.locks.take(domain).await;
+        let _alone = self.0.locks.take_all(&names).await;
         // While this waited, another one may have done the work.
         if let Some(ordered) = self.not_due(&names, &request, asked_at)? {
             return Ok(ordered);
@@ -110,9 +115,15 @@ impl Acme {
         let in_force = self.in_force(&names)?;
         let now = Utc::now();
         let was_due = in_force.as_ref().is_none_or(|one| one.plan.at <= now);
+        // What only the authority's suggestion makes due counts like a forced one: an
+        // authority that always says "now" must not get an order a minute.
+        let ends_soon = in_force.as_ref().is_some_and(|one| one.ends_soon(now));
         let replaces = in_force.as_ref().map(|one| one.chain_pem.as_str());
         let mut ledger = record::ledger(&self.0.store, domain)?;
-        ledger.may_order(&names, now)?;
+        ledger.may_order(&names, ends_soon, now)?;
+        for name in &names[1..] {
+            record::ledger(&self.0.store, name)?.may_validate(now)?;
+        }
         let after_failure = ledger.failures > 0;
         ledger.attempt(now);
         record::put_ledger(&self.0.store, domain, &ledger).await?;
@@ -128,51 +139,25 @@ impl Acme {
                 };
                 let ordered = self.keep(&names, &request, key_type, issued, why).await?;
                 // Nothing to renew is no excuse: a first one counts like a forced one.
-                ledger.succeeded(&names, was_due && in_force.is_some(), now);
+                ledger.succeeded(&names, ends_soon, now);
                 record::put_ledger(&self.0.store, domain, &ledger).await?;
                 Ok(ordered)
             }
-            Err(error) => {
+            Err(failed) => {
+                let Failed { error, counts } = failed;
                 tracing::warn!(domain, %error, by = request.requested_by, "no certificate was issued");
-                ledger.failed(&error, Utc::now());
+                let other = error.invalid_name().filter(|name| counts && name != domain);
+                if let Some(other) = other.filter(|name| names.iter().any(|one| one == name)) {
+                    // The authority counts by the name that failed.
+                    let mut of_name = record::ledger(&self.0.store, other)?;
+                    of_name.failed_validation(Utc::now());
+                    record::put_ledger(&self.0.store, other, &of_name).await?;
+                }
+                ledger.failed(&error, counts, Utc::now());
                 record::put_ledger(&self.0.store, domain, &ledger).await?;
                 Err(error)
             }
         }
-    }
-
-    /// After a failure the staging directory is asked first: what fails there
-    /// does not count.
-    async fn ask_authority(
-        &self,
-        names: &[String],
-        request: &Request,
-        key_type: KeyType,
-        replaces: Option<&str>,
-        after_failure: bool,
-    ) -> Result<Issued, AcmeError> {
-        let settings = self.settings()?;
-        let wanted = Wanted {
-            names,
-            key_type,
-            profile: request.profile.as_deref().or(settings.profile.as_deref()),
-            replaces,
-        };
-        if let Some(staging) = settings.staging.as_deref().filter(|_| after_failure) {
-            let account = self.0.accounts.open(staging, settings).await?;
-            let rehearsal = Wanted {
-                replaces: None,
-                ..wanted
-            };
-            issue(&account, &self.0.solver, &rehearsal).await?;
-        }
-        let account = self.0.accounts.open(&settings.directory, settings).await?;
-        let issued = issue(&account, &self.0.solver, &wanted).await;
-        if issued.is_err() {
-            // The directory may have moved.
-            self.0.accounts.close(&settings.directory).await;
-        }
-        issued
     }
 
     async fn keep(
@@ -204,6 +189,8 @@ impl Acme {
                 key_type: key_type.name().to_owned(),
                 requested_by: request.requested_by.clone(),
                 execution_id: request.execution_id.clone(),
+                cron_run: request.cron_run.clone(),
+                on_demand: request.on_demand,
             },
             renewal_info: None,
             domain,
@@ -323,6 +310,17 @@ impl Acme {
 }
 
 impl InForce {
+    /// Whether it is due whatever the authority suggests.
+    fn ends_soon(&self, now: DateTime<Utc>) -> bool {
+        let life = Life {
+            not_before: self.facts.not_before,
+            not_after: self.facts.not_after,
+            window: None,
+            fingerprint: &self.facts.fingerprint,
+        };
+        plan(&life).at <= now
+    }
+
     fn handed_out(self, names: &[String], outcome: Outcome) -> Ordered {
         Ordered {
             outcome,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::due::{Life, Plan, Window, plan};
 use super::error::AcmeError;
 use super::ledger::Ledger;
+use crate::model::cron_run::CronRun;
 use crate::store::sealed::MasterKey;
 use crate::store::{Kind, Store, StoreError, Stored};
 
@@ -41,6 +42,12 @@ pub struct OrderTrace {
     pub requested_by: String,
     /// The request that asked, in the access log.
     pub execution_id: Option<String>,
+    /// The run of cron that led to it.
+    #[serde(default)]
+    pub cron_run: Option<CronRun>,
+    /// A handshake with an unknown name led to it.
+    #[serde(default)]
+    pub on_demand: bool,
 }
 
 /// What the authority suggests (RFC 9773).

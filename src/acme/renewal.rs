@@ -2,8 +2,10 @@
 //! was ordered before and is served. One look a minute; what is due is ordered
 //! and installed, and what fails waits its turn in the ledger.
 
+use std::panic::AssertUnwindSafe;
+
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use instant_acme::CertificateIdentifier;
 
 use super::certificate::chain;
@@ -40,9 +42,15 @@ impl Acme {
             return;
         };
         loop {
+            // Whatever one certificate leads to, the others need their renewal.
+            let check = AssertUnwindSafe(self.check()).catch_unwind();
             tokio::select! {
                 () = stop.requested() => return,
-                () = self.check() => {}
+                checked = check => {
+                    if checked.is_err() {
+                        tracing::error!("looking after certificates has failed; it goes on");
+                    }
+                }
             }
             tokio::select! {
                 () = stop.requested() => return,
@@ -61,8 +69,15 @@ impl Acme {
             }
         };
         let look = |one: Managed| async move {
-            if let Err(error) = self.look_after(&one).await {
-                tracing::warn!(domain = one.names[0], %error, "the certificate is not renewed now");
+            match self.look_after(&one).await {
+                Ok(()) => {}
+                // The ledger says so at every look, and for long.
+                Err(error @ AcmeError::Refused { .. }) => {
+                    tracing::debug!(domain = one.names[0], %error, "the certificate is not renewed now");
+                }
+                Err(error) => {
+                    tracing::warn!(domain = one.names[0], %error, "the certificate is not renewed now");
+                }
             }
         };
         futures_util::stream::iter(managed)
@@ -120,19 +135,36 @@ impl Acme {
         if !record::ledger(&self.0.store, domain)?.may_try(Utc::now()) {
             return Ok(());
         }
+        let is_due = before
+            .as_ref()
+            .is_none_or(|one| one.plan().at <= Utc::now());
         let previous = before.map(|record| record.order);
+        let on_demand = previous.as_ref().is_some_and(|order| order.on_demand);
+        if on_demand && !managed.configured && is_due && !self.may_have(domain).await? {
+            tracing::debug!(
+                domain,
+                "not renewed: the name may have no certificate any more"
+            );
+            return Ok(());
+        }
         let request = Request {
             names: managed.names.clone(),
             profile: previous.as_ref().and_then(|order| order.profile.clone()),
             key_type: previous.map(|order| order.key_type),
             requested_by: RENEWAL.to_owned(),
+            on_demand,
             ..Request::default()
         };
         let ordered = self.order(request).await?;
-        self.install(&domains, &ordered).await
+        self.install(&domains, &ordered, RENEWAL).await
     }
 
-    async fn install(&self, domains: &[String], ordered: &Ordered) -> Result<(), AcmeError> {
+    pub(super) async fn install(
+        &self,
+        domains: &[String],
+        ordered: &Ordered,
+        origin: &str,
+    ) -> Result<(), AcmeError> {
         for domain in domains {
             let served = self.0.table.served(domain);
             if served.is_some_and(|served| served.fingerprint == ordered.fingerprint) {
@@ -142,7 +174,7 @@ impl Acme {
                 domain: domain.clone(),
                 chain_pem: ordered.chain_pem.clone(),
                 key_pem: ordered.key_pem.clone(),
-                origin: RENEWAL.to_owned(),
+                origin: origin.to_owned(),
             };
             let installed = self.0.table.install(install).await;
             installed.map_err(|reason| AcmeError::Install { reason })?;

@@ -49,6 +49,19 @@ pub struct Settings {
     pub key_type: KeyType,
     /// How often is looked whether something is due.
     pub check_interval: Duration,
+    /// None: unknown names get no certificate.
+    pub on_demand: Option<OnDemand>,
+}
+
+/// Which unknown names may get a certificate when somebody asks for them.
+#[derive(Debug, Clone)]
+pub struct OnDemand {
+    /// Names, and wildcards, which stand for one label.
+    pub names: Vec<String>,
+    /// Asked with `?domain=`; any 2xx means yes.
+    pub ask: Option<String>,
+    /// New certificates that may be begun in an hour.
+    pub per_hour_max: usize,
 }
 
 impl ChallengeKind {

@@ -58,6 +58,11 @@ pub struct Entry {
     pub receipt: Option<Arc<OnceLock<CallUsage>>>,
 }
 
+/// The name of the management token that a request came with; an extension of its
+/// answer, for the log of the listeners.
+#[derive(Debug, Clone)]
+pub struct AskedBy(pub String);
+
 /// What is known of a request besides what it says itself.
 pub struct Arrival {
     pub request_id: String,
@@ -155,6 +160,10 @@ impl Entry {
         if let Some(request) = Arc::get_mut(&mut self.request) {
             request.token = Some(alias.to_owned());
         }
+    }
+
+    pub fn asked_by(&self) -> Option<AskedBy> {
+        self.request.token.clone().map(AskedBy)
     }
 
     /// What the call used, and what became of it.

@@ -24,9 +24,10 @@ use http::{HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::Limited;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::access::{Arrival, Entry, host, text};
+use super::access::{Arrival, AskedBy, Entry, host, text};
 use super::error::ApiError;
 use super::exchange::Exchange;
+use super::lasting::while_valid;
 use super::watched::{Tail, watch};
 use crate::auth::Tokens;
 use crate::author::Author;
@@ -227,6 +228,7 @@ impl Dispatcher {
             };
             let request = stripped(request, script, &credentials);
             let notes = notes_of(&request, script, &credentials);
+            let (client, token) = (origin.client_ip, credentials.of_ours());
             let (mut response, tail) = match kind {
                 MountKind::Markdown => (self.markdown(script, request.method())?, None),
                 MountKind::Script => {
@@ -247,6 +249,9 @@ impl Dispatcher {
             };
             add(&cors, response.headers_mut());
             drop(place);
+            if let Some(presented) = token {
+                response = while_valid(response, self.tokens.clone(), presented, client);
+            }
             return Ok((response, tail));
         }
     }
@@ -281,6 +286,8 @@ impl Dispatcher {
             depth: origin.depth,
             making: origin.making,
             dry_run: origin.dry_run,
+            token: entry.asked_by().map(|AskedBy(name)| name.into()),
+            cron_run: origin.scheduled.and_then(|scheduled| scheduled.run),
         };
         let worker = script
             .program

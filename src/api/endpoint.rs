@@ -3,15 +3,12 @@
 //! are both made from this, and the types in and out are those of the function,
 //! so that what is served and what is described are one thing.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
@@ -23,16 +20,14 @@ use super::access::Entry;
 use super::error::ApiError;
 use super::extract::{self, Place};
 use super::inside::InsideName;
+use super::lasting::while_valid;
 use super::reply::{Described, Reply, describe, shape_schema, unless_unchanged};
 use super::scope::Scope;
-use super::{Api, EXEC_READ};
-use crate::auth::{self, Presented, TokenInfo, Tokens};
+use super::{Api, EXEC_READ, LOGS};
+use crate::auth::{self, TokenInfo};
 use crate::exec::Exec;
 use crate::exec::edit::{self, Condition};
 use crate::exec::history::Author;
-
-/// A stream ends so soon after its token does.
-const TOKEN_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The envelopes of answers and errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +120,7 @@ impl Endpoint {
             surface,
             permission,
             has_body: [Method::POST, Method::PUT, Method::PATCH].contains(&method),
-            mutates: method != Method::GET && permission != Some(EXEC_READ),
+            mutates: method != Method::GET && ![Some(EXEC_READ), Some(LOGS)].contains(&permission),
         };
         Self {
             method,
@@ -186,11 +181,8 @@ impl Endpoint {
             Ok(response) => response,
             Err(error) => self.terms.surface.error(error, entry),
         };
-        if self.terms.permission.is_some() && is_endless(&response) {
-            response = response.map(|body| {
-                let ended = no_longer_valid(tokens, presented, client);
-                Body::from_stream(body.into_data_stream().take_until(Box::pin(ended)))
-            });
+        if self.terms.permission.is_some() {
+            response = while_valid(response, tokens, presented, Some(client));
         }
         if token_in_url {
             let headers = response.headers_mut();
@@ -224,23 +216,6 @@ impl Endpoint {
             entry.authenticated(&token.alias);
         }
         (self.call)(incoming, token).await
-    }
-}
-
-/// Whether an answer goes on until somebody goes away.
-fn is_endless(response: &Response) -> bool {
-    let kind = response.headers().get(header::CONTENT_TYPE);
-    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
-}
-
-/// Waits until none of these tokens is valid any more.
-async fn no_longer_valid(tokens: Arc<Tokens>, presented: Vec<Presented>, client: IpAddr) {
-    loop {
-        tokio::time::sleep(TOKEN_CHECK_INTERVAL).await;
-        let known = tokens.recognise(&presented, Some(client), Utc::now());
-        if known.is_empty() {
-            return;
-        }
     }
 }
 

@@ -93,6 +93,7 @@ impl Exchange {
             ts: Utc::now(),
             execution_id: info.request_id.clone(),
             script: script.clone(),
+            token: info.token.as_deref().map(Into::into),
             level: LogLevel::Info,
             message: format!("{} {} {status}", info.method, info.path),
             stack: None,

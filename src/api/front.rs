@@ -14,7 +14,7 @@ use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body::Body as _;
 use tower::ServiceExt;
 
-use super::access::host;
+use super::access::{AskedBy, host};
 use super::dispatch::EXECUTION_ID;
 use super::error::ApiError;
 use super::{routes, script};
@@ -24,6 +24,7 @@ use crate::proxy::log::{Kind, Line, Pending};
 use crate::proxy::tls::TlsInfo;
 
 mod gate;
+mod secrets;
 
 pub use gate::Gate;
 use gate::Visitor;
@@ -117,7 +118,13 @@ impl Front {
             return noted(error.into_response(), &mut pending);
         }
         if let Some(port) = self.redirect_port.filter(|_| !is_https) {
-            return noted(redirect(&request, port), &mut pending);
+            let mut answer = redirect(&request, port);
+            if !auth::presented(&http::HeaderMap::new(), request.uri().query()).is_empty() {
+                // The way to HTTPS has the token of the URL in it.
+                let policy = HeaderValue::from_static("no-referrer");
+                answer.headers_mut().insert(header::REFERRER_POLICY, policy);
+            }
+            return noted(answer, &mut pending);
         }
         let found = self.gate.lookup(&request);
         if let Some(alias) = found {
@@ -176,6 +183,8 @@ pub(super) fn noted(response: Response, pending: &mut Pending) -> Response {
     if let Some(id) = id.and_then(|id| id.to_str().ok()) {
         pending.line.trace_id = id.to_owned();
     }
+    let asked_by = response.extensions().get::<AskedBy>();
+    pending.line.token = asked_by.map(|AskedBy(name)| name.clone());
     // What streams is counted by the log of scripts.
     let length = response.body().size_hint().exact();
     pending.line.bytes_out = length.unwrap_or_default();

@@ -199,35 +199,35 @@ pub fn all() -> Vec<Endpoint> {
         exec!(POST "/api/v1/exec/shared-state/clear", EXEC_WRITE, shared_state::clear).about("Clear `shared`"),
         exec!(POST "/api/v1/exec/cache/clear", EXEC_WRITE, cache::clear)
             .about("Drop loaded handlers and kept instances, and `shared` if asked to"),
-        exec!(GET "/api/v1/exec/logs/list", EXEC_READ, logs::list).about("List log files").shape(&logs::list_shape()),
-        exec!(POST "/api/v1/exec/logs/read", EXEC_READ, logs::read)
+        exec!(GET "/api/v1/exec/logs/list", LOGS, logs::list).about("List log files").shape(&logs::list_shape()),
+        exec!(POST "/api/v1/exec/logs/read", LOGS, logs::read)
             .about("Read the lines of a log file or of one execution")
             .shape(&logs::read_shape()),
-        exec!(POST "/api/v1/exec/logs/search", EXEC_READ, logs::search)
+        exec!(POST "/api/v1/exec/logs/search", LOGS, logs::search)
             .about("Search the logs")
             .shape(&logs::search_shape()),
-        exec!(GET "/api/v1/exec/logs/stream", EXEC_READ, logs::stream)
+        exec!(GET "/api/v1/exec/logs/stream", LOGS, logs::stream)
             .about("Follow a log file as server-sent events")
             .media("text/event-stream"),
         exec!(DELETE "/api/v1/exec/logs/clear", EXEC_WRITE, logs::clear)
             .about("Delete log files")
             .shape(&logs::clear_shape()),
-        exec!(GET "/api/v1/exec/monitor/stats", EXEC_READ, monitor::stats)
+        exec!(GET "/api/v1/exec/monitor/stats", LOGS, monitor::stats)
             .about("Counters since the start")
             .shape(&monitor::stats_shape()),
-        exec!(GET "/api/v1/exec/monitor/active-requests", EXEC_READ, monitor::active)
+        exec!(GET "/api/v1/exec/monitor/active-requests", LOGS, monitor::active)
             .about("Requests that run now")
             .shape(&monitor::active_shape()),
-        exec!(GET "/api/v1/exec/monitor/scripts", EXEC_READ, monitor::scripts)
+        exec!(GET "/api/v1/exec/monitor/scripts", LOGS, monitor::scripts)
             .about("Counters and last errors of each script")
             .shape(&monitor::scripts_shape()),
-        exec!(POST "/api/v1/exec/monitor/script-performance", EXEC_READ, monitor::performance)
+        exec!(POST "/api/v1/exec/monitor/script-performance", LOGS, monitor::performance)
             .about("Counters and last errors of one script")
             .shape(&monitor::performance_shape()),
-        exec!(GET "/api/v1/exec/monitor/metrics", EXEC_READ, monitor::metrics)
+        exec!(GET "/api/v1/exec/monitor/metrics", LOGS, monitor::metrics)
             .about("Metrics for Prometheus")
             .media("text/plain"),
-        exec!(GET "/metrics", EXEC_READ, monitor::metrics).about("Metrics for Prometheus").media("text/plain"),
+        exec!(GET "/metrics", LOGS, monitor::metrics).about("Metrics for Prometheus").media("text/plain"),
         exec!(GET "/api/v1/exec/schedules/list", EXEC_READ, cron::schedules::list)
             .about("The schedules of scripts, and when they are due next"),
         exec!(POST "/api/v1/exec/schedules/trigger", EXEC_WRITE, cron::schedules::trigger)

@@ -35,12 +35,15 @@ struct Watched {
 
 /// Ties a request's entry to its answer.
 pub fn watch(
-    response: Response<Body>,
+    mut response: Response<Body>,
     mut entry: Entry,
     tail: Option<Tail>,
     is_head: bool,
 ) -> Response<Body> {
     entry.answered(&response);
+    if let Some(asked_by) = entry.asked_by() {
+        response.extensions_mut().insert(asked_by);
+    }
     response.map(|body| {
         let complete = is_head || body.is_end_stream();
         Body::new(Watched {

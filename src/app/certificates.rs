@@ -2,34 +2,35 @@
 //! serves them (`proxy`), the scripts that ask for them (`exec`). Plain adapters
 //! between traits; nothing is decided here.
 
-use std::path::{Path, PathBuf};
+mod settings;
+
+pub use settings::settings;
+
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 
-use anyhow::{Context, bail};
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{SecondsFormat, Utc};
 use http::{Method, Request, header};
 use http_body_util::{BodyExt, Limited};
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 use serde_json::json;
 
+use crate::acme::on_demand::Wishes;
 use crate::acme::seams::{
     CertificateTable, ChallengeAnswers, DnsAction, DnsHook, DnsRecord, Install, Served,
 };
-use crate::acme::{
-    Acme, AcmeError, ChallengeKind, ExternalAccount, KeyType, Ordered, Outcome, Parts, Settings,
-};
+use crate::acme::{Acme, AcmeError, Ordered, Outcome, Parts};
 use crate::api::dispatch::Dispatcher;
 use crate::api::proxy::certs::CertificateEntry;
-use crate::config::{self, Secret};
+use crate::config;
 use crate::exec::services::Certificates;
 use crate::model::exec_id::ExecId;
 use crate::model::script::ScriptPath;
 use crate::proxy::bundle::{Bundles, NewBundle, Precondition};
 use crate::proxy::challenges::{ChallengeCerts, HttpChallenges};
+use crate::proxy::tls::UnknownNames;
 use crate::sandbox::services::acme::{OrderError, OrderOutcome, OrderRequest, OrderedCertificate};
 use crate::sandbox::services::{CallContext, Later, OWN_AUTHORITY};
 use crate::store::Store;
@@ -108,6 +109,15 @@ impl CertificateTable for Table {
                 .map(|installed| installed.info.generation)
                 .map_err(|error| error.to_string())
         })
+    }
+}
+
+/// Handshakes with unknown names become wishes.
+pub struct Unknown(pub Wishes);
+
+impl UnknownNames for Unknown {
+    fn seen(&self, name: &str) {
+        self.0.leave(name);
     }
 }
 
@@ -200,6 +210,8 @@ impl Certificates for ForScripts {
             dry_run: from.dry_run.is_some(),
             requested_by: format!("script {script}"),
             execution_id: Some(from.execution_id.clone()),
+            cron_run: from.cron_run.as_deref().cloned(),
+            on_demand: false,
         };
         let (dry_run, exec_id) = (from.dry_run.clone(), script.exec_id().clone());
         Box::pin(async move {
@@ -295,75 +307,4 @@ async fn write_files(folder: PathBuf, ordered: &Ordered) {
         }
         Err(error) => tracing::warn!(%error, "the certificate's files are not written"),
     }
-}
-
-/// The settings of the configuration; none without a directory.
-fn settings(config: &config::Acme) -> anyhow::Result<Option<Settings>> {
-    let Some(directory) = config.directory.clone() else {
-        if !config.names.is_empty() {
-            bail!("acme.names needs acme.directory");
-        }
-        return Ok(None);
-    };
-    let challenges: Option<Vec<ChallengeKind>> = config
-        .challenges
-        .iter()
-        .map(|name| ChallengeKind::parse(name))
-        .collect();
-    let key_type = KeyType::parse(&config.key_type);
-    let names: Result<Vec<_>, AcmeError> = config
-        .names
-        .iter()
-        .map(|entry| {
-            let names: Vec<String> = entry.split_whitespace().map(str::to_owned).collect();
-            crate::acme::normalise(&names)
-        })
-        .collect();
-    Ok(Some(Settings {
-        directory,
-        staging: config.staging.clone(),
-        contact: config.contact.clone(),
-        external_account: external_account(config)?,
-        roots: config
-            .ca
-            .as_deref()
-            .map(roots)
-            .transpose()?
-            .unwrap_or_default(),
-        challenges: challenges.with_context(|| {
-            let known = ChallengeKind::ALL.map(ChallengeKind::name).join(", ");
-            format!("acme.challenges takes {known}")
-        })?,
-        names: names.context("acme.names")?,
-        profile: config.profile.clone(),
-        key_type: key_type.with_context(|| {
-            let known = KeyType::ALL.map(KeyType::name).join(", ");
-            format!("acme.key_type must be one of {known}")
-        })?,
-        check_interval: std::time::Duration::from_millis(config.check_ms.max(1000)),
-    }))
-}
-
-fn external_account(config: &config::Acme) -> anyhow::Result<Option<ExternalAccount>> {
-    match (&config.eab_key_id, &config.eab_mac_key) {
-        (None, None) => Ok(None),
-        (Some(key_id), Some(mac_key)) => {
-            let text = Secret::expose(mac_key).trim_end_matches('=');
-            let mac_key = BASE64_URL_SAFE_NO_PAD.decode(text);
-            Ok(Some(ExternalAccount {
-                key_id: key_id.clone(),
-                mac_key: mac_key.ok().context("acme.eab_mac_key must be base64url")?,
-            }))
-        }
-        _ => bail!("acme.eab_key_id and acme.eab_mac_key belong together"),
-    }
-}
-
-fn roots(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let roots = read.with_context(|| format!("cannot read acme.ca {}", path.display()))?;
-    if roots.is_empty() {
-        bail!("acme.ca {} holds no certificate", path.display());
-    }
-    Ok(roots)
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use chrono::Utc;
 use futures_util::StreamExt;
 
+use crate::acme::Acme;
+use crate::acme::on_demand::Wished;
 use crate::api;
 use crate::auth::Tokens;
 use crate::cron::Cron;
@@ -38,6 +40,11 @@ pub fn report_conflicts(exec: &Exec) {
             tracing::warn!(deployment = %exec_id, route = conflict.route, files, "{}", conflict.reason);
         }
     }
+}
+
+/// Renews certificates, and orders those that handshakes lack.
+pub async fn keep_certificates(acme: Acme, wished: Wished, stop: Shutdown) {
+    tokio::join!(acme.run(stop.clone()), acme.grant(wished, stop));
 }
 
 /// Stores now and then when tokens were last used.

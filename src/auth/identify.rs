@@ -53,6 +53,16 @@ impl Tokens {
         self.known(presented, client, now)
     }
 
+    /// Whether one of these is still valid, for whoever was let in with it before.
+    pub fn any_valid(
+        &self,
+        presented: &[Presented],
+        client: Option<IpAddr>,
+        now: DateTime<Utc>,
+    ) -> bool {
+        !self.known(presented, client, now).is_empty()
+    }
+
     /// Whether this address may present anything now.
     pub fn may_try(&self, client: Option<IpAddr>, now: DateTime<Utc>) -> Result<(), Denied> {
         let check = client.map_or(Ok(()), |client| self.attempts.check(client, now));

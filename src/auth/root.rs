@@ -2,18 +2,39 @@
 //! not know how others are made.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::token::{NewToken, SecretHash, TokenInfo, TokenRecord, new_secret};
 use super::{AuthError, Bounds, Permissions, Tokens};
-use crate::store::StoreError;
+use crate::store::{Kind, StoreError, Stored};
 
 /// The token of the first start, or of the configuration.
 pub(super) const ROOT_ID: &str = "root";
 /// A configured root token below this length draws a warning.
 const SECRET_CHARS_MIN: usize = 16;
+/// Which configured secret was taken over last.
+const CONFIGURED_KEY: &str = "auth/configured-root";
+
+/// A secret of the configuration is taken over once: it stays there for good, and
+/// must not come back to life at a restart after somebody has rotated it.
+#[derive(Serialize, Deserialize)]
+struct Configured {
+    hash: SecretHash,
+}
+
+impl Stored for Configured {
+    const KIND: Kind = Kind {
+        number: 4,
+        version: 1,
+    };
+}
 
 impl Tokens {
-    pub(super) async fn ensure_root(
+    /// Sees to it that somebody can get in. `configured` is the configured root
+    /// token and takes the place of an earlier one, unless it was rotated or revoked
+    /// since. Without it the first start makes a root token and returns it, to be
+    /// shown this once.
+    pub async fn ensure_root(
         &self,
         configured: Option<&str>,
         now: DateTime<Utc>,
@@ -31,9 +52,22 @@ impl Tokens {
             );
         }
         let hash = SecretHash::of(&secret);
-        if existing.is_some_and(|token| {
+        let is_in_force = existing.is_some_and(|token| {
             token.record.hash.matches(&hash) && token.record.info.is_valid(now)
-        }) {
+        });
+        let taken_over: Option<Configured> = self.store.get_json(CONFIGURED_KEY)?;
+        let is_taken_over = taken_over.is_some_and(|known| known.hash.matches(&hash));
+        if !made && is_taken_over && !is_in_force {
+            tracing::warn!(
+                "the configured root token was rotated or revoked, and stays so; configure another one, or none"
+            );
+        }
+        if is_taken_over {
+            return Ok(None);
+        }
+        let configured = Configured { hash: hash.clone() };
+        if is_in_force {
+            self.store.put_json(CONFIGURED_KEY, &configured).await?;
             return Ok(None);
         }
         let info = TokenInfo {
@@ -54,7 +88,12 @@ impl Tokens {
             previous: None,
         })
         .await?;
-        Ok(made.then_some(NewToken { info, secret }))
+        if made {
+            return Ok(Some(NewToken { info, secret }));
+        }
+        // After the token, so that a crash between the two locks nobody out.
+        self.store.put_json(CONFIGURED_KEY, &configured).await?;
+        Ok(None)
     }
 
     /// Somebody must always be able to get in.

@@ -18,8 +18,8 @@ struct House {
 
 async fn house() -> House {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
-    let (tokens, root) = Tokens::open(store, None, now()).await.unwrap();
+    let tokens = Tokens::open(Store::open(dir.path()).unwrap()).unwrap();
+    let root = tokens.ensure_root(None, now()).await.unwrap();
     House {
         dir,
         tokens,
@@ -30,8 +30,8 @@ async fn house() -> House {
 impl House {
     async fn restart(self, root_secret: Option<&str>) -> (House, Option<NewToken>) {
         drop(self.tokens);
-        let store = Store::open(self.dir.path()).unwrap();
-        let (tokens, made) = Tokens::open(store, root_secret, now()).await.unwrap();
+        let tokens = Tokens::open(Store::open(self.dir.path()).unwrap()).unwrap();
+        let made = tokens.ensure_root(root_secret, now()).await.unwrap();
         let house = House {
             dir: self.dir,
             tokens,
@@ -89,6 +89,21 @@ async fn a_configured_root_token_takes_the_place_of_the_old_one() {
     let (house, made) = house.restart(None).await;
     assert_eq!(made, None);
     assert!(house.may("configured-by-the-operator", "*"));
+}
+
+#[tokio::test]
+async fn a_configured_root_token_that_was_rotated_stays_dead_whatever_the_configuration_says() {
+    let old = "configured-by-the-operator";
+    let (house, _) = house().await.restart(Some(old)).await;
+    assert!(house.may(old, "*"));
+    let (root, now) = (Grant::root(), now());
+    let zero = TimeDelta::zero();
+    let new = house.tokens.rotate("root", zero, &root, now).await.unwrap();
+    let (house, _) = house.restart(Some(old)).await;
+    assert!(!house.may(old, "*") && house.may(&new.secret, "*"));
+    // Another one is another decision of the operator's.
+    let (house, _) = house.restart(Some("configured-after-that")).await;
+    assert!(house.may("configured-after-that", "*") && !house.may(&new.secret, "*"));
 }
 
 #[tokio::test]

@@ -47,6 +47,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         config.server.scripts.clone_from(scripts);
     }
     Policy::new(&config.egress.allow, Vec::new())?;
+    app::certificates::settings(&config.acme)?;
     if arguments.print {
         print!("{}", config.document());
         return Ok(());

@@ -368,5 +368,13 @@ section! {
         key_type: String = "ec256".to_owned(),
         /// How often is looked whether a certificate is due, in milliseconds.
         check_ms: u64 = 60_000,
+        /// Names that get a certificate when the first handshake asks for them; a
+        /// wildcard stands for one label. That handshake gets what unknown names get.
+        on_demand_names: Vec<String> = Vec::new(),
+        /// URL that says which other names do: it is asked with ?domain=NAME, and any 2xx
+        /// means yes.
+        on_demand_ask: Option<String> = None,
+        /// How many certificates may be ordered on demand in an hour.
+        on_demand_per_hour: u64 = 10,
     }
 }

@@ -143,6 +143,7 @@ fn line(
         ts: Utc::now(),
         execution_id: call.execution_id.clone(),
         script: script.clone(),
+        token: call.token.clone(),
         level,
         message: message.to_owned(),
         stack,

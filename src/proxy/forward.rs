@@ -26,6 +26,7 @@ mod headers;
 mod tunnel;
 
 pub use headers::{Sender, trusted_client};
+pub use tunnel::StillOpen;
 
 /// How long to wait for what.
 #[derive(Debug, Clone, Copy)]
@@ -39,12 +40,14 @@ pub struct Patience {
 }
 
 /// Where a request goes.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Destination {
     /// Scheme and authority.
     pub url: String,
     pub preserve_host: bool,
     pub path_and_query: String,
+    /// Whether a tunnel may go on; none for as long as it likes.
+    pub still_open: Option<StillOpen>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -134,7 +137,10 @@ impl Forwarder {
             Ok(Exchange::Upgraded(response, sides)) => {
                 pending.answered(StatusCode::SWITCHING_PROTOCOLS);
                 let (idle, stop) = (self.0.patience.idle, self.0.stop.clone());
-                self.0.stop.spawn(tunnel::run(sides, idle, stop, pending));
+                let open = to.still_open.clone();
+                self.0
+                    .stop
+                    .spawn(tunnel::run(sides, idle, stop, pending, open));
                 Ok(response)
             }
             Err(error) => Err((error, pending)),

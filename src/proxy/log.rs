@@ -36,6 +36,8 @@ pub struct Line {
     pub alias: Option<String>,
     /// The permission group that let it in.
     pub group: Option<String>,
+    /// The name of the management token that came along.
+    pub token: Option<String>,
     pub bytes_in: u64,
     pub bytes_out: u64,
     pub duration_ms: u64,
@@ -200,6 +202,7 @@ impl Line {
             upstream: None,
             alias: None,
             group: None,
+            token: None,
             bytes_in: 0,
             bytes_out: 0,
             duration_ms: 0,

@@ -50,12 +50,18 @@ pub struct TlsInfo {
     pub is_first: bool,
 }
 
+/// Told the names that no certificate is for. It must not wait.
+pub trait UnknownNames: Send + Sync + 'static {
+    fn seen(&self, name: &str);
+}
+
 /// Accepts handshakes. Clones share what they read.
 #[derive(Clone)]
 pub struct TlsAcceptor {
     bundles: Bundles,
     challenge: Arc<ServerConfig>,
     refuse_unknown: bool,
+    unknown: Arc<dyn UnknownNames>,
 }
 
 impl TlsAcceptor {
@@ -65,6 +71,7 @@ impl TlsAcceptor {
         bundles: Bundles,
         challenges: ChallengeCerts,
         refuse_unknown: bool,
+        unknown: Arc<dyn UnknownNames>,
     ) -> Result<Self, BundleError> {
         let resolver = ChallengeResolver(challenges);
         let mut challenge = config(Arc::new(resolver))?;
@@ -73,6 +80,7 @@ impl TlsAcceptor {
             bundles,
             challenge: Arc::new(challenge),
             refuse_unknown,
+            unknown,
         })
     }
 
@@ -108,6 +116,9 @@ impl TlsAcceptor {
         let serving = self.bundles.serving();
         let server_name: Option<Arc<str>> = hello.server_name().map(Arc::from);
         let (served, matched) = serving.table.lookup(server_name.as_deref());
+        if let Some(name) = server_name.as_deref().filter(|_| matched == Match::Default) {
+            self.unknown.seen(name);
+        }
         if self.refuse_unknown && matched == Match::Default && server_name.is_some() {
             start.io.write_all(&UNRECOGNISED_NAME).await?;
             start.io.shutdown().await?;

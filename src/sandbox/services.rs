@@ -17,6 +17,7 @@ use serde::Serialize;
 pub use wasmtime_wasi_http::{Error as WasiError, WasiBody};
 
 use super::limits::CallLimits;
+use crate::model::cron_run::CronRun;
 use ai::{ModelError, ModelRequest, Parts};
 use files::{FileEntry, FileError, FileStat, WriteOptions};
 use isolate::{Evaluated, Evaluation};
@@ -41,6 +42,10 @@ pub struct CallContext {
     pub dry_run: Option<DryRun>,
     /// What this call and those that led to it are making: see `author::flights`.
     pub making: Making,
+    /// The name of the management token that the caller showed.
+    pub token: Option<Arc<str>>,
+    /// The run of cron that led here, perhaps through other calls.
+    pub cron_run: Option<Arc<CronRun>>,
 }
 
 /// Routes that a chain of calls is making, the outermost first.

@@ -1,8 +1,30 @@
 //! Certificates renew themselves: scripts and the server itself against a real
 //! certificate authority.
 
+/// A running authority, where one is installed.
+macro_rules! authority {
+    ($($variable:expr),*) => {{
+        if !$crate::certificates::authority::is_installed() {
+            $crate::harness::skip!("the Debian packages pebble and pebble-challtestsrv are not installed");
+        }
+        $crate::certificates::authority::Authority::start(&[$($variable),*])
+    }};
+}
+
 #[path = "certificates/authority.rs"]
 mod authority;
+#[path = "certificates/between.rs"]
+mod between;
+#[path = "certificates/faults.rs"]
+mod faults;
+#[path = "certificates/on_demand.rs"]
+mod on_demand;
+#[path = "certificates/suggesting.rs"]
+mod suggesting;
+#[path = "certificates/suggestions.rs"]
+mod suggestions;
+#[path = "certificates/the_loop.rs"]
+mod the_loop;
 
 use std::time::{Duration, Instant};
 
@@ -41,15 +63,6 @@ async fn token(server: &Server, permission: &str) -> (String, String) {
     let data = made.await.expect(201).json()["data"].clone();
     let text = |name: &str| data[name].as_str().expect(name).to_owned();
     (text("id"), text("token"))
-}
-
-macro_rules! authority {
-    ($($variable:expr),*) => {{
-        if !is_installed() {
-            skip!("the Debian packages pebble and pebble-challtestsrv are not installed");
-        }
-        Authority::start(&[$($variable),*])
-    }};
 }
 
 #[tokio::test]
@@ -229,13 +242,10 @@ async fn an_order_takes_options_and_says_what_is_wrong() {
         ordered(order(&server, body.clone()).await)["status"],
         "issued"
     );
-    let refused = order(&server, body).await.expect(500);
-    assert!(
-        server
-            .log()
-            .contains("three identical certificates were ordered"),
-        "{refused:?}"
-    );
+    order(&server, body).await.expect(500);
+    server
+        .logs("three identical certificates were ordered")
+        .await;
     let wrong = server.get("/wrong").await.expect(200).json();
     assert_eq!(
         wrong,
@@ -451,6 +461,72 @@ async fn parrot(answer: &'static str) -> String {
     format!("http://{address}/dir")
 }
 
+#[test]
+fn the_configuration_is_checked_without_starting() {
+    let wrong = [
+        (&[("names", "a.test")][..], "need acme.directory"),
+        (
+            &[("directory", "acme.example")],
+            "acme.directory must be an URL",
+        ),
+        (
+            &[("directory", "https://a.example"), ("names", "1.2.3.4")],
+            "acme.names",
+        ),
+        (
+            &[
+                ("directory", "https://a.example"),
+                ("challenges", "http-02"),
+            ],
+            "acme.challenges takes",
+        ),
+        (
+            &[("directory", "https://a.example"), ("key_type", "rsa1024")],
+            "acme.key_type",
+        ),
+        (
+            &[("directory", "https://a.example"), ("eab_key_id", "k")],
+            "belong together",
+        ),
+        (
+            &[("directory", "https://a.example"), ("ca", "/nowhere.pem")],
+            "/nowhere.pem",
+        ),
+        (
+            &[("directory", "https://a.example"), ("contact", "ops")],
+            "mailto:",
+        ),
+        (
+            &[
+                ("directory", "https://a.example"),
+                ("on_demand_names", "*.com"),
+            ],
+            "acme.on_demand_names",
+        ),
+        (
+            &[
+                ("directory", "https://a.example"),
+                ("on_demand_ask", "/ask"),
+            ],
+            "acme.on_demand_ask",
+        ),
+    ];
+    let folder = tempfile::TempDir::new().unwrap();
+    for (settings, expected) in wrong {
+        let mut check = crate::harness::footpath();
+        check.arg("check").arg(folder.path());
+        for (key, value) in settings {
+            check.env(format!("FOOTPATH_ACME_{}", key.to_uppercase()), value);
+        }
+        let checked = check.output().unwrap();
+        let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+        assert!(
+            !checked.status.success() && said.contains(expected),
+            "{settings:?}: {said}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn an_authority_that_talks_nonsense_is_an_error_with_a_name() {
     let cases = [
@@ -510,4 +586,34 @@ async fn only_the_certificate_endpoint_is_open_to_scripts() {
         assert_eq!(asks(closed).await, 404, "{closed}");
     }
     server.get("/api/v1/proxy/cert/bundle").await.expect(401);
+}
+
+#[tokio::test]
+async fn an_isolate_neither_orders_nor_installs() {
+    let (chain, key) = crate::proxy::certificate(&["a.test"]);
+    let code = "if (typeof acme !== 'undefined') return 'acme is there';
+        const body = JSON.stringify({ d: 'a.test', cert: data });
+        const answer = await fetch('/api/v1/proxy/cert/bundle', { method: 'PATCH', body });
+        return answer.status;";
+    let script = format!(
+        "const data = {};
+         const named = await isolate.eval({code:?}, {{ req, res, fetch, data }});
+         let passed;
+         try {{ passed = await isolate.eval('return typeof acme.order', {{ acme }}); }} catch (error) {{ passed = error.name; }}
+         return {{ named, passed }};",
+        json!({ "cert": chain, "key": key }),
+    );
+    let own = "const body = JSON.stringify({ d: 'a.test', cert: req.body });
+        return (await fetch('/api/v1/proxy/cert/bundle', { method: 'PATCH', body })).status;";
+    let server = Server::with_scripts(&[("isolated.ts", &script), ("own.ts", own)]);
+    let server = server.start().await;
+    let answer = server.get("/isolated").await.expect(200).json();
+    assert_eq!(answer["named"], 403, "{answer}");
+    assert_ne!(answer["passed"], "function", "{answer}");
+    let all = server.get("/api/v1/proxy/cert/bundle").as_root().await;
+    assert_eq!(all.expect(200).json()["data"]["count"], 0);
+    // The same by the script itself is what the promise is about.
+    let pair = json!({ "cert": chain, "key": key });
+    let sent = server.request(Method::POST, "/own").json(&pair);
+    sent.await.expect_json(200, json!(200));
 }

@@ -108,7 +108,7 @@ async fn a_rotated_token_is_dead_everywhere_at_once() {
 #[tokio::test]
 async fn a_stream_ends_with_its_token() {
     let server = Server::with_script("a.ts", "return 1;").start().await;
-    let (id, secret) = make(&server, json!({ "permissions": ["exec:read"] })).await;
+    let (id, secret) = make(&server, json!({ "permissions": ["logs"] })).await;
     server.get("/a").await.expect(200);
     let target = format!("/api/v1/exec/logs/stream?file=access/access.log&token={secret}");
     let follow = server.get(&target);
@@ -222,4 +222,340 @@ async fn who_guesses_has_to_wait() {
     server.get("/a?token=s3cret").await.expect(429);
     // Whoever presents nothing learns what he learnt before.
     server.get(list).await.expect(401);
+}
+
+/// Reads one answer with a length off a connection that stays open: its status.
+async fn status_of_next(stream: &mut tokio::net::TcpStream) -> u16 {
+    use tokio::io::AsyncReadExt;
+    let mut answer = Vec::new();
+    let end = loop {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).await.expect("an answer");
+        answer.push(byte[0]);
+        if answer.ends_with(b"\r\n\r\n") {
+            break String::from_utf8_lossy(&answer).to_ascii_lowercase();
+        }
+    };
+    let length = end.split("content-length: ").nth(1).expect("a length");
+    let length: usize = length.split("\r\n").next().unwrap().parse().unwrap();
+    stream
+        .read_exact(&mut vec![0; length])
+        .await
+        .expect("a body");
+    end.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_connection_that_stays_open_does_not_keep_a_token_alive() {
+    use tokio::io::AsyncWriteExt;
+    let server = Server::with_script("a.ts", "// @token x\nreturn 'a';");
+    let server = server.start().await;
+    let (id, secret) = make(&server, json!({ "permissions": ["exec"] })).await;
+    let mut stream = tokio::net::TcpStream::connect(server.address())
+        .await
+        .unwrap();
+    let mut ask = async |path: &str| {
+        let request = format!("GET {path}?token={secret} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        status_of_next(&mut stream).await
+    };
+    let places = ["/a", "/api/v1/exec/scripts/list"];
+    for path in places {
+        assert_eq!(ask(path).await, 200, "{path}");
+    }
+    rotate(&server, &id, json!({})).await.expect(200);
+    for path in places {
+        assert_eq!(ask(path).await, 401, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_script_streams_ends_with_the_token_that_asked_for_it() {
+    let stream = "// @timeout 300000
+        console.log(metadata.query.type);
+        const encoder = new TextEncoder();
+        return new Response(new ReadableStream({
+            async start(out) {
+                for (;;) {
+                    out.enqueue(encoder.encode('data: on\\n\\n'));
+                    await new Promise((done) => setTimeout(done, 50));
+                }
+            },
+        }), { headers: { 'content-type': metadata.query.type } });";
+    let server = Server::with_script("stream.ts", stream).set("auth.scripts_need_token", true);
+    let server = server
+        .set("limits.wall_clock_max_ms", 300_000)
+        .start()
+        .await;
+    for (kind, is_clean) in [
+        ("text/event-stream", true),
+        ("application/octet-stream", false),
+    ] {
+        let body = json!({ "permissions": ["exec:run"], "alias": kind });
+        let made = server
+            .post(TOKENS, body.to_string())
+            .as_root()
+            .await
+            .expect(201);
+        let made = made.json()["data"].clone();
+        let target = format!(
+            "/stream?type={kind}&token={}",
+            made["token"].as_str().unwrap()
+        );
+        // It fails by waiting for the end in vain.
+        let follow = server.get(&target).send();
+        let (ended, _) = tokio::join!(follow, async {
+            // Whether it has begun or not, it must not outlive the token.
+            server.logs(kind).await;
+            rotate(&server, made["id"].as_str().unwrap(), json!({}))
+                .await
+                .expect(200)
+        });
+        assert_eq!(ended.is_ok(), is_clean, "{kind}: {ended:?}");
+        if let Ok(reply) = ended {
+            assert!(reply.text().contains("data: on"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_configured_root_token_that_was_rotated_is_dead_after_a_restart_too() {
+    let mut server = Server::empty().start().await;
+    let new = secret_of(rotate(&server, "root", json!({ "overlap_seconds": 0 })).await);
+    server.restart().await;
+    server.get(TOKENS).as_root().await.expect(401);
+    server.get(TOKENS).token(&new).await.expect(200);
+    server.logs("the configured root token was rotated").await;
+}
+
+#[tokio::test]
+async fn the_scope_logs_reads_logs_and_counts_and_nothing_else_does() {
+    let server = Server::with_script("a.ts", "return 1;").start().await;
+    server.get("/a").await.expect(200);
+    let (_, logs) = make(&server, json!({ "permissions": ["logs"] })).await;
+    let (_, reader) = make_other(&server).await;
+    for path in [
+        "/api/v1/exec/logs/list",
+        "/api/v1/exec/monitor/stats",
+        "/api/v1/exec/monitor/scripts",
+        "/metrics",
+        "/_logs",
+        "/_logs/stats",
+    ] {
+        server.get(path).token(&logs).await.expect(200);
+        server.get(path).token(&reader).await.expect(403);
+    }
+    let search = server.post(
+        "/api/v1/exec/logs/search",
+        json!({ "query": "a" }).to_string(),
+    );
+    search.token(&logs).await.expect(200);
+    server
+        .get("/api/v1/exec/scripts/list")
+        .token(&logs)
+        .await
+        .expect(403);
+}
+
+#[tokio::test]
+async fn the_name_of_a_token_is_in_every_line_and_the_token_in_none() {
+    let show = "console.log(req.url); return { url: req.url, query: metadata.query };";
+    let server = Server::with_script("a.ts", show).start().await;
+    let (_, secret) = make(&server, json!({ "permissions": ["exec", "logs"] })).await;
+    for path in ["/a", "/api/v1/exec/scripts/list", "/_logs"] {
+        let reply = server
+            .get(&format!("{path}?token={secret}"))
+            .await
+            .expect(200);
+        assert!(!reply.text().contains(&secret), "{path}");
+        reply.expect_header("referrer-policy", "no-referrer");
+    }
+    server.logs("/_logs").await;
+    let access = std::fs::read_to_string(server.data().join("logs/access/access.log")).unwrap();
+    for path in ["/a", "/api/v1/exec/scripts/list", "/_logs"] {
+        let line = access
+            .lines()
+            .find(|line| line.contains(&format!("\"{path}?")));
+        let line = line.unwrap_or_else(|| panic!("no line of {path} in {access}"));
+        assert!(line.contains("\"token\":\"sunday\""), "{line}");
+    }
+    let printed = std::fs::read_to_string(server.data().join("logs/executions/executions.log"));
+    let printed = printed.unwrap();
+    assert!(printed.contains("\"token\":\"sunday\""), "{printed}");
+    let lines = server.get("/_logs").as_root().await.expect(200).json();
+    let lines = lines["logs"].as_array().unwrap();
+    let by_sunday = |line: &&Value| line["data"]["token"] == "sunday";
+    assert_eq!(lines.iter().filter(by_sunday).count(), 3, "{lines:?}");
+    assert!(!server.log().contains(&secret));
+}
+
+/// An upstream that answers with what it was asked.
+async fn mirror() -> u16 {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = vec![0; 8192];
+            let read = stream.read(&mut request).await.unwrap_or(0);
+            let head =
+                format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {read}\r\n\r\n");
+            let _ = stream.write_all(head.as_bytes()).await;
+            let _ = stream.write_all(&request[..read]).await;
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn an_upstream_never_sees_a_management_token_and_guesses_at_an_alias_count() {
+    let port = mirror().await;
+    let server = Server::with_script("a.ts", "// @token x\nreturn req.url;")
+        .set("proxy.allow", "127.0.0.1")
+        .set(
+            "proxy.aliases",
+            format!("out.test=http://127.0.0.1:{port}, in.test=scripts:1"),
+        )
+        .set("auth.failures_per_minute", 3)
+        .start()
+        .await;
+    let (id, secret) = make(&server, json!({ "permissions": ["exec:run"] })).await;
+    let at = |host: &'static str, target: &str| server.get(target).header("host", host);
+    let seen = at("out.test", &format!("/x?a=1&token={secret}&b=2")).token(&secret);
+    let seen = seen
+        .await
+        .expect(200)
+        .expect_header("referrer-policy", "no-referrer");
+    assert!(
+        seen.text().contains("/x?a=1&b=2") && !seen.text().contains("fp_"),
+        "{seen:?}"
+    );
+    let own = at("out.test", "/x?token=theirs")
+        .token("theirs")
+        .await
+        .expect(200)
+        .text();
+    assert!(
+        own.contains("token=theirs") && own.contains("Bearer theirs"),
+        "{own}"
+    );
+    // To scripts the token opens the door, and is gone behind it.
+    let url = format!("/a?token={secret}&b=2");
+    at("in.test", &url).await.expect_text(200, "/a?b=2");
+    let lines = server.get("/_logs").as_root().await.expect(200).text();
+    assert!(
+        !lines.contains("fp_") && !lines.contains("theirs"),
+        "{lines}"
+    );
+    rotate(&server, &id, json!({})).await.expect(200);
+    at("in.test", &url).await.expect(401);
+    closed_alias(&server, port).await;
+    // One failure is counted already. Who brings nothing does not guess.
+    at("closed.test", "/").await.expect(401);
+    for _ in 0..2 {
+        at("closed.test", "/?key=guess").await.expect(401);
+    }
+    at("closed.test", "/?key=s3cret").await.expect(429);
+    server.get(TOKENS).as_root().await.expect(429);
+}
+
+async fn permit(server: &Server, alias: &str, version: u64, below: &str, body: Value) {
+    let method = match below {
+        "default" => Method::PATCH,
+        _ => Method::PUT,
+    };
+    let target = format!("/api/v1/proxy/aliases/{alias}/permissions/{below}");
+    let change = server.request(method, &target).as_root().json(&body);
+    let change = change.header("if-match", &format!("file:v{version}"));
+    change.await.expect(200);
+}
+
+/// An alias `closed.test` to this port that only `?key=s3cret` opens: its id.
+async fn closed_alias(server: &Server, port: u16) -> String {
+    let body = json!({ "host": "closed.test", "upstream": format!("http://127.0.0.1:{port}") });
+    let made = server
+        .post("/api/v1/proxy/aliases", "")
+        .as_root()
+        .json(&body);
+    let made = made.await.expect(201).json()["data"]["id"].clone();
+    let id = made.as_str().unwrap().to_owned();
+    permit(server, &id, 0, "default", json!({ "default": "deny" })).await;
+    let key = json!({ "param": "key", "value": "s3cret" });
+    permit(server, &id, 1, "groups/url/token", key).await;
+    id
+}
+
+/// An upstream that becomes an echo, as a WebSocket would.
+async fn echo() -> u16 {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let _ = stream.read(&mut [0; 8192]).await;
+                let head = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+                let _ = stream.write_all(head.as_bytes()).await;
+                let (mut reader, mut writer) = stream.split();
+                let _ = tokio::io::copy(&mut reader, &mut writer).await;
+            });
+        }
+    });
+    port
+}
+
+/// A tunnel to the echo, which has answered once.
+async fn tunnel(server: &Server, host: &str, target: &str) -> tokio::net::TcpStream {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(server.address())
+        .await
+        .unwrap();
+    let head = format!(
+        "GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        answer.push(stream.read_u8().await.expect("an answer"));
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 101"), "{answer:?}");
+    stream.write_all(b"x").await.unwrap();
+    assert_eq!(stream.read_u8().await.unwrap(), b'x');
+    stream
+}
+
+#[tokio::test]
+async fn a_tunnel_through_an_alias_ends_when_its_secret_is_replaced() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let port = echo().await;
+    let server = Server::empty()
+        .set("proxy.allow", "127.0.0.1")
+        .set(
+            "proxy.aliases",
+            format!("open.test=http://127.0.0.1:{port}"),
+        )
+        .start()
+        .await;
+    let id = closed_alias(&server, port).await;
+    let mut open = tunnel(&server, "open.test", "/").await;
+    let mut closed = tunnel(&server, "closed.test", "/?key=s3cret").await;
+    let key = json!({ "param": "key", "value": "another" });
+    permit(&server, &id, 2, "groups/url/token", key).await;
+    // It fails by waiting for the end in vain.
+    let ended = tokio::time::timeout(crate::harness::PATIENCE, closed.read_u8()).await;
+    assert!(ended.expect("it ends").is_err());
+    tunnel(&server, "closed.test", "/?key=another").await;
+    open.write_all(b"y").await.unwrap();
+    assert_eq!(open.read_u8().await.unwrap(), b'y');
+}
+
+#[tokio::test]
+async fn the_way_to_https_keeps_the_url_to_itself_too() {
+    let server = Server::with_script("a.ts", "return 1;");
+    let server = server.set("proxy.redirect_to_https", true).https();
+    let server = server.start().await;
+    let moved = server.get("/a?token=fp_x").await.expect(308);
+    moved.expect_header("referrer-policy", "no-referrer");
+    let plain = server.get("/a").await.expect(308);
+    assert!(plain.header("referrer-policy").is_none(), "{plain:?}");
 }

@@ -34,6 +34,12 @@ impl Credentials {
         }
     }
 
+    /// What was presented, if there is a management token among it: a stream must
+    /// not outlive that.
+    pub fn of_ours(self) -> Option<Vec<Presented>> {
+        (!self.known.is_empty()).then_some(self.presented)
+    }
+
     /// An answer to a URL with a token must not tell others that URL.
     pub fn in_url(headers: &HeaderMap, query: Option<&str>) -> bool {
         query.is_some()

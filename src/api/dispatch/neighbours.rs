@@ -7,7 +7,7 @@ use http::uri::PathAndQuery;
 use http::{Request, Uri};
 
 use super::authoring::makes_routes;
-use super::{Dispatcher, Origin};
+use super::{Dispatcher, Origin, Scheduled};
 use crate::exec::routes::mount::mount;
 use crate::exec::routes::pattern::RouteType;
 use crate::exec::services::Caller;
@@ -69,7 +69,7 @@ impl Dispatcher {
             exec_id: Some(exec_id),
             execution_id: uuid::Uuid::new_v4().to_string(),
             making: from.making,
-            scheduled: None,
+            scheduled: Scheduled::through(from.cron_run),
             dry_run: from.dry_run,
             is_own: false,
         };

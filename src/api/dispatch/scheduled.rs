@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use axum::body::Body as AxumBody;
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderValue, Request, header};
+use http::{HeaderMap, HeaderValue, Request, header};
 use http_body_util::{BodyExt, Full};
 
 use super::admission::Credentials;
@@ -17,6 +17,7 @@ use crate::api::error::ApiError;
 use crate::cron::call::{Later, RouteAnswer, Routes, Usage};
 use crate::exec::log::line::Trigger;
 use crate::exec::routes::parameters::Parameters;
+use crate::model::cron_run::CronRun;
 use crate::model::exec_id::ExecId;
 use crate::model::script::ScriptPath;
 use crate::sandbox::services::Making;
@@ -31,6 +32,18 @@ pub struct Scheduled {
     pub usage: Arc<OnceLock<Usage>>,
     /// Run this script whatever the URL and its `@token` say: its `@schedule` is due.
     pub script: Option<ScriptPath>,
+    pub run: Option<Arc<CronRun>>,
+}
+
+impl Scheduled {
+    /// For what a call of cron's calls in its turn.
+    pub(super) fn through(run: Option<Arc<CronRun>>) -> Option<Self> {
+        run.map(|run| Self {
+            usage: Arc::default(),
+            script: None,
+            run: Some(run),
+        })
+    }
 }
 
 impl Dispatcher {
@@ -53,6 +66,7 @@ impl Dispatcher {
             scheduled: Some(Scheduled {
                 usage: usage.clone(),
                 script,
+                run: run_of(request.headers()).map(Arc::new),
             }),
         };
         let mut request = request.map(|body| AxumBody::new(Full::new(body)));
@@ -64,6 +78,15 @@ impl Dispatcher {
             RouteAnswer { response, usage }
         })
     }
+}
+
+/// Cron names itself in headers. From anybody else they mean nothing.
+fn run_of(headers: &HeaderMap) -> Option<CronRun> {
+    let text = |name| Some(headers.get(name)?.to_str().ok()?.to_owned());
+    Some(CronRun {
+        entry_id: text("x-cron-entry")?,
+        run_id: text("x-cron-run")?,
+    })
 }
 
 impl Dispatcher {

@@ -13,11 +13,12 @@ use uuid::Uuid;
 use super::super::access::host;
 use super::super::dispatch::{Dispatcher, Origin};
 use super::super::error::ApiError;
-use super::{Peer, noted};
+use super::{Peer, noted, secrets};
+use crate::auth;
 use crate::egress::{EgressError, Reason};
 use crate::proxy::alias::{Alias, Target};
 use crate::proxy::aliases::Aliases;
-use crate::proxy::forward::{Destination, ForwardError, Forwarder, Sender};
+use crate::proxy::forward::{Destination, ForwardError, Forwarder, Sender, StillOpen};
 use crate::proxy::log::{AccessLog, Pending};
 use crate::proxy::permission::{Admission, TokenPlace};
 use crate::sandbox::services::Making;
@@ -67,17 +68,21 @@ impl Gate {
     ) -> Response {
         pending.line.alias = Some(alias.id.clone());
         let (query, had_secret) = public_query(request.uri().query(), alias);
-        pending.line.url = with_query(request.uri().path(), query.as_deref());
-        let mut response = match admit(&request, alias, visitor, &mut pending) {
+        let shown = query.as_deref().map(auth::without_tokens);
+        pending.line.url = with_query(request.uri().path(), shown.as_deref());
+        let mut response = match self.admitted(&request, alias, visitor, &mut pending) {
             Err(refused) => {
                 pending.line.message = Some("refused".to_owned());
                 noted(refused, &mut pending)
             }
             Ok(path) => {
+                let aliases = &self.aliases;
+                let still_open = secrets::still_open(aliases, &request, alias, visitor.client);
                 let request = without_secret_headers(request, alias);
                 let path_and_query = with_query(&path, query.as_deref());
                 pending.line.upstream = Some(alias.target_name());
-                self.send(request, &alias.target, path_and_query, visitor, pending)
+                let to = (&alias.target, still_open);
+                self.send(request, to, path_and_query, visitor, pending)
                     .await
             }
         };
@@ -90,10 +95,33 @@ impl Gate {
         response
     }
 
+    /// The path at the target, if the request may pass. Who guesses has to wait, here
+    /// as anywhere.
+    fn admitted(
+        &self,
+        request: &Request<Body>,
+        alias: &Alias,
+        visitor: Visitor,
+        pending: &mut Pending,
+    ) -> Result<String, Response> {
+        let (tokens, client) = (&self.dispatcher.tokens, Some(visitor.client));
+        let presents_any = secrets::presents_any(request, alias.permissions.secrets());
+        if presents_any {
+            let may_try = tokens.may_try(client, Utc::now());
+            may_try.map_err(|denied| ApiError::from(denied).into_response())?;
+        }
+        let admitted = admit(request, alias, visitor, pending);
+        let is_refused = |response: &Response| response.status() == StatusCode::UNAUTHORIZED;
+        if presents_any && admitted.as_ref().is_err_and(is_refused) {
+            tokens.guessed(client, Utc::now());
+        }
+        admitted
+    }
+
     async fn send(
         &self,
         request: Request<Body>,
-        target: &Target,
+        (target, still_open): (&Target, Option<StillOpen>),
         path_and_query: String,
         visitor: Visitor,
         mut pending: Pending,
@@ -120,7 +148,9 @@ impl Gate {
                     url: url.clone(),
                     preserve_host: *preserve_host,
                     path_and_query,
+                    still_open,
                 };
+                let request = secrets::without_ours(request);
                 self.forward(request, &to, visitor, pending).await
             }
         }
@@ -218,7 +248,10 @@ fn public_query(query: Option<&str>, alias: &Alias) -> (Option<String>, bool) {
             secrets.any(|(place, secret)| place == TokenPlace::Param && secret == name)
         })
     };
-    let (secret, public): (Vec<&str>, Vec<&str>) = query.split('&').partition(is_secret);
+    // Scripts are behind the dispatcher, which takes a management token out itself.
+    let leads_out = matches!(alias.target, Target::Upstream { .. });
+    let is_hidden = |pair: &&str| is_secret(pair) || leads_out && secrets::is_ours(pair);
+    let (secret, public): (Vec<&str>, Vec<&str>) = query.split('&').partition(is_hidden);
     let left = match public.is_empty() {
         true => None,
         false => Some(public.join("&")),

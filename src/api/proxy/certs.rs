@@ -42,9 +42,13 @@ pub struct CertificateEntry {
     pub failures: u32,
 }
 
-/// From the request to the handshake.
+/// From the run of cron and the request to the handshake.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Trace {
+    /// The entry of cron whose run led to the request; null when none did.
+    pub cron_entry_id: Option<String>,
+    /// That run, as in `GET /users/{user}/entries/{id}/runs`.
+    pub cron_run_id: Option<String>,
     pub requested_by: Option<String>,
     /// The request that asked: `executionId` of its lines in the logs.
     pub execution_id: Option<String>,
@@ -62,8 +66,11 @@ impl CertificateEntry {
     pub fn of(view: CertificateView) -> Self {
         let at = |time: Option<DateTime<Utc>>| time.map(iso);
         let (order, served) = (view.order.as_ref(), view.served.as_ref());
+        let cron_run = order.and_then(|order| order.cron_run.as_ref());
         Self {
             trace: Trace {
+                cron_entry_id: cron_run.map(|run| run.entry_id.clone()),
+                cron_run_id: cron_run.map(|run| run.run_id.clone()),
                 requested_by: order.map(|order| order.requested_by.clone()),
                 execution_id: order.and_then(|order| order.execution_id.clone()),
                 order_url: order.map(|order| order.url.clone()),
@@ -153,6 +160,7 @@ impl From<AcmeError> for ApiError {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             AcmeError::Api { .. }
+            | AcmeError::NoAccount
             | AcmeError::Validation { .. }
             | AcmeError::NoChallenge { .. }
             | AcmeError::Dns { .. }

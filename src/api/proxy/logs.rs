@@ -66,7 +66,7 @@ fn line_shape() -> Value {
         "level": "string", "serviceName": "string", "method": "string?", "url": "string",
         "clientIp": "string?", "status": "integer?", "source": "string",
         "data": {
-            "host": "string", "upstream": "string?", "alias": "string?", "group": "string?",
+            "host": "string", "upstream": "string?", "alias": "string?", "group": "string?", "token": "string?",
             "bytesIn": "integer", "bytesOut": "integer", "durationMs": "integer",
             "tlsVersion": "string?", "certificateFingerprint": "string?", "message": "string?",
         },
@@ -188,6 +188,7 @@ fn view(line: &Line) -> Value {
             "upstream": line.upstream,
             "alias": line.alias,
             "group": line.group,
+            "token": line.token,
             "bytesIn": line.bytes_in,
             "bytesOut": line.bytes_out,
             "durationMs": line.duration_ms,

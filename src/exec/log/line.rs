@@ -96,6 +96,9 @@ pub struct ExecutionLine {
     /// The `request_id` of the access log.
     pub execution_id: String,
     pub script: ScriptPath,
+    /// The name of the management token that the caller showed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<Arc<str>>,
     pub level: LogLevel,
     pub message: String,
     /// Of an error: one frame a line, in positions of the TypeScript source.
@@ -208,6 +211,7 @@ pub(super) mod tests {
             ts: DateTime::from_timestamp_millis(1_700_000_000_000).unwrap(),
             execution_id: execution_id.into(),
             script: ScriptPath::parse("1/api/x.ts").unwrap(),
+            token: None,
             level: LogLevel::Info,
             message: message.into(),
             stack: None,

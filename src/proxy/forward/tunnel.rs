@@ -1,6 +1,7 @@
 //! Two upgraded connections, such as of a WebSocket: bytes go through in both
 //! directions until one side ends, both are silent, or the server stops.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use crate::shutdown::Shutdown;
 
 /// Read at once, in each direction.
 const PIECE_BYTES: usize = 16 << 10;
+/// A tunnel ends so soon after whoever has it may have it no longer.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// The other side has this long to become an upgraded connection too.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -25,7 +28,16 @@ pub struct Sides {
     pub permit: OwnedSemaphorePermit,
 }
 
-pub async fn run(sides: Sides, idle: Duration, stop: Shutdown, pending: Pending) {
+/// Whoever was let in stays as long as this says so; it is asked now and then.
+pub type StillOpen = Arc<dyn Fn() -> bool + Send + Sync>;
+
+pub async fn run(
+    sides: Sides,
+    idle: Duration,
+    stop: Shutdown,
+    pending: Pending,
+    still_open: Option<StillOpen>,
+) {
     let Sides {
         client,
         upstream,
@@ -37,12 +49,22 @@ pub async fn run(sides: Sides, idle: Duration, stop: Shutdown, pending: Pending)
             tokio::select! {
                 () = relay(client, upstream, idle, &pending) => {}
                 () = stop.requested() => {}
+                () = closed(still_open) => {}
             }
         }
         Ok(Err(error)) => tracing::debug!(%error, "an upgraded connection did not come about"),
         Err(_) => tracing::debug!("an upgraded connection did not come about in time"),
     }
     drop((permit, pending));
+}
+
+async fn closed(still_open: Option<StillOpen>) {
+    let Some(still_open) = still_open else {
+        return std::future::pending().await;
+    };
+    while still_open() {
+        tokio::time::sleep(CHECK_INTERVAL).await;
+    }
 }
 
 async fn relay(client: Upgraded, upstream: Upgraded, idle: Duration, pending: &Pending) {

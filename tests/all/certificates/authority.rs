@@ -23,6 +23,10 @@ pub struct Authority {
     pub https: u16,
     /// Where DNS records are set.
     pub dns_management: u16,
+    /// Its own API.
+    pub api: u16,
+    dns: u16,
+    variables: Vec<(String, String)>,
     children: Vec<Child>,
 }
 
@@ -33,7 +37,7 @@ pub fn is_installed() -> bool {
 
 /// Ports that were free a moment ago: both sides must know the other's before
 /// they start.
-fn free_ports<const N: usize>() -> [u16; N] {
+pub fn free_ports<const N: usize>() -> [u16; N] {
     let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
     listeners.map(|listener| listener.local_addr().expect("it is bound").port())
 }
@@ -68,7 +72,7 @@ impl Authority {
         for (key, value) in more.as_object().into_iter().flatten() {
             config["pebble"][key] = value.clone();
         }
-        let config = file("pebble.json", config.to_string());
+        file("pebble.json", config.to_string());
         let names = Command::new(NAME_SERVER)
             .args(["-defaultIPv4", "127.0.0.1", "-defaultIPv6", ""])
             .args(["-http01", "", "-https01", "", "-tlsalpn01", ""])
@@ -79,30 +83,57 @@ impl Authority {
             .stderr(Stdio::null())
             .spawn()
             .expect("the name server can be run");
-        let log = std::fs::File::create(home.path().join("pebble.log")).expect("a log");
-        let mut command = Command::new(PEBBLE);
-        command
-            .arg("-config")
-            .arg(&config)
-            .args(["-strict", "-dnsserver", &format!("127.0.0.1:{dns}")])
-            .env("PEBBLE_VA_NOSLEEP", "1")
-            .env("PEBBLE_WFE_NONCEREJECT", "0")
-            .envs(variables.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a second handle"))
-            .stderr(log);
-        let pebble = command.spawn().expect("pebble can be run");
-        let authority = Self {
+        let own = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
+        let mut authority = Self {
             home,
             directory: format!("https://localhost:{api}/dir"),
             http,
             https,
             dns_management,
-            children: vec![names, pebble],
+            api,
+            dns,
+            variables: variables.iter().map(own).collect(),
+            children: vec![names],
         };
-        wait_for(api);
         wait_for(dns_management);
+        authority.start_pebble();
         authority
+    }
+
+    fn start_pebble(&mut self) {
+        let path = self.home.path().join("pebble.log");
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(path);
+        let log = log.expect("a log");
+        let mut command = Command::new(PEBBLE);
+        command
+            .arg("-config")
+            .arg(self.home.path().join("pebble.json"))
+            .args(["-strict", "-dnsserver", &format!("127.0.0.1:{}", self.dns)])
+            .env("PEBBLE_VA_NOSLEEP", "1")
+            .env("PEBBLE_WFE_NONCEREJECT", "0")
+            .envs(self.variables.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log);
+        self.children
+            .push(command.spawn().expect("pebble can be run"));
+        wait_for(self.api);
+    }
+
+    /// Forgets everything, accounts too, as it does at each start.
+    pub fn restart(&mut self) {
+        if let Some(mut pebble) = self.children.pop() {
+            let _ = pebble.kill();
+            let _ = pebble.wait();
+        }
+        self.start_pebble();
+    }
+
+    pub fn home(&self) -> &Path {
+        self.home.path()
     }
 
     /// The certificate that the authority's own API shows.
@@ -145,7 +176,7 @@ impl Drop for Authority {
     }
 }
 
-fn wait_for(port: u16) {
+pub fn wait_for(port: u16) {
     let deadline = Instant::now() + PATIENCE;
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(Instant::now() < deadline, "nobody listens at {port}");

@@ -3,6 +3,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 /// A tool that `make peers` installs.
@@ -11,6 +12,16 @@ pub fn peer(name: &str) -> Option<PathBuf> {
         .join(".peers/bin")
         .join(name);
     path.exists().then_some(path)
+}
+
+/// The interpreter that `make peers` installs modules for, if it has this one.
+pub fn peer_python(module: &str) -> Option<PathBuf> {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(".peers/python/bin/python");
+    let tried = Command::new(&python)
+        .args(["-c", &format!("import {module}")])
+        .stderr(Stdio::null())
+        .status();
+    tried.is_ok_and(|status| status.success()).then_some(python)
 }
 
 static SKIPS_FORBIDDEN: LazyLock<bool> = LazyLock::new(|| {
