@@ -50,6 +50,7 @@ use crate::shutdown::{Drained, Shutdown};
 use crate::store::Store;
 use crate::store::sealed::MasterKey;
 use certificates::{Answers, ForScripts, Table};
+pub use proxy::ConfigSource;
 use tasks::{
     follow_schedules, keep_export, publish_waiting, report_conflicts, save_last_used, save_traffic,
     until,
@@ -156,13 +157,8 @@ impl App {
         let master_key = config.server.master_key.as_ref().map(Secret::expose);
         let master_key = MasterKey::open(&config.server.data, master_key)?;
         let default_domain = config.proxy.default_domain.as_deref();
-        let bundles = Bundles::open(
-            store.clone(),
-            master_key.clone(),
-            default_domain,
-            Utc::now(),
-        )
-        .await?;
+        let keys = master_key.clone();
+        let bundles = Bundles::open(store.clone(), keys, default_domain, Utc::now()).await?;
         // What `acme` puts here, the listeners answer.
         let (challenge_certs, http_challenges) =
             (ChallengeCerts::default(), HttpChallenges::default());
@@ -174,16 +170,13 @@ impl App {
         let acme = certificates::open(
             &config.acme,
             store.clone(),
-            master_key,
+            master_key.clone(),
             Table(bundles.clone()),
             answers,
             own_dispatcher.clone(),
         )?;
-        let tls = TlsAcceptor::new(
-            bundles.clone(),
-            challenge_certs,
-            config.proxy.refuse_unknown,
-        )?;
+        let refuse_unknown = config.proxy.refuse_unknown;
+        let tls = TlsAcceptor::new(bundles.clone(), challenge_certs, refuse_unknown)?;
         let log_config = LogConfig {
             dir: config.server.data.join("logs"),
             file_bytes_max: config.log.rotate_bytes,
@@ -227,6 +220,7 @@ impl App {
         let upstreams = proxy::upstreams(config, own_listeners)?;
         let aliases = Aliases::open(
             store.clone(),
+            master_key,
             upstreams.clone(),
             &config.proxy.aliases,
             Utc::now(),
@@ -311,6 +305,12 @@ impl App {
             drain,
             store,
         })
+    }
+
+    /// Follows changes of the configuration, as far as they need no restart.
+    pub fn follow(&self, source: ConfigSource, stop: &Shutdown) {
+        let following = proxy::follow_aliases(source, self.front.gate.aliases.clone());
+        stop.spawn(until(stop.clone(), following));
     }
 
     /// Serves until somebody asks to stop, then drains.

@@ -14,12 +14,13 @@ use super::super::access::host;
 use super::super::dispatch::{Dispatcher, Origin};
 use super::super::error::ApiError;
 use super::{Peer, noted};
+use crate::auth;
 use crate::egress::{EgressError, Reason};
 use crate::proxy::alias::{Alias, Target};
 use crate::proxy::aliases::Aliases;
 use crate::proxy::forward::{Destination, ForwardError, Forwarder, Sender};
 use crate::proxy::log::{AccessLog, Pending};
-use crate::proxy::permission::{Admission, TokenPlace};
+use crate::proxy::permission::{Admission, Permissions, TokenPlace};
 use crate::sandbox::services::Making;
 
 /// Clones share everything.
@@ -66,15 +67,23 @@ impl Gate {
         mut pending: Pending,
     ) -> Response {
         pending.line.alias = Some(alias.id.clone());
-        let (query, had_secret) = public_query(request.uri().query(), alias);
-        pending.line.url = with_query(request.uri().path(), query.as_deref());
-        let mut response = match admit(&request, alias, visitor, &mut pending) {
+        let above = self.aliases.documents().above(alias);
+        let documents = Papers {
+            above: &above,
+            alias,
+        };
+        let (query, had_secret) = public_query(request.uri().query(), documents);
+        if had_secret {
+            let shown = query.as_deref().map(auth::without_tokens);
+            pending.line.url = with_query(request.uri().path(), shown.as_deref());
+        }
+        let mut response = match admit(&request, documents, visitor, &mut pending) {
             Err(refused) => {
                 pending.line.message = Some("refused".to_owned());
                 noted(refused, &mut pending)
             }
             Ok(path) => {
-                let request = without_secret_headers(request, alias);
+                let request = without_secret_headers(request, documents);
                 let path_and_query = with_query(&path, query.as_deref());
                 pending.line.upstream = Some(alias.target_name());
                 self.send(request, &alias.target, path_and_query, visitor, pending)
@@ -112,7 +121,8 @@ impl Gate {
                     scheduled: None,
                 };
                 let request = with_target(request, &path_and_query);
-                let response = self.dispatcher.dispatch(request, origin).await;
+                // Its future is large, and would make that of every passed request so.
+                let response = Box::pin(self.dispatcher.dispatch(request, origin)).await;
                 noted(response, &mut pending)
             }
             Target::Upstream { url, preserve_host } => {
@@ -153,35 +163,46 @@ impl Gate {
     }
 }
 
+/// An alias with all documents that say who may use it.
+#[derive(Clone, Copy)]
+struct Papers<'a> {
+    above: &'a [Arc<Permissions>],
+    alias: &'a Alias,
+}
+
+impl<'a> Papers<'a> {
+    fn all(self) -> impl Iterator<Item = &'a Permissions> {
+        let above = self.above.iter().map(Arc::as_ref);
+        above.chain([&self.alias.permissions])
+    }
+
+    fn secrets(self) -> impl Iterator<Item = (TokenPlace, &'a str)> {
+        self.all().flat_map(Permissions::secrets)
+    }
+}
+
 /// The path at the target, if the request may pass.
 fn admit(
     request: &Request<Body>,
-    alias: &Alias,
+    papers: Papers<'_>,
     visitor: Visitor,
     pending: &mut Pending,
 ) -> Result<String, Response> {
     let refuse = |error: ApiError| Err(error.into_response());
-    if !alias.is_on(Utc::now()) {
+    let (alias, now) = (papers.alias, Utc::now());
+    if !alias.is_on(now) {
         return refuse(ApiError::not_found("There is nothing here").code("ALIAS_OFF"));
     }
     let (uri, headers) = (request.uri(), request.headers());
-    match alias
-        .permissions
-        .admit(headers, uri.query(), visitor.client)
-    {
-        Admission::Admitted { group } => pending.line.group = group,
-        Admission::Unknown { basic } => {
-            let mut response = ApiError::unauthorized().into_response();
-            if basic {
-                let challenge = HeaderValue::from_static("Basic realm=\"footpath\"");
-                let headers = response.headers_mut();
-                headers.insert(header::WWW_AUTHENTICATE, challenge);
+    for permissions in papers.all() {
+        match permissions.admit(headers, uri.query(), visitor.client, now) {
+            Admission::Admitted { group } => {
+                pending.line.group = group.or(pending.line.group.take())
             }
-            return Err(response);
-        }
-        Admission::Forbidden => {
-            let error = ApiError::new(StatusCode::FORBIDDEN, "This is not for you");
-            return refuse(error);
+            Admission::Unknown { basic } => return Err(unknown(basic)),
+            Admission::Forbidden => {
+                return refuse(ApiError::new(StatusCode::FORBIDDEN, "This is not for you"));
+            }
         }
     }
     // An upstream that resolves `..` would leave what the alias is for.
@@ -197,6 +218,17 @@ fn admit(
     }
 }
 
+/// Somebody who shows nothing that a group knows; `basic`: a password would do.
+fn unknown(basic: bool) -> Response {
+    let mut response = ApiError::unauthorized().into_response();
+    if basic {
+        let challenge = HeaderValue::from_static("Basic realm=\"footpath\"");
+        let headers = response.headers_mut();
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
 fn climbs(path: &str) -> bool {
     let is_dots = |part: &str| {
         let plain = percent_encoding::percent_decode_str(part).decode_utf8_lossy();
@@ -206,14 +238,14 @@ fn climbs(path: &str) -> bool {
 }
 
 /// The query without the secrets of groups, and whether there were any.
-fn public_query(query: Option<&str>, alias: &Alias) -> (Option<String>, bool) {
+fn public_query(query: Option<&str>, papers: Papers<'_>) -> (Option<String>, bool) {
     let Some(query) = query else {
         return (None, false);
     };
     let is_secret = |pair: &&str| {
         let mut parsed = url::form_urlencoded::parse(pair.as_bytes());
         let name = parsed.next().map(|(name, _)| name);
-        let mut secrets = alias.permissions.secrets();
+        let mut secrets = papers.secrets();
         name.is_some_and(|name| {
             secrets.any(|(place, secret)| place == TokenPlace::Param && secret == name)
         })
@@ -227,8 +259,8 @@ fn public_query(query: Option<&str>, alias: &Alias) -> (Option<String>, bool) {
 }
 
 /// What a group's members show us is not for whoever is behind us.
-fn without_secret_headers(mut request: Request<Body>, alias: &Alias) -> Request<Body> {
-    for (place, name) in alias.permissions.secrets() {
+fn without_secret_headers(mut request: Request<Body>, papers: Papers<'_>) -> Request<Body> {
+    for (place, name) in papers.secrets() {
         if place == TokenPlace::Header {
             request.headers_mut().remove(name);
         }
@@ -316,7 +348,7 @@ impl From<ForwardError> for ApiError {
                 "BAD_REQUEST",
                 "The request cannot be passed on",
             ),
-            ForwardError::UnaskedUpgrade => (
+            ForwardError::UnaskedUpgrade | ForwardError::NoUpgrade => (
                 S::BAD_GATEWAY,
                 "UPSTREAM_PROTOCOL",
                 "The upstream broke off or answered nonsense",
