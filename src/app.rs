@@ -49,6 +49,7 @@ pub use compiling::{publisher, sandbox};
 
 use certificates::{Answers, ForScripts, Table, Unknown};
 use compiling::instances;
+pub use proxy::ConfigSource;
 use tasks::{
     follow_schedules, keep_certificates, keep_export, publish_waiting, report_conflicts,
     save_last_used, save_traffic, until,
@@ -102,13 +103,8 @@ impl App {
         let master_key = config.server.master_key.as_ref().map(Secret::expose);
         let master_key = MasterKey::open(&config.server.data, master_key)?;
         let default_domain = config.proxy.default_domain.as_deref();
-        let bundles = Bundles::open(
-            store.clone(),
-            master_key.clone(),
-            default_domain,
-            Utc::now(),
-        )
-        .await?;
+        let keys = master_key.clone();
+        let bundles = Bundles::open(store.clone(), keys, default_domain, Utc::now()).await?;
         // What `acme` puts here, the listeners answer.
         let (challenge_certs, http_challenges) =
             (ChallengeCerts::default(), HttpChallenges::default());
@@ -120,7 +116,7 @@ impl App {
         let acme = certificates::open(
             &config.acme,
             store.clone(),
-            master_key,
+            master_key.clone(),
             Table(bundles.clone()),
             answers,
             own_dispatcher.clone(),
@@ -180,6 +176,7 @@ impl App {
         let upstreams = proxy::upstreams(config, own_listeners)?;
         let aliases = Aliases::open(
             store.clone(),
+            master_key,
             upstreams.clone(),
             &config.proxy.aliases,
             Utc::now(),
@@ -258,6 +255,12 @@ impl App {
             drain,
             store,
         })
+    }
+
+    /// Follows changes of the configuration, as far as they need no restart.
+    pub fn follow(&self, source: ConfigSource, stop: &Shutdown) {
+        let following = proxy::follow_aliases(source, self.front.gate.aliases.clone());
+        stop.spawn(until(stop.clone(), following));
     }
 
     /// Serves until somebody asks to stop, then drains.

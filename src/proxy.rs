@@ -9,6 +9,7 @@ pub mod alias;
 pub mod aliases;
 pub mod bundle;
 pub mod challenges;
+pub mod documents;
 pub mod forward;
 pub mod log;
 pub mod permission;

@@ -20,6 +20,7 @@ use super::error::ApiError;
 use super::{routes, script};
 use crate::auth;
 use crate::proxy::challenges::{HTTP_PREFIX, HttpChallenges};
+use crate::proxy::forward::is_extended_connect;
 use crate::proxy::log::{Kind, Line, Pending};
 use crate::proxy::tls::TlsInfo;
 
@@ -127,6 +128,15 @@ impl Front {
             return noted(answer, &mut pending);
         }
         let found = self.gate.lookup(&request);
+        // Scripts have no tunnels, and a 200 of theirs would say that there is one.
+        let leads_out = found.as_ref().is_some_and(|alias| alias.leads_out());
+        if is_extended_connect(&request) && !leads_out {
+            let error = ApiError::new(
+                StatusCode::NOT_IMPLEMENTED,
+                "Nobody speaks this protocol here",
+            );
+            return noted(error.into_response(), &mut pending);
+        }
         if let Some(alias) = found {
             let visitor = Visitor {
                 peer: peer.client.ip(),
@@ -140,13 +150,14 @@ impl Front {
             .contains(routes::first_segment(request.uri().path()))
         {
             let dispatcher = &self.gate.dispatcher;
-            let answer = script(dispatcher, client, is_https, request).await;
+            // Its future is large, and would make that of every passed request so.
+            let answer = Box::pin(script(dispatcher, client, is_https, request)).await;
             return noted(answer, &mut pending);
         }
         let address = SocketAddr::new(client, peer.client.port());
         request.extensions_mut().insert(ConnectInfo(address));
         request.extensions_mut().insert(Scheme { is_https });
-        let answered = self.router.clone().oneshot(request).await;
+        let answered = Box::pin(self.router.clone().oneshot(request)).await;
         noted(
             answered.unwrap_or_else(|never| match never {}),
             &mut pending,

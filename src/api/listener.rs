@@ -22,6 +22,7 @@ use crate::proxy::tls::{TlsAcceptor, TlsInfo, TlsStream};
 use crate::shutdown::Shutdown;
 use guard::{Guarded, Upgrade};
 
+mod gather;
 mod guard;
 mod h1;
 
@@ -160,7 +161,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 ) {
     let upgrade = Arc::<Upgrade>::default();
     let stream = match is_h2 {
-        true => Guarded::raw(stream, start),
+        true => Guarded::http2(stream, start),
         false => Guarded::http1(stream, start, upgrade.clone()),
     };
     let builder = if is_h2 { &shared.http2 } else { &shared.http1 };
@@ -168,14 +169,15 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         let (shared, peer, upgrade) = (shared.clone(), peer.clone(), upgrade.clone());
         let asks =
             request.headers().contains_key(header::UPGRADE) || *request.method() == Method::CONNECT;
-        async move {
+        // In a box, since HTTP/2 moves it about until it runs.
+        Box::pin(async move {
             let request = request.map(axum::body::Body::new);
             let response = shared.front.answer(request, peer).await;
             if asks {
                 upgrade.decide(response.status() == StatusCode::SWITCHING_PROTOCOLS);
             }
             Ok::<_, Infallible>(response)
-        }
+        })
     });
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     // A client that breaks off mid-way is nothing to report.
@@ -213,6 +215,7 @@ fn builder() -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .keep_alive_interval(H2_PING_INTERVAL)
         .keep_alive_timeout(H2_PING_INTERVAL)
+        .enable_connect_protocol()
         .max_concurrent_streams(H2_STREAMS_MAX)
         .max_header_list_size(HEAD_BYTES_MAX as u32);
     builder

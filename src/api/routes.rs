@@ -68,6 +68,39 @@ macro_rules! bare {
     };
 }
 
+/// Who may pass, at one of the places that have a document of permissions.
+macro_rules! permissions {
+    ($base:literal) => {{
+        macro_rules! at {
+            ($method:ident $below:literal, $function:path) => {
+                Endpoint::new(
+                    Surface::ControlPlane,
+                    $method,
+                    concat!($base, $below),
+                    Some(PROXY_ALIAS),
+                    $function,
+                )
+            };
+        }
+        [
+            at!(GET "", permissions::get).about("Who may pass"),
+            at!(PUT "", permissions::replace).about("Replace the permissions"),
+            at!(DELETE "", permissions::reset).about("Let everybody pass"),
+            at!(PATCH "/default", permissions::set_default)
+                .about("What holds for those that are in no group"),
+            at!(PATCH "/state", permissions::set_state).about("Refuse everybody, or not"),
+            at!(PUT "/groups/{group}/{kind}", permissions::put_group)
+                .about("Make a group of the kind token, password, jwt or ip"),
+            at!(DELETE "/groups/{group}", permissions::remove_group).about("Delete a group"),
+            at!(PUT "/permissions/{group}", permissions::put_access).about("What a group may do"),
+            at!(DELETE "/permissions/{group}", permissions::remove_access)
+                .about("A group may do everything"),
+            at!(DELETE "/permissions/{group}/{program}", permissions::remove_access)
+                .about("Forget what a group may do with a program"),
+        ]
+    }};
+}
+
 /// All of cron below a prefix: it is served at its own paths and at ours.
 macro_rules! cron {
     ($prefix:literal) => {{
@@ -277,24 +310,6 @@ pub fn all() -> Vec<Endpoint> {
         control!(DELETE "/api/v1/proxy/aliases/{id}", PROXY_ALIAS, aliases::remove).about("Delete an alias"),
         control!(PATCH "/api/v1/proxy/aliases/{id}/state", PROXY_ALIAS, aliases::set_state)
             .about("Switch an alias on or off"),
-        control!(GET "/api/v1/proxy/aliases/{id}/permissions", PROXY_ALIAS, permissions::get)
-            .about("Who may use an alias"),
-        control!(PUT "/api/v1/proxy/aliases/{id}/permissions", PROXY_ALIAS, permissions::replace)
-            .about("Replace the permissions of an alias"),
-        control!(DELETE "/api/v1/proxy/aliases/{id}/permissions", PROXY_ALIAS, permissions::reset)
-            .about("Let everybody use an alias"),
-        control!(PATCH "/api/v1/proxy/aliases/{id}/permissions/default", PROXY_ALIAS, permissions::set_default)
-            .about("What holds for those that are in no group"),
-        control!(PATCH "/api/v1/proxy/aliases/{id}/permissions/state", PROXY_ALIAS, permissions::set_state)
-            .about("Refuse everybody, or not"),
-        control!(PUT "/api/v1/proxy/aliases/{id}/permissions/groups/{group}/{kind}", PROXY_ALIAS, permissions::put_group)
-            .about("Make a group of the kind token, password or ip"),
-        control!(DELETE "/api/v1/proxy/aliases/{id}/permissions/groups/{group}", PROXY_ALIAS, permissions::remove_group)
-            .about("Delete a group"),
-        control!(PUT "/api/v1/proxy/aliases/{id}/permissions/permissions/{group}", PROXY_ALIAS, permissions::put_access)
-            .about("What a group may do"),
-        control!(DELETE "/api/v1/proxy/aliases/{id}/permissions/permissions/{group}", PROXY_ALIAS, permissions::remove_access)
-            .about("A group may do everything"),
         bare!(GET "/_logs", LOGS, access_log::read)
             .about("The access log of the listeners, newest first")
             .shape(&access_log::read_shape()),
@@ -305,6 +320,11 @@ pub fn all() -> Vec<Endpoint> {
             .about("Numbers since the start")
             .shape(&access_log::stats_shape()),
     ];
+    all.extend(permissions!("/api/v1/proxy/aliases/{id}/permissions"));
+    all.extend(permissions!(
+        "/api/v1/containers/{container}/proxy/permissions"
+    ));
+    all.extend(permissions!("/api/v1/projects/{project}/proxy/permissions"));
     all.extend(cron!(""));
     all.extend(cron!("/api/v1/cron"));
     all

@@ -2,16 +2,68 @@
 //! that the configuration does not.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
+use chrono::Utc;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
 use crate::egress::Policy;
 use crate::egress::upstream::Upstreams;
+use crate::proxy::aliases::Aliases;
 use crate::proxy::bundle::check;
 use crate::proxy::forward::{Forwarder, Patience};
 use crate::shutdown::Shutdown;
+
+/// How often the configuration file is looked at.
+const CONFIG_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Where the configuration came from, to read it again.
+pub struct ConfigSource {
+    pub file: Option<PathBuf>,
+    pub load: Box<dyn Fn() -> anyhow::Result<Config> + Send + Sync>,
+}
+
+/// Follows the configuration file: its aliases hold soon after it was saved, and at
+/// once after SIGHUP. All else in it needs a restart. One that cannot be read
+/// changes nothing.
+pub async fn follow_aliases(source: ConfigSource, aliases: Aliases) {
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => return tracing::error!(%error, "SIGHUP cannot be listened for"),
+    };
+    let mut seen = modified(&source).await;
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => {}
+            () = tokio::time::sleep(CONFIG_INTERVAL) => {
+                let now = modified(&source).await;
+                if now == seen {
+                    continue;
+                }
+                seen = now;
+            }
+        }
+        let config = (source.load)();
+        let configured = async {
+            let aliases_now = config?.proxy.aliases;
+            aliases.configure(&aliases_now, Utc::now()).await?;
+            anyhow::Ok(aliases_now.len())
+        };
+        match configured.await {
+            Ok(count) => tracing::info!(count, "the aliases of the configuration are read again"),
+            Err(error) => tracing::error!("the configuration stays as it was: {error:#}"),
+        }
+    }
+}
+
+/// When the file was last saved; none when it is not there.
+async fn modified(source: &ConfigSource) -> Option<(SystemTime, u64)> {
+    let metadata = tokio::fs::metadata(source.file.as_ref()?).await.ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
 
 /// The way to upstreams; they are reached as `proxy.allow` says.
 pub fn upstreams(config: &Config, own_listeners: Vec<SocketAddr>) -> anyhow::Result<Upstreams> {

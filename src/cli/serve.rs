@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::app::App;
+use crate::app::{App, ConfigSource};
 use crate::config::{Config, Sources};
 use crate::shutdown::Shutdown;
 
@@ -72,6 +72,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
             println!("listening on https://{address}");
         }
         std::io::stdout().flush()?;
+        let source = ConfigSource {
+            file: Config::file(arguments.config.clone(), &std::env::vars().collect()),
+            load: Box::new(move || configuration(&arguments)),
+        };
+        app.follow(source, &stop);
         app.run(stop).await;
         anyhow::Ok(())
     })?;

@@ -29,6 +29,9 @@ use super::{EgressError, Phase, Policy, error::explain};
 /// A connection that is still being made after this, for whomever, is given up.
 const CONNECT_MAX: Duration = Duration::from_secs(60);
 
+/// A connection, with TLS or without.
+pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+
 type BoxError = Box<dyn Error + Send + Sync>;
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -57,10 +60,15 @@ impl Connector {
             .wrap_connector(Dialer { policy });
         Connector { https }
     }
+
+    /// A connection for whoever keeps it by itself.
+    pub async fn connect(&self, url: Uri) -> Result<Stream, EgressError> {
+        self.clone().call(url).await
+    }
 }
 
 impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Response = Stream;
     type Error = EgressError;
     type Future = BoxFuture<Result<Self::Response, EgressError>>;
 

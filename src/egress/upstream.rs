@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, Uri, Version, uri::Scheme};
-use http_body_util::combinators::UnsyncBoxBody;
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 use hyper_util::client::legacy::{Builder, Client, connect::capture_connection};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::CertificateDer;
@@ -19,6 +18,9 @@ use super::connect::{Connector, host, port};
 use super::{
     BoxError, EgressError, HEADER_BYTES_MAX, IDLE, Phase, Policy, classify, client_tls, timeout,
 };
+use h1::Connections;
+
+mod h1;
 
 /// Connections kept to one upstream while unused.
 const IDLE_CONNECTIONS_PER_HOST_MAX: usize = 256;
@@ -30,8 +32,10 @@ pub type UpstreamBody = UnsyncBoxBody<Bytes, BoxError>;
 pub enum Protocol {
     /// What TLS agrees on, HTTP/1.1 without TLS.
     Any,
-    /// HTTP/1.1, for upgrades and for a `Host` other than the URL's.
+    /// HTTP/1.1, for a `Host` other than the URL's.
     Http1,
+    /// HTTP/1.1 on a connection that may go on in another protocol.
+    Upgrade,
     /// HTTP/2 without TLS.
     H2c,
 }
@@ -40,8 +44,9 @@ pub enum Protocol {
 #[derive(Clone)]
 pub struct Upstreams {
     policy: Arc<Policy>,
+    http1: Connections,
     any: Client<Connector, UpstreamBody>,
-    http1: Client<Connector, UpstreamBody>,
+    upgrade: Client<Connector, UpstreamBody>,
     h2c: Client<Connector, UpstreamBody>,
 }
 
@@ -57,9 +62,10 @@ impl Upstreams {
         let http1 = Connector::http1(policy.clone(), tls);
         Ok(Self {
             policy,
+            http1: Connections::new(http1.clone()),
             h2c: builder().http2_only(true).build(http1.clone()),
             any: builder().build(any),
-            http1: builder().build(http1),
+            upgrade: builder().build(http1),
         })
     }
 
@@ -81,15 +87,16 @@ impl Upstreams {
         mut request: Request<UpstreamBody>,
         protocol: Protocol,
         connect: Duration,
-    ) -> Result<Response<Incoming>, EgressError> {
+    ) -> Result<Response<UpstreamBody>, EgressError> {
         let client = match protocol {
-            Protocol::Any => &self.any,
-            Protocol::Http1 => &self.http1,
+            Protocol::Any if is_tls(request.uri()) => &self.any,
+            Protocol::Any | Protocol::Http1 => return self.http1.send(request, connect).await,
+            Protocol::Upgrade => &self.upgrade,
             Protocol::H2c => &self.h2c,
         };
         *request.version_mut() = match protocol {
             Protocol::H2c => Version::HTTP_2,
-            Protocol::Any | Protocol::Http1 => Version::HTTP_11,
+            Protocol::Any | Protocol::Http1 | Protocol::Upgrade => Version::HTTP_11,
         };
         let mut captured = capture_connection(&mut request);
         let response = client.request(request);
@@ -105,7 +112,8 @@ impl Upstreams {
                 response.await
             }
         };
-        answered.map_err(|error| classify(&error))
+        let response = answered.map_err(|error| classify(&error))?;
+        Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
     }
 }
 

@@ -11,6 +11,7 @@ use crate::egress::EgressError;
 use crate::egress::upstream::Protocol;
 use crate::model::exec_id::{ExecId, ExecIdError};
 use crate::model::host_name::{self as name, NameError};
+use crate::store::sealed::SealedError;
 use crate::store::{Kind, StoreError, Stored};
 
 /// A short name becomes the first label of a host.
@@ -98,6 +99,8 @@ pub enum AliasError {
     #[error(transparent)]
     Permission(#[from] super::permission::PermissionError),
     #[error(transparent)]
+    Sealed(#[from] SealedError),
+    #[error(transparent)]
     Store(#[from] StoreError),
 }
 
@@ -129,6 +132,11 @@ impl Alias {
             path if path.starts_with('/') => Some(path),
             path => Some(format!("/{path}")),
         }
+    }
+
+    /// Whether another server answers.
+    pub fn leads_out(&self) -> bool {
+        matches!(self.target, Target::Upstream { .. })
     }
 
     /// Who answers, for people.
@@ -203,10 +211,11 @@ pub fn upstream(url: &str) -> Result<(String, Option<String>), AliasError> {
 pub fn dialled(url: &str, preserve_host: bool, is_upgrade: bool) -> (String, Protocol) {
     match url.strip_prefix("h2c://") {
         // There are no upgrades in HTTP/2; whoever speaks it plain speaks 1.1 too.
-        Some(rest) if is_upgrade => (format!("http://{rest}"), Protocol::Http1),
+        Some(rest) if is_upgrade => (format!("http://{rest}"), Protocol::Upgrade),
         Some(rest) => (format!("http://{rest}"), Protocol::H2c),
+        None if is_upgrade => (url.to_owned(), Protocol::Upgrade),
         // In HTTP/2 the URL's authority is the host that is asked.
-        None if is_upgrade || preserve_host => (url.to_owned(), Protocol::Http1),
+        None if preserve_host => (url.to_owned(), Protocol::Http1),
         None => (url.to_owned(), Protocol::Any),
     }
 }

@@ -9,12 +9,14 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Mutex;
 
 use super::alias::{Alias, AliasError, Target, prefix, upstream};
+use super::documents::Documents;
 use super::permission::Permissions;
 use crate::egress::upstream::Upstreams;
 use crate::egress::{EgressError, Reason};
 use crate::model::exec_id::ExecId;
 use crate::model::host_name as name;
-use crate::store::{Store, from_record};
+use crate::store::sealed::{MasterKey, SealedError};
+use crate::store::{Entry, Store, from_record};
 
 const KEY_PREFIX: &str = "proxy/alias/";
 /// How many there may be.
@@ -28,7 +30,9 @@ pub struct Aliases(Arc<Shared>);
 
 struct Shared {
     store: Store,
+    master: MasterKey,
     upstreams: Upstreams,
+    documents: Documents,
     table: ArcSwap<Table>,
     /// Held by whoever changes the table.
     changing: Mutex<()>,
@@ -47,29 +51,42 @@ impl Aliases {
     /// Reads all aliases; `configured` are of the form `host/prefix=target`.
     pub fn open(
         store: Store,
+        master: MasterKey,
         upstreams: Upstreams,
         configured: &[String],
         now: DateTime<Utc>,
     ) -> Result<Self, AliasError> {
-        let mut all = Vec::new();
-        for (index, text) in configured.iter().enumerate() {
-            all.push(Arc::new(parse(index, text, now)?));
-        }
+        let mut all = parse_all(configured, now)?;
         for entry in store.range(KEY_PREFIX, None, ALIASES_MAX)?.entries {
-            let read = entry
-                .record
-                .and_then(|record| from_record::<Alias>(&entry.key, &record));
-            match read {
+            match read(&entry, &master) {
                 Ok(alias) => all.push(Arc::new(alias)),
                 Err(error) => tracing::error!(key = entry.key, %error, "an alias is left out"),
             }
         }
         Ok(Self(Arc::new(Shared {
+            documents: Documents::open(store.clone(), master.clone())?,
             store,
+            master,
             upstreams,
             table: ArcSwap::from_pointee(Table::new(all)),
             changing: Mutex::new(()),
         })))
+    }
+
+    /// Takes these for the ones that came from the configuration before. If one of
+    /// them cannot be read, all stay as they are.
+    pub async fn configure(
+        &self,
+        configured: &[String],
+        now: DateTime<Utc>,
+    ) -> Result<(), AliasError> {
+        let _changing = self.0.changing.lock().await;
+        let configured = parse_all(configured, now)?;
+        self.swap(|all| {
+            all.retain(|alias| !alias.id.starts_with(CONFIGURED_PREFIX));
+            all.extend(configured);
+        });
+        Ok(())
     }
 
     /// The alias for a host in normal form and a path. A longer prefix wins over a
@@ -87,6 +104,11 @@ impl Aliases {
             let (_, rest) = host.split_once('.')?;
             of_host(table.wildcard.get(rest))
         })
+    }
+
+    /// The permissions that hold for more than one alias.
+    pub fn documents(&self) -> &Documents {
+        &self.0.documents
     }
 
     /// Oldest first.
@@ -163,7 +185,11 @@ impl Aliases {
         let alias = Arc::new(alias);
         if !dry_run {
             let key = format!("{KEY_PREFIX}{}", alias.id);
-            self.0.store.put_json(&key, &*alias).await?;
+            let mut sealed = Alias::clone(&alias);
+            let master = &self.0.master;
+            let seal = |secret: &str| master.seal(&key, secret.as_bytes());
+            sealed.permissions.map_secrets(seal)?;
+            self.0.store.put_json(&key, &sealed).await?;
             self.swap(|all| match all.iter_mut().find(|one| one.id == alias.id) {
                 Some(one) => *one = alias.clone(),
                 None => all.push(alias.clone()),
@@ -213,6 +239,22 @@ impl Table {
         table.all = all;
         table
     }
+}
+
+fn read(entry: &Entry, master: &MasterKey) -> Result<Alias, AliasError> {
+    let mut alias: Alias = from_record(&entry.key, &entry.record.clone()?)?;
+    alias.permissions.map_secrets(|sealed| {
+        let secret = master.unseal(&entry.key, sealed)?;
+        Ok::<_, SealedError>(String::from_utf8_lossy(&secret).into_owned())
+    })?;
+    Ok(alias)
+}
+
+fn parse_all(configured: &[String], now: DateTime<Utc>) -> Result<Vec<Arc<Alias>>, AliasError> {
+    let texts = configured.iter().enumerate();
+    texts
+        .map(|(index, text)| parse(index, text, now).map(Arc::new))
+        .collect()
 }
 
 /// `host/prefix=http://upstream` or `host=scripts:deployment`.

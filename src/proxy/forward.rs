@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use http_body_util::{BodyExt, Empty};
 use ipnet::IpNet;
 use thiserror::Error;
@@ -25,7 +25,7 @@ mod body;
 mod headers;
 mod tunnel;
 
-pub use headers::{Sender, trusted_client};
+pub use headers::{Sender, is_extended_connect, trusted_client};
 pub use tunnel::StillOpen;
 
 /// How long to wait for what.
@@ -64,6 +64,8 @@ pub enum ForwardError {
     BadRequest { reason: String },
     #[error("the upstream changed the protocol although nobody had asked")]
     UnaskedUpgrade,
+    #[error("the upstream answered as if nobody had asked for another protocol")]
+    NoUpgrade,
 }
 
 /// Passes requests on. Clones share connections and limits.
@@ -77,6 +79,7 @@ struct Shared {
     requests_max: usize,
     /// Marks what went through this very process (RFC 9110, section 7.6.3).
     pseudonym: String,
+    via: Via,
     trusted: Vec<IpNet>,
     stop: Shutdown,
 }
@@ -90,12 +93,14 @@ impl Forwarder {
         trusted: Vec<IpNet>,
         stop: Shutdown,
     ) -> Self {
+        let pseudonym = format!("footpath-{:016x}", rand::random::<u64>());
         Self(Arc::new(Shared {
             upstreams,
             patience,
             permits: Arc::new(Semaphore::new(requests_max)),
             requests_max,
-            pseudonym: format!("footpath-{:016x}", rand::random::<u64>()),
+            via: Via::new(&pseudonym),
+            pseudonym,
             trusted,
             stop,
         }))
@@ -128,14 +133,13 @@ impl Forwarder {
                 pending.answered(response.status());
                 let out = pending.bytes_out();
                 Ok(response.map(|body| {
-                    let body = body.map_err(Into::into).boxed_unsync();
                     Watched::new(body, idle, out)
                         .holding((pending, permit))
                         .boxed_unsync()
                 }))
             }
             Ok(Exchange::Upgraded(response, sides)) => {
-                pending.answered(StatusCode::SWITCHING_PROTOCOLS);
+                pending.answered(response.status());
                 let (idle, stop) = (self.0.patience.idle, self.0.stop.clone());
                 let open = to.still_open.clone();
                 self.0
@@ -172,12 +176,16 @@ impl Forwarder {
         let progress = Progress::new();
         let outgoing = {
             let (mut head, body) = request.into_parts();
-            headers::for_upstream(&mut head.headers, sender, &shared.pseudonym, head.version);
+            headers::for_upstream(&mut head.headers, sender, shared.via.of(head.version));
             if !to.preserve_host {
                 head.headers.remove(header::HOST);
             }
-            if let Some(protocol) = &upgrade {
-                headers::ask_to_upgrade(&mut head.headers, protocol);
+            if let Some(wish) = &upgrade {
+                headers::ask_to_upgrade(&mut head.headers, &wish.protocol);
+                if wish.is_connect {
+                    head.method = Method::GET;
+                    headers::add_websocket_key(&mut head.headers);
+                }
             }
             head.uri = uri;
             // What hyper knows of the connection from the client ends here.
@@ -194,6 +202,7 @@ impl Forwarder {
             answered = sending => answered?,
             () = progress.silent_for(after) => return Err(ForwardError::Silent { after }),
         };
+        let is_connect = upgrade.as_ref().is_some_and(|wish| wish.is_connect);
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let Some((on_client, asked)) = on_client.zip(upgrade) else {
                 return Err(ForwardError::UnaskedUpgrade);
@@ -202,7 +211,13 @@ impl Forwarder {
             let on_upstream = hyper::upgrade::on(&mut response);
             let (mut head, _) = response.into_parts();
             headers::for_client(&mut head.headers);
-            headers::ask_to_upgrade(&mut head.headers, &chosen.unwrap_or(asked));
+            if is_connect {
+                head.status = StatusCode::OK;
+                head.headers.remove(header::SEC_WEBSOCKET_ACCEPT);
+            } else {
+                headers::ask_to_upgrade(&mut head.headers, &chosen.unwrap_or(asked.protocol));
+            }
+            head.version = Version::HTTP_11;
             head.extensions.clear();
             let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
             let sides = tunnel::Sides {
@@ -212,18 +227,42 @@ impl Forwarder {
             };
             return Ok(Exchange::Upgraded(Response::from_parts(head, body), sides));
         }
+        if is_connect && response.status().is_success() {
+            // To the client it would mean that the tunnel stands.
+            return Err(ForwardError::NoUpgrade);
+        }
         headers::for_client(response.headers_mut());
         *response.version_mut() = Version::HTTP_11;
         Ok(Exchange::Answer(response, permit))
     }
 }
 
+/// The field that says that a request went through here, by the client's version
+/// of HTTP.
+struct Via([HeaderValue; 3]);
+
+impl Via {
+    fn new(pseudonym: &str) -> Self {
+        let value = |version: &str| {
+            let text = format!("{version} {pseudonym}");
+            HeaderValue::from_str(&text).expect("letters, digits and a space")
+        };
+        Self(["1.0", "1.1", "2"].map(value))
+    }
+
+    fn of(&self, version: Version) -> &HeaderValue {
+        let [http10, http11, http2] = &self.0;
+        match version {
+            Version::HTTP_2 => http2,
+            Version::HTTP_10 => http10,
+            _ => http11,
+        }
+    }
+}
+
 /// What an upstream made of a request.
 enum Exchange {
-    Answer(
-        Response<hyper::body::Incoming>,
-        tokio::sync::OwnedSemaphorePermit,
-    ),
+    Answer(Response<UpstreamBody>, tokio::sync::OwnedSemaphorePermit),
     Upgraded(Response<UpstreamBody>, tunnel::Sides),
 }
 

@@ -18,7 +18,7 @@ const FOLLOWERS_LAG_MAX: usize = 4096;
 const STATUS_CALLER_GONE: u16 = 499;
 
 /// One line.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Line {
     /// Counts from 1 since the start.
     pub id: u64,
@@ -49,9 +49,10 @@ pub struct Line {
     pub message: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Kind {
     Response,
+    #[default]
     Event,
 }
 
@@ -175,7 +176,7 @@ impl Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        let mut line = self.line.clone();
+        let mut line = std::mem::take(&mut self.line);
         line.duration_ms = self.started.elapsed().as_millis() as u64;
         line.bytes_in += self.bytes_in.load(Ordering::Relaxed);
         line.bytes_out += self.bytes_out.load(Ordering::Relaxed);
@@ -190,25 +191,10 @@ impl Line {
     /// An event of the server's own, such as the first handshake with a certificate.
     pub fn event(at: DateTime<Utc>, message: String) -> Self {
         Self {
-            id: 0,
-            trace_id: String::new(),
             at,
             kind: Kind::Event,
-            method: None,
-            host: String::new(),
-            url: String::new(),
-            client_ip: None,
-            status: 0,
-            upstream: None,
-            alias: None,
-            group: None,
-            token: None,
-            bytes_in: 0,
-            bytes_out: 0,
-            duration_ms: 0,
-            tls: None,
-            fingerprint: None,
             message: Some(message),
+            ..Self::default()
         }
     }
 }

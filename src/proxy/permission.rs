@@ -5,12 +5,18 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
+
+mod jwt;
+
+pub use jwt::Jwt;
+use jwt::Source;
 
 pub const GROUPS_MAX: usize = 100;
 const NAME_CHARS_MAX: usize = 64;
@@ -56,6 +62,7 @@ pub enum Group {
         #[serde(with = "range_text")]
         range: IpNet,
     },
+    Jwt(Jwt),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +81,8 @@ pub enum PermissionError {
         "a password group has `username`, and `password` as the SHA-256 of salt and password in 64 hexadecimal digits"
     )]
     BadPassword,
+    #[error("this is no jwt group: {reason}")]
+    BadJwt { reason: &'static str },
     #[error("{range:?} is no address and no CIDR block")]
     BadRange { range: String },
     #[error("the name of a group has 1 to {NAME_CHARS_MAX} of a-z, A-Z, 0-9, `-` and `_`")]
@@ -112,11 +121,17 @@ impl Default for Permissions {
 
 impl Permissions {
     /// Decides about a request. Groups are alternatives; who is in none gets the default.
-    pub fn admit(&self, headers: &HeaderMap, query: Option<&str>, client: IpAddr) -> Admission {
+    pub fn admit(
+        &self,
+        headers: &HeaderMap,
+        query: Option<&str>,
+        client: IpAddr,
+        now: DateTime<Utc>,
+    ) -> Admission {
         if !self.enable_proxy {
             return Admission::Forbidden;
         }
-        let matching = |group: &Group| group.holds(headers, query, client);
+        let matching = |group: &Group| group.holds(headers, query, client, now);
         let mut matched = self.groups.iter().filter(|(_, group)| matching(group));
         if let Some((name, _)) = matched.clone().find(|(name, _)| self.may(name)) {
             let group = Some(name.clone());
@@ -151,11 +166,28 @@ impl Permissions {
     /// The names under which secrets of groups come, which nobody behind the proxy
     /// needs to see: headers, and parameters of the query.
     pub fn secrets(&self) -> impl Iterator<Item = (TokenPlace, &str)> {
-        self.groups.values().filter_map(|group| match group {
-            Group::Token { place, name, .. } => Some((*place, name.as_str())),
-            Group::Password { .. } => Some((TokenPlace::Header, header::AUTHORIZATION.as_str())),
-            Group::Ip { .. } => None,
+        self.groups.values().flat_map(|group| match group {
+            Group::Token { place, name, .. } => vec![(*place, name.as_str())],
+            Group::Password { .. } => vec![(TokenPlace::Header, header::AUTHORIZATION.as_str())],
+            Group::Ip { .. } => Vec::new(),
+            Group::Jwt(jwt) => {
+                let headers = jwt.sources.iter().filter_map(Source::header);
+                headers.map(|name| (TokenPlace::Header, name)).collect()
+            }
         })
+    }
+
+    /// Replaces the secrets that are not kept as hashes, such as by sealed ones.
+    pub fn map_secrets<E>(
+        &mut self,
+        mut change: impl FnMut(&str) -> Result<String, E>,
+    ) -> Result<(), E> {
+        for group in self.groups.values_mut() {
+            if let Group::Jwt(jwt) = group {
+                jwt.secret = change(&jwt.secret)?;
+            }
+        }
+        Ok(())
     }
 
     /// Adds or replaces a group.
@@ -236,7 +268,13 @@ impl Group {
             })
     }
 
-    fn holds(&self, headers: &HeaderMap, query: Option<&str>, client: IpAddr) -> bool {
+    fn holds(
+        &self,
+        headers: &HeaderMap,
+        query: Option<&str>,
+        client: IpAddr,
+        now: DateTime<Utc>,
+    ) -> bool {
         match self {
             Self::Token {
                 place,
@@ -270,6 +308,7 @@ impl Group {
                 right & same(&digest(&[&user]), &digest(&[username]))
             }),
             Self::Ip { range } => range.contains(&client.to_canonical()),
+            Self::Jwt(jwt) => jwt.holds(headers, now),
         }
     }
 }

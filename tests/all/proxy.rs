@@ -24,6 +24,14 @@ mod abuse;
 mod aliases;
 #[path = "proxy/bundles.rs"]
 mod bundles;
+#[path = "proxy/malformed.rs"]
+mod malformed;
+#[path = "proxy/names.rs"]
+mod names;
+#[path = "proxy/protocols.rs"]
+mod protocols;
+#[path = "proxy/scanners.rs"]
+mod scanners;
 #[path = "proxy/smuggling.rs"]
 mod smuggling;
 
@@ -85,19 +93,26 @@ pub fn s_client(address: SocketAddr, arguments: &[&str]) -> String {
 }
 
 /// Shakes hands and believes everything.
-pub async fn handshake(
+pub async fn handshake(address: SocketAddr, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
+    handshake_for(address, name, &[]).await
+}
+
+/// As [`handshake`], for one of these protocols.
+pub async fn handshake_for(
     address: SocketAddr,
-    name: &'static str,
+    name: &str,
+    protocols: &[&[u8]],
 ) -> std::io::Result<TlsStream<TcpStream>> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Credulous))
         .with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     let tcp = TcpStream::connect(address).await?;
-    let name = ServerName::try_from(name).unwrap();
+    let name = ServerName::try_from(name.to_owned()).unwrap();
     TlsConnector::from(Arc::new(config))
         .connect(name, tcp)
         .await

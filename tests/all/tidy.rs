@@ -49,6 +49,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hyper_util", &["api", "egress", "proxy", "acme", "cli"]),
     ("instant_acme", &["acme"]),
     ("ipnet", &["egress", "auth", "proxy"]),
+    ("jsonwebtoken", &["proxy/permission"]),
     ("notify", &["exec/watcher"]),
     ("oxc", &["compile"]),
     ("oxc_sourcemap", &["compile"]),

@@ -239,6 +239,7 @@ many
 hostile
 authoring
 scheduled
+tests/bench/tls.sh "$target"
 for form in "" --portable; do
     # shellcheck disable=SC2086 # no form is no argument
     "$footpath" compile $form "$work/hello/1/hello.ts" -o "$work/component.wasm" >/dev/null 2>&1

@@ -13,7 +13,8 @@ use uuid::Uuid;
 use super::super::access::host;
 use super::super::dispatch::{Dispatcher, Origin};
 use super::super::error::ApiError;
-use super::{Peer, noted, secrets};
+use super::secrets::{self, Papers};
+use super::{Peer, noted};
 use crate::auth;
 use crate::egress::{EgressError, Reason};
 use crate::proxy::alias::{Alias, Target};
@@ -67,10 +68,15 @@ impl Gate {
         mut pending: Pending,
     ) -> Response {
         pending.line.alias = Some(alias.id.clone());
-        let (query, had_secret) = public_query(request.uri().query(), alias);
+        let above = self.aliases.documents().above(alias);
+        let papers = Papers {
+            above: &above,
+            alias,
+        };
+        let (query, had_secret) = public_query(request.uri().query(), papers);
         let shown = query.as_deref().map(auth::without_tokens);
         pending.line.url = with_query(request.uri().path(), shown.as_deref());
-        let mut response = match self.admitted(&request, alias, visitor, &mut pending) {
+        let mut response = match self.admitted(&request, papers, visitor, &mut pending) {
             Err(refused) => {
                 pending.line.message = Some("refused".to_owned());
                 noted(refused, &mut pending)
@@ -78,7 +84,7 @@ impl Gate {
             Ok(path) => {
                 let aliases = &self.aliases;
                 let still_open = secrets::still_open(aliases, &request, alias, visitor.client);
-                let request = without_secret_headers(request, alias);
+                let request = without_secret_headers(request, papers);
                 let path_and_query = with_query(&path, query.as_deref());
                 pending.line.upstream = Some(alias.target_name());
                 let to = (&alias.target, still_open);
@@ -100,17 +106,17 @@ impl Gate {
     fn admitted(
         &self,
         request: &Request<Body>,
-        alias: &Alias,
+        papers: Papers<'_>,
         visitor: Visitor,
         pending: &mut Pending,
     ) -> Result<String, Response> {
         let (tokens, client) = (&self.dispatcher.tokens, Some(visitor.client));
-        let presents_any = secrets::presents_any(request, alias.permissions.secrets());
+        let presents_any = secrets::presents_any(request, papers.secrets());
         if presents_any {
             let may_try = tokens.may_try(client, Utc::now());
             may_try.map_err(|denied| ApiError::from(denied).into_response())?;
         }
-        let admitted = admit(request, alias, visitor, pending);
+        let admitted = admit(request, papers, visitor, pending);
         let is_refused = |response: &Response| response.status() == StatusCode::UNAUTHORIZED;
         if presents_any && admitted.as_ref().is_err_and(is_refused) {
             tokens.guessed(client, Utc::now());
@@ -140,7 +146,8 @@ impl Gate {
                     scheduled: None,
                 };
                 let request = with_target(request, &path_and_query);
-                let response = self.dispatcher.dispatch(request, origin).await;
+                // Its future is large, and would make that of every passed request so.
+                let response = Box::pin(self.dispatcher.dispatch(request, origin)).await;
                 noted(response, &mut pending)
             }
             Target::Upstream { url, preserve_host } => {
@@ -186,32 +193,25 @@ impl Gate {
 /// The path at the target, if the request may pass.
 fn admit(
     request: &Request<Body>,
-    alias: &Alias,
+    papers: Papers<'_>,
     visitor: Visitor,
     pending: &mut Pending,
 ) -> Result<String, Response> {
     let refuse = |error: ApiError| Err(error.into_response());
-    if !alias.is_on(Utc::now()) {
+    let (alias, now) = (papers.alias, Utc::now());
+    if !alias.is_on(now) {
         return refuse(ApiError::not_found("There is nothing here").code("ALIAS_OFF"));
     }
     let (uri, headers) = (request.uri(), request.headers());
-    match alias
-        .permissions
-        .admit(headers, uri.query(), visitor.client)
-    {
-        Admission::Admitted { group } => pending.line.group = group,
-        Admission::Unknown { basic } => {
-            let mut response = ApiError::unauthorized().into_response();
-            if basic {
-                let challenge = HeaderValue::from_static("Basic realm=\"footpath\"");
-                let headers = response.headers_mut();
-                headers.insert(header::WWW_AUTHENTICATE, challenge);
+    for permissions in papers.all() {
+        match permissions.admit(headers, uri.query(), visitor.client, now) {
+            Admission::Admitted { group } => {
+                pending.line.group = group.or(pending.line.group.take())
             }
-            return Err(response);
-        }
-        Admission::Forbidden => {
-            let error = ApiError::new(StatusCode::FORBIDDEN, "This is not for you");
-            return refuse(error);
+            Admission::Unknown { basic } => return Err(unknown(basic)),
+            Admission::Forbidden => {
+                return refuse(ApiError::new(StatusCode::FORBIDDEN, "This is not for you"));
+            }
         }
     }
     // An upstream that resolves `..` would leave what the alias is for.
@@ -227,6 +227,17 @@ fn admit(
     }
 }
 
+/// Somebody who shows nothing that a group knows; `basic`: a password would do.
+fn unknown(basic: bool) -> Response {
+    let mut response = ApiError::unauthorized().into_response();
+    if basic {
+        let challenge = HeaderValue::from_static("Basic realm=\"footpath\"");
+        let headers = response.headers_mut();
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
 fn climbs(path: &str) -> bool {
     let is_dots = |part: &str| {
         let plain = percent_encoding::percent_decode_str(part).decode_utf8_lossy();
@@ -236,20 +247,20 @@ fn climbs(path: &str) -> bool {
 }
 
 /// The query without the secrets of groups, and whether there were any.
-fn public_query(query: Option<&str>, alias: &Alias) -> (Option<String>, bool) {
+fn public_query(query: Option<&str>, papers: Papers<'_>) -> (Option<String>, bool) {
     let Some(query) = query else {
         return (None, false);
     };
     let is_secret = |pair: &&str| {
         let mut parsed = url::form_urlencoded::parse(pair.as_bytes());
         let name = parsed.next().map(|(name, _)| name);
-        let mut secrets = alias.permissions.secrets();
+        let mut secrets = papers.secrets();
         name.is_some_and(|name| {
             secrets.any(|(place, secret)| place == TokenPlace::Param && secret == name)
         })
     };
     // Scripts are behind the dispatcher, which takes a management token out itself.
-    let leads_out = matches!(alias.target, Target::Upstream { .. });
+    let leads_out = matches!(papers.alias.target, Target::Upstream { .. });
     let is_hidden = |pair: &&str| is_secret(pair) || leads_out && secrets::is_ours(pair);
     let (secret, public): (Vec<&str>, Vec<&str>) = query.split('&').partition(is_hidden);
     let left = match public.is_empty() {
@@ -260,8 +271,8 @@ fn public_query(query: Option<&str>, alias: &Alias) -> (Option<String>, bool) {
 }
 
 /// What a group's members show us is not for whoever is behind us.
-fn without_secret_headers(mut request: Request<Body>, alias: &Alias) -> Request<Body> {
-    for (place, name) in alias.permissions.secrets() {
+fn without_secret_headers(mut request: Request<Body>, papers: Papers<'_>) -> Request<Body> {
+    for (place, name) in papers.secrets() {
         if place == TokenPlace::Header {
             request.headers_mut().remove(name);
         }
@@ -349,7 +360,7 @@ impl From<ForwardError> for ApiError {
                 "BAD_REQUEST",
                 "The request cannot be passed on",
             ),
-            ForwardError::UnaskedUpgrade => (
+            ForwardError::UnaskedUpgrade | ForwardError::NoUpgrade => (
                 S::BAD_GATEWAY,
                 "UPSTREAM_PROTOCOL",
                 "The upstream broke off or answered nonsense",

@@ -12,7 +12,25 @@ use crate::auth::{self, SECRET_PREFIX, TOKEN_HEADER, TOKEN_PARAMETER};
 use crate::proxy::alias::Alias;
 use crate::proxy::aliases::Aliases;
 use crate::proxy::forward::StillOpen;
-use crate::proxy::permission::{Admission, TokenPlace};
+use crate::proxy::permission::{Admission, Permissions, TokenPlace};
+
+/// An alias with all documents that say who may use it.
+#[derive(Clone, Copy)]
+pub struct Papers<'a> {
+    pub above: &'a [Arc<Permissions>],
+    pub alias: &'a Alias,
+}
+
+impl<'a> Papers<'a> {
+    pub fn all(self) -> impl Iterator<Item = &'a Permissions> {
+        let above = self.above.iter().map(Arc::as_ref);
+        above.chain([&self.alias.permissions])
+    }
+
+    pub fn secrets(self) -> impl Iterator<Item = (TokenPlace, &'a str)> {
+        self.all().flat_map(Permissions::secrets)
+    }
+}
 
 /// Whether a request brings along anything that the alias's groups ask for: who
 /// brings nothing does not guess.
@@ -46,10 +64,18 @@ pub fn still_open(
     let (aliases, id, headers) = (aliases.clone(), alias.id.clone(), request.headers().clone());
     let query = request.uri().query().map(str::to_owned);
     Some(Arc::new(move || {
-        let alias = aliases.get(&id);
-        alias.is_ok_and(|alias| {
-            let admission = alias.permissions.admit(&headers, query.as_deref(), client);
-            alias.is_on(Utc::now()) && matches!(admission, Admission::Admitted { .. })
+        let now = Utc::now();
+        aliases.get(&id).is_ok_and(|alias| {
+            let above = aliases.documents().above(&alias);
+            let papers = Papers {
+                above: &above,
+                alias: &alias,
+            };
+            let is_admitted = papers.all().all(|permissions| {
+                let admission = permissions.admit(&headers, query.as_deref(), client, now);
+                matches!(admission, Admission::Admitted { .. })
+            });
+            alias.is_on(now) && is_admitted
         })
     }))
 }

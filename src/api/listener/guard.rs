@@ -4,8 +4,7 @@
 //! what came before, and closes.
 
 use std::io;
-use std::mem::MaybeUninit;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
@@ -13,10 +12,11 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use futures_util::task::AtomicWaker;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use super::HEAD_BYTES_MAX;
+use super::gather::Gathered;
 use super::h1::Framing;
 
 /// Read at once.
@@ -60,6 +60,7 @@ pub struct Guarded<S> {
     mode: Mode,
     upgrade: Arc<Upgrade>,
     linger: Option<Pin<Box<Sleep>>>,
+    gathered: Option<Gathered>,
 }
 
 enum Mode {
@@ -78,8 +79,9 @@ impl<S> Guarded<S> {
         guarded
     }
 
-    pub fn raw(stream: S, start: BytesMut) -> Self {
+    pub fn http2(stream: S, start: BytesMut) -> Self {
         let mut guarded = Self::new(stream, start, Mode::Raw, Arc::default());
+        guarded.gathered = Some(Gathered::default());
         guarded.judge();
         guarded
     }
@@ -93,6 +95,7 @@ impl<S> Guarded<S> {
             mode,
             upgrade,
             linger: None,
+            gathered: None,
         }
     }
 
@@ -155,11 +158,9 @@ impl<S> Guarded<S> {
 impl<S: AsyncRead + Unpin> Guarded<S> {
     /// Reads into the buffer; false at the end of the stream.
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let mut piece = [MaybeUninit::uninit(); READ_BYTES];
-        let mut piece = ReadBuf::uninit(&mut piece);
-        ready!(Pin::new(&mut self.stream).poll_read(context, &mut piece))?;
-        self.buffer.extend_from_slice(piece.filled());
-        Poll::Ready(Ok(!piece.filled().is_empty()))
+        self.buffer.reserve(READ_BYTES);
+        let reading = pin!(self.stream.read_buf(&mut self.buffer));
+        reading.poll(context).map_ok(|count| count > 0)
     }
 }
 
@@ -223,11 +224,11 @@ fn poll_body<S: AsyncRead + Unpin>(
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        self.poll_write_vectored(context, &[io::IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -235,7 +236,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+        let this = &mut *self;
+        if let Some(gathered) = &mut this.gathered {
+            let count = parts.iter().map(|part| part.len()).sum();
+            if !gathered.has_room(count) {
+                ready!(gathered.poll_drain(&mut this.stream, context))?;
+            }
+            if gathered.has_room(count) {
+                parts
+                    .iter()
+                    .for_each(|part| gathered.bytes.extend_from_slice(part));
+                return Poll::Ready(Ok(count));
+            }
+        }
+        Pin::new(&mut this.stream).poll_write_vectored(context, parts)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -243,11 +257,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let this = &mut *self;
+        if let Some(gathered) = &mut this.gathered {
+            ready!(gathered.poll_turn(context));
+            ready!(gathered.poll_drain(&mut this.stream, context))?;
+        }
+        Pin::new(&mut this.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if let Some(gathered) = &mut this.gathered {
+            ready!(gathered.poll_drain(&mut this.stream, context))?;
+        }
         if this.linger.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
             if !matches!(this.mode, Mode::Refused) {

@@ -368,6 +368,7 @@ impl From<AliasError> for ApiError {
             AliasError::TooMany { .. } => (StatusCode::CONFLICT, "TOO_MANY"),
             AliasError::Changed { .. } => (StatusCode::PRECONDITION_FAILED, "VERSION_CHANGED"),
             AliasError::Permission(error) => return error.clone().into(),
+            AliasError::Sealed(_) => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL"),
             AliasError::Store(error) => return error.clone().into(),
         };
         Self::new(status, error.to_string()).details(serde_json::json!({ "code": code }))

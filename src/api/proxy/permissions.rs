@@ -1,5 +1,7 @@
-//! `aliases/{id}/permissions`: who may use an alias. Every write names the version
-//! that it changes, as `If-Match: file:v3`; `file:v0` when there is none yet.
+//! Who may pass: `…/permissions` of an alias, of a deployment (`containers/{container}`),
+//! and of all (`projects/{project}`; a server is one project, whatever it is called).
+//! Every write names the version that it changes, as `If-Match: file:v3`; `file:v0`
+//! when there is none yet.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +15,16 @@ use crate::api::auth::{Envelope, wrapped};
 use crate::api::endpoint::{Call, Nothing};
 use crate::api::error::ApiError;
 use crate::api::reply::Answer;
+use crate::model::exec_id::ExecId;
 use crate::proxy::alias::{Alias, AliasError};
+use crate::proxy::documents::Place;
 use crate::proxy::permission::{Group, PermissionError, Permissions, TokenPlace, Verdict};
 
-/// The permissions of an alias. Secrets are not shown.
+mod group;
+
+pub use group::GroupRequest;
+
+/// The permissions of a place. Secrets are not shown.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PermissionsView {
     /// For `If-Match`, such as `file:v3`.
@@ -61,14 +69,40 @@ fn shown(group: &Group) -> Value {
         }
         Group::Password { username, .. } => json!({ "type": "password", "username": username }),
         Group::Ip { range } => json!({ "type": "ip", "range": range.to_string() }),
+        Group::Jwt(jwt) => {
+            let sources: Vec<String> = jwt.sources.iter().map(ToString::to_string).collect();
+            json!({ "type": "jwt", "algorithm": jwt.algorithm, "sources": sources, "claims": jwt.claims })
+        }
     }
 }
 
 type Reply = Result<Answer<Envelope<PermissionsView>>, ApiError>;
 
 pub async fn get(call: Call<Nothing>) -> Reply {
-    let alias = call.api.aliases.get(call.parameter("id"))?;
-    Ok(reply(&alias, "Permissions"))
+    let permissions = match place(&call)? {
+        Some(place) => call.api.aliases.documents().get(&place),
+        None => call
+            .api
+            .aliases
+            .get(call.parameter("id"))?
+            .permissions
+            .clone(),
+    };
+    Ok(reply(&permissions, "Permissions"))
+}
+
+/// None: an alias.
+fn place(call: &Call<Nothing>) -> Result<Option<Place>, ApiError> {
+    if !call.parameter("project").is_empty() {
+        return Ok(Some(Place::Project));
+    }
+    match call.parameter("container") {
+        "" => Ok(None),
+        id => {
+            let exec_id = ExecId::parse(id).map_err(AliasError::from)?;
+            Ok(Some(Place::Container(exec_id)))
+        }
+    }
 }
 
 /// A whole document; groups must carry their secrets again.
@@ -77,51 +111,11 @@ pub struct ReplaceRequest {
     pub enable_proxy: Option<bool>,
     /// `allow` or `deny`.
     pub default: Option<String>,
-    /// By name: `{ header | cookie | param, value }`, `{ username, password, salt }` or `{ range }`.
+    /// By name: `{ header | cookie | param, value }`, `{ username, password, salt }`, `{ range }` or `{ secret, algorithm, sources, claims }`.
     #[schema(value_type = Value, required = false)]
     pub groups: Option<BTreeMap<String, GroupRequest>>,
     #[schema(value_type = Value, required = false)]
     pub permissions: Option<BTreeMap<String, BTreeMap<String, Verdict>>>,
-}
-
-/// One kind of group.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-pub struct GroupRequest {
-    pub header: Option<String>,
-    pub cookie: Option<String>,
-    pub param: Option<String>,
-    pub value: Option<String>,
-    pub username: Option<String>,
-    /// SHA-256 of the salt and the password, 64 hexadecimal digits.
-    pub password: Option<String>,
-    /// Only `sha256`.
-    pub algorithm: Option<String>,
-    pub salt: Option<String>,
-    /// An address or a CIDR block.
-    pub range: Option<String>,
-    /// What it is, when a document says so.
-    #[serde(rename = "type")]
-    #[allow(dead_code, reason = "the fields say it too")]
-    pub kind: Option<String>,
-}
-
-impl GroupRequest {
-    fn group(self) -> Result<Group, PermissionError> {
-        match (self.range, self.username) {
-            (Some(range), _) => Group::ip(&range),
-            (None, Some(username)) => {
-                if self.algorithm.is_some_and(|name| name != "sha256") {
-                    return Err(PermissionError::BadPassword);
-                }
-                let password = self.password.unwrap_or_default();
-                Group::password(username, &password, self.salt.unwrap_or_default())
-            }
-            (None, None) => {
-                let value = self.value.unwrap_or_default();
-                Group::token(self.header, self.cookie, self.param, &value)
-            }
-        }
-    }
 }
 
 pub async fn replace(call: Call<Nothing, ReplaceRequest>) -> Reply {
@@ -189,21 +183,7 @@ pub async fn set_state(call: Call<Nothing, EnableRequest>) -> Reply {
 pub async fn put_group(call: Call<Nothing, GroupRequest>) -> Reply {
     let (call, body) = take_body(call);
     let name = call.parameter("group").to_owned();
-    let group = match (call.parameter("kind"), &body) {
-        ("token", body) if body.range.is_some() || body.username.is_some() => {
-            Err(PermissionError::BadToken)
-        }
-        ("password", body) if body.username.is_none() => Err(PermissionError::BadPassword),
-        ("ip", body) if body.range.is_none() => Err(PermissionError::BadRange {
-            range: String::new(),
-        }),
-        ("token" | "password" | "ip", _) => body.group(),
-        (kind, _) => {
-            let error = format!("there are no groups of the kind `{kind}`: token, password or ip");
-            return Err(ApiError::not_found(error));
-        }
-    };
-    let group = group?;
+    let group = body.of_kind(call.parameter("kind"))?;
     change(&call, "Group set", move |permissions| {
         permissions.put(&name, group)
     })
@@ -249,14 +229,21 @@ pub async fn put_access(call: Call<Nothing, AccessRequest>) -> Reply {
 
 pub async fn remove_access(call: Call<Nothing>) -> Reply {
     let name = call.parameter("group").to_owned();
-    change(
-        &call,
-        "Permission deleted",
-        move |permissions| match permissions.permissions.remove(&name) {
-            Some(_) => Ok(()),
-            None => Err(PermissionError::NoGroup { name }),
-        },
-    )
+    let program = call.parameter("program").to_owned();
+    change(&call, "Permission deleted", move |permissions| {
+        let programs = permissions.permissions.get_mut(&name);
+        let found = programs.is_some_and(|programs| match program.as_str() {
+            "" => true,
+            program => programs.remove(program).is_some(),
+        });
+        if !found {
+            return Err(PermissionError::NoGroup { name });
+        }
+        if program.is_empty() || permissions.permissions[&name].is_empty() {
+            permissions.permissions.remove(&name);
+        }
+        Ok(())
+    })
     .await
 }
 
@@ -302,25 +289,30 @@ async fn change(
         .and_then(|text| text.parse::<u64>().ok());
     let version = version
         .ok_or_else(|| ApiError::bad_request("If-Match must be a version such as `file:v3`"))?;
-    let apply = |alias: &mut Alias| {
-        let current = alias.permissions.version;
+    let apply = |permissions: &mut Permissions| {
+        let current = permissions.version;
         if current != version {
             return Err(AliasError::Changed { current });
         }
-        change(&mut alias.permissions)?;
-        alias.permissions.version = current + 1;
+        change(permissions)?;
+        permissions.version = current + 1;
         Ok(())
     };
-    let id = call.parameter("id");
-    let aliases = &call.api.aliases;
-    let alias = aliases
-        .update(id, Utc::now(), call.scope.dry_run, apply)
-        .await?;
-    Ok(reply(&alias, message))
+    let (aliases, dry_run) = (&call.api.aliases, call.scope.dry_run);
+    let changed = match place(call)? {
+        Some(place) => aliases.documents().update(&place, dry_run, apply).await?,
+        None => {
+            let apply = |alias: &mut Alias| apply(&mut alias.permissions);
+            let id = call.parameter("id");
+            let alias = aliases.update(id, Utc::now(), dry_run, apply).await?;
+            alias.permissions.clone()
+        }
+    };
+    Ok(reply(&changed, message))
 }
 
-fn reply(alias: &Alias, message: &str) -> Answer<Envelope<PermissionsView>> {
-    let view = PermissionsView::of(&alias.permissions);
+fn reply(permissions: &Permissions, message: &str) -> Answer<Envelope<PermissionsView>> {
+    let view = PermissionsView::of(permissions);
     let etag = format!("\"{}\"", view.version);
     wrapped(StatusCode::OK, message, view).with_etag(Some(etag))
 }
@@ -340,6 +332,7 @@ impl From<PermissionError> for ApiError {
             PermissionError::TooMany => StatusCode::CONFLICT,
             PermissionError::BadToken
             | PermissionError::BadPassword
+            | PermissionError::BadJwt { .. }
             | PermissionError::BadRange { .. }
             | PermissionError::BadName => StatusCode::BAD_REQUEST,
         };

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Version, header};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
+use hyper::ext::Protocol;
 
 use super::text;
 use crate::egress::remove_hop_by_hop;
@@ -27,12 +29,7 @@ pub struct Sender<'a> {
 }
 
 /// Makes the fields of a client's request those of ours. Says nothing of upgrades.
-pub fn for_upstream(
-    headers: &mut HeaderMap,
-    sender: &Sender<'_>,
-    pseudonym: &str,
-    version: Version,
-) {
+pub fn for_upstream(headers: &mut HeaderMap, sender: &Sender<'_>, via: &HeaderValue) {
     // The one thing that `TE` may still say in HTTP/2 and gRPC needs (RFC 9110, section 10.1.4).
     let trailers = headers
         .get_all(header::TE)
@@ -55,22 +52,28 @@ pub fn for_upstream(
     }
     let proto = if sender.is_tls { "https" } else { "http" };
     let host = sender.host;
-    append_to_list(headers, X_FORWARDED_FOR, &sender.peer.to_string());
-    append_to_list(headers, header::FORWARDED, &forwarded(sender, proto));
+    let peer = sender.peer.to_string();
+    append_to_list(
+        headers,
+        header::FORWARDED,
+        value(&forwarded(sender, &peer, proto)),
+    );
+    let peer = value(&peer);
+    append_to_list(headers, X_FORWARDED_FOR, peer.clone());
     // The first proxy knows these; those behind it would only say what it asked.
     if !headers.contains_key(X_FORWARDED_PROTO) {
-        insert(headers, X_FORWARDED_PROTO, proto);
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
     }
     if !headers.contains_key(X_FORWARDED_HOST) {
         insert(headers, X_FORWARDED_HOST, host);
     }
-    insert(headers, X_REAL_IP, &sender.client.to_string());
-    let version = match version {
-        Version::HTTP_2 => "2",
-        Version::HTTP_10 => "1.0",
-        _ => "1.1",
-    };
-    append_to_list(headers, header::VIA, &format!("{version} {pseudonym}"));
+    match (sender.client == sender.peer, peer) {
+        (true, Some(peer)) => {
+            headers.insert(X_REAL_IP, peer);
+        }
+        _ => insert(headers, X_REAL_IP, &sender.client.to_string()),
+    }
+    append_to_list(headers, header::VIA, Some(via.clone()));
     if !headers.contains_key(header::HOST) {
         insert(headers, header::HOST, host);
     }
@@ -82,8 +85,23 @@ pub fn for_client(headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
 }
 
+/// A client's wish to go on in another protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    pub protocol: HeaderValue,
+    /// It came as an extended CONNECT (RFC 8441), whose answer is 200, not 101.
+    pub is_connect: bool,
+}
+
 /// The protocol that a client wants to go on in.
-pub fn upgrade<B>(request: &Request<B>) -> Option<HeaderValue> {
+pub fn upgrade<B>(request: &Request<B>) -> Option<Wish> {
+    if is_extended_connect(request) {
+        let protocol = request.extensions().get::<Protocol>()?;
+        return Some(Wish {
+            protocol: HeaderValue::from_str(protocol.as_str()).ok()?,
+            is_connect: true,
+        });
+    }
     let headers = request.headers();
     let mut options = headers.get_all(header::CONNECTION).iter();
     let wants = options.any(|value| {
@@ -93,7 +111,21 @@ pub fn upgrade<B>(request: &Request<B>) -> Option<HeaderValue> {
     let protocol = headers.get(header::UPGRADE).filter(|_| wants)?;
     // Both sides would speak HTTP/2 past us, and what they ask there we would not see.
     let is_h2 = text(protocol).to_ascii_lowercase().contains("h2c");
-    (!is_h2 && request.version() == Version::HTTP_11).then(|| protocol.clone())
+    (!is_h2 && request.version() == Version::HTTP_11).then(|| Wish {
+        protocol: protocol.clone(),
+        is_connect: false,
+    })
+}
+
+/// A WebSocket over HTTP/2, and the like (RFC 8441, section 4).
+pub fn is_extended_connect<B>(request: &Request<B>) -> bool {
+    *request.method() == Method::CONNECT && request.extensions().get::<Protocol>().is_some()
+}
+
+/// What a handshake in HTTP/1.1 has and an extended CONNECT has not (RFC 8441, section 5.1).
+pub fn add_websocket_key(headers: &mut HeaderMap) {
+    let key = BASE64_STANDARD.encode(rand::random::<[u8; 16]>());
+    insert(headers, header::SEC_WEBSOCKET_KEY, &key);
 }
 
 pub fn ask_to_upgrade(headers: &mut HeaderMap, protocol: &HeaderValue) {
@@ -148,10 +180,10 @@ fn address(text: &str) -> Option<IpAddr> {
 }
 
 /// RFC 7239, sections 4 and 6.
-fn forwarded(sender: &Sender<'_>, proto: &str) -> String {
-    let client = match sender.peer {
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => format!("\"[{ip}]\""),
+fn forwarded(sender: &Sender<'_>, peer: &str, proto: &str) -> String {
+    let (open, close) = match sender.peer {
+        IpAddr::V4(_) => ("", ""),
+        IpAddr::V6(_) => ("\"[", "]\""),
     };
     match sender
         .host
@@ -159,22 +191,34 @@ fn forwarded(sender: &Sender<'_>, proto: &str) -> String {
         .all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
     {
         true if !sender.host.is_empty() => {
-            format!("for={client};host=\"{}\";proto={proto}", sender.host)
+            let host = sender.host;
+            format!("for={open}{peer}{close};host=\"{host}\";proto={proto}")
         }
-        _ => format!("for={client};proto={proto}"),
+        _ => format!("for={open}{peer}{close};proto={proto}"),
     }
 }
 
-fn append_to_list(headers: &mut HeaderMap, name: HeaderName, item: &str) {
+fn append_to_list(headers: &mut HeaderMap, name: HeaderName, item: Option<HeaderValue>) {
+    let Some(item) = item else {
+        return;
+    };
+    if !headers.contains_key(&name) {
+        headers.insert(name, item);
+        return;
+    }
     let mut list: Vec<&str> = headers.get_all(&name).iter().map(text).collect();
     list.retain(|value| !value.is_empty());
-    list.push(item);
+    list.push(text(&item));
     let list = list.join(", ");
     insert(headers, name, &list);
 }
 
+fn value(text: &str) -> Option<HeaderValue> {
+    HeaderValue::from_str(text).ok()
+}
+
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::try_from(value) {
+    if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }
 }
@@ -233,7 +277,11 @@ mod tests {
             ("x-other", "stays"),
         ];
         let mut found = headers(&list);
-        for_upstream(&mut found, &sender(false), "me", Version::HTTP_2);
+        for_upstream(
+            &mut found,
+            &sender(false),
+            &HeaderValue::from_static("2 me"),
+        );
         let expected = [
             ("x-forwarded-for", "1.2.3.4"),
             ("x-forwarded-proto", "https"),
@@ -262,7 +310,11 @@ mod tests {
             ("via", "1.1 other"),
         ];
         let mut found = headers(&list);
-        for_upstream(&mut found, &sender(true), "me", Version::HTTP_11);
+        for_upstream(
+            &mut found,
+            &sender(true),
+            &HeaderValue::from_static("1.1 me"),
+        );
         let value = |name: &str| found.get(name).map(text);
         assert_eq!(value("x-forwarded-for"), Some("9.9.9.9, 1.2.3.4"));
         assert_eq!(value("x-forwarded-proto"), Some("http"));

@@ -70,7 +70,7 @@ fn any_group_lets_a_request_in() {
         (&[], None, "::ffff:10.2.3.4", Some("office")),
     ];
     for (list, query, client, expected) in cases {
-        let found = permissions.admit(&headers(list), query, client.parse().unwrap());
+        let found = permissions.admit(&headers(list), query, client.parse().unwrap(), Utc::now());
         let wanted = match expected {
             Some(group) => Admission::Admitted {
                 group: Some(group.to_owned()),
@@ -87,18 +87,21 @@ fn the_default_the_switch_and_denied_groups() {
     let nobody = HeaderMap::new();
     let open = Permissions::default();
     assert_eq!(
-        open.admit(&nobody, None, client),
+        open.admit(&nobody, None, client, Utc::now()),
         Admission::Admitted { group: None }
     );
     let off = Permissions {
         enable_proxy: false,
         ..open
     };
-    assert_eq!(off.admit(&nobody, None, client), Admission::Forbidden);
+    assert_eq!(
+        off.admit(&nobody, None, client, Utc::now()),
+        Admission::Forbidden
+    );
     let mut permissions = closed();
     let denied = BTreeMap::from([(ANY_PROGRAM.to_owned(), Verdict::Deny)]);
     permissions.permissions.insert("param".to_owned(), denied);
-    let found = permissions.admit(&nobody, Some("key=s3cret"), client);
+    let found = permissions.admit(&nobody, Some("key=s3cret"), client, Utc::now());
     assert_eq!(found, Admission::Forbidden);
     for (name, _) in closed().groups {
         if name != "office" {
@@ -106,7 +109,7 @@ fn the_default_the_switch_and_denied_groups() {
         }
     }
     assert_eq!(
-        permissions.admit(&nobody, None, client),
+        permissions.admit(&nobody, None, client, Utc::now()),
         Admission::Forbidden
     );
 }

@@ -498,6 +498,140 @@ async fn groups_let_requests_in_and_their_secrets_stay_here() {
     at(&server, "app.example", "/?key=s3cret").await.expect(403);
 }
 
+/// HS256 by hand (RFC 7519, section 3.1 shows one).
+fn signed(secret: &[u8], claims: Value) -> String {
+    use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+    let part = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
+    let head = part(r#"{"alg":"HS256","typ":"JWT"}"#);
+    let message = format!("{head}.{}", part(&claims.to_string()));
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret);
+    let tag = aws_lc_rs::hmac::sign(&key, message.as_bytes());
+    format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag))
+}
+
+#[tokio::test]
+async fn signed_tokens_let_requests_in() {
+    let Some(upstream) = Upstream::start() else {
+        skip!("there is no node");
+    };
+    let mut server = allowing(&upstream).start().await;
+    let id = created(
+        &server,
+        json!({ "host": "app.example", "upstream": upstream.url() }),
+    )
+    .await;
+    let group = format!("{id}/permissions/groups/staff/jwt");
+    let put = async |server: &Server, body: Value| {
+        let request = change(server, Method::PUT, &group, body);
+        request.header("if-match", "file:v0").await
+    };
+    let sources = json!(["header:authorization", "cookie:session"]);
+    for bad in [
+        json!({ "secret": "s3cret", "algorithm": "none", "sources": sources }),
+        json!({ "secret": "s3cret", "algorithm": "RS256", "sources": sources }),
+        json!({ "secret": "s3cret", "algorithm": "HS256", "sources": [] }),
+        json!({ "algorithm": "HS256", "sources": sources }),
+    ] {
+        put(&server, bad).await.expect(400);
+    }
+    let claims = json!({ "role": "admin" });
+    let good = json!({ "secret": "s3cret-of-jwt", "algorithm": "HS256", "sources": sources, "claims": claims });
+    let told = put(&server, good).await.expect(200);
+    assert!(!told.text().contains("s3cret-of-jwt"), "{told:?}");
+    let deny = change(
+        &server,
+        Method::PATCH,
+        &format!("{id}/permissions/default"),
+        json!({ "default": "deny" }),
+    );
+    deny.header("if-match", "file:v1").await.expect(200);
+    // It is sealed in the store, and there after a restart.
+    server.restart().await;
+    let far = 4_000_000_000_u64;
+    let token = signed(b"s3cret-of-jwt", json!({ "role": "admin", "exp": far }));
+    let by_header = at(&server, "app.example", "/").token(&token).await;
+    let told = by_header.expect(200).json();
+    assert!(told["headers"]["authorization"].is_null(), "{told}");
+    let cookie = at(&server, "app.example", "/").header("cookie", &format!("session={token}"));
+    cookie.await.expect(200);
+    for (secret, claims) in [
+        ("other", json!({ "role": "admin" })),
+        ("s3cret-of-jwt", json!({ "role": "guest" })),
+        (
+            "s3cret-of-jwt",
+            json!({ "role": "admin", "exp": 1_000_000_000 }),
+        ),
+    ] {
+        let token = signed(secret.as_bytes(), claims);
+        at(&server, "app.example", "/")
+            .token(&token)
+            .await
+            .expect(401);
+    }
+    let mut folders = vec![server.data()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let bytes = std::fs::read(&path).unwrap();
+            let secret = b"s3cret-of-jwt";
+            let found = bytes.windows(secret.len()).any(|part| part == secret);
+            assert!(!found, "{}", path.display());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_deployment_and_the_project_have_permissions_too() {
+    let server = Server::with_script("a.ts", "return 'a'").file("2/a.ts", "return 'two'");
+    let mut server = server.start().await;
+    created(
+        &server,
+        json!({ "host": "one.example", "container_id": "1" }),
+    )
+    .await;
+    created(
+        &server,
+        json!({ "host": "two.example", "container_id": "2" }),
+    )
+    .await;
+    const CONTAINER: &str = "/api/v1/containers/2/proxy/permissions";
+    const PROJECT: &str = "/api/v1/projects/any/proxy/permissions";
+    let write = |method: Method, path: String, version: u64, body: Value| {
+        let request = server.request(method, &path).as_root().json(&body);
+        request.header("if-match", &format!("file:v{version}"))
+    };
+    let deny = json!({ "default": "deny" });
+    let patch = |base: &str| format!("{base}/default");
+    server.get(CONTAINER).await.expect(401);
+    let stale = write(Method::PATCH, patch(CONTAINER), 7, deny.clone());
+    stale.await.expect(412);
+    write(Method::PATCH, patch(CONTAINER), 0, deny.clone())
+        .await
+        .expect(200);
+    at(&server, "one.example", "/a").await.expect_text(200, "a");
+    at(&server, "two.example", "/a").await.expect(403);
+    let token = json!({ "header": "x-key", "value": "s3cret" });
+    let group = format!("{CONTAINER}/groups/g/token");
+    write(Method::PUT, group, 1, token).await.expect(200);
+    let asked = || at(&server, "two.example", "/a").header("x-key", "s3cret");
+    asked().await.expect_text(200, "two");
+    write(Method::PATCH, patch(PROJECT), 0, deny)
+        .await
+        .expect(200);
+    at(&server, "one.example", "/a").await.expect(403);
+    asked().await.expect(403);
+    server.restart().await;
+    at(&server, "one.example", "/a").await.expect(403);
+    let reset = server.request(Method::DELETE, PROJECT).as_root();
+    reset.header("if-match", "file:v1").await.expect(200);
+    at(&server, "one.example", "/a").await.expect_text(200, "a");
+    at(&server, "two.example", "/a").await.expect(401);
+}
+
 #[tokio::test]
 async fn an_upstream_with_tls_is_believed_only_by_its_certificate() {
     let upstream = Server::with_script("where.ts", "return { host: req.headers.host }")
