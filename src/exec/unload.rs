@@ -133,7 +133,9 @@ mod tests {
             handlers_max: 20,
             idle: Duration::from_secs(60),
         };
-        let kept = |idle: std::ops::Range<u64>| kept(idle.map(Duration::from_secs), keep);
+        let kept = |idle: std::ops::Range<u32>| {
+            kept(idle.map(|one| Duration::from_secs(one.into())), keep)
+        };
         assert_eq!(kept(0..0), 0);
         assert_eq!(kept(0..20), 20, "as many as may be");
         assert_eq!(kept(0..21), 18, "too many");

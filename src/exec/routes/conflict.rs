@@ -322,8 +322,8 @@ mod tests {
             "route": "/blog/post.ts",
             "files": ["blog/post.ts"],
             "severity": "warning",
-            "message": "`blog/post.ts` is a hook's name and not a route: \
-                        rename the file, or move it to `blog/post/index.ts`",
+            "message": "`blog/post.ts` runs before or after the scripts of its folder and is \
+                        no route; a route of this name is `blog/post/index.ts`",
         });
         assert_eq!(serde_json::to_value(report).unwrap(), expected);
         let names = Reason::ParameterNames(vec!["id".into(), "slug".into()]);
