@@ -27,7 +27,7 @@ use crate::sandbox::services::ai::{
 use crate::store::StoreError;
 use admission::Admission;
 use backoff::{Backoff, Failed};
-use budget::{Budget, OverCap};
+use budget::{Amount, Budget, OverCap, Room};
 use client::{Ask, ModelClient};
 use flights::{Flights, Lead, NoTurn};
 use prices::Prices;
@@ -95,6 +95,12 @@ pub fn key(exec_id: &ExecId, method: &Method, path: &str) -> String {
     format!("{exec_id} {method} {path}")
 }
 
+/// The name of what is made at a time: one file answers all methods of a path, so
+/// calls of another method wait too, and then find it.
+pub fn turn_key(exec_id: &ExecId, path: &str) -> String {
+    format!("{exec_id} {}", path.trim_end_matches('/'))
+}
+
 impl Author {
     /// Whether a call may make its route at all, now.
     pub fn check(&self, miss: &Miss<'_>) -> Result<(), NotMade> {
@@ -113,17 +119,24 @@ impl Author {
         Ok(self.budget.check(miss.client_ip, now)?)
     }
 
+    /// Whether a call that has its turn may go on. The route has its room among the
+    /// new ones until that is dropped.
+    pub fn begin(&self, miss: &Miss<'_>) -> Result<Room, NotMade> {
+        self.check(miss)?;
+        Ok(self.budget.room(Utc::now())?)
+    }
+
     /// The turn of a call, maybe after a wait; look again whether the route is there.
     pub async fn turn(&self, miss: &Miss<'_>) -> Result<Lead, NotMade> {
-        let key = key(miss.exec_id, miss.method, miss.path);
+        let key = turn_key(miss.exec_id, miss.path);
         let turn = self.flights.turn(&key, miss.making, self.terms.patience);
         Ok(turn.await?)
     }
 
-    /// A call has made its route.
-    pub async fn made(&self, miss: &Miss<'_>) -> Result<(), StoreError> {
+    /// A call has made its route, and maybe others.
+    pub async fn made(&self, miss: &Miss<'_>, routes: usize) -> Result<(), StoreError> {
         let key = key(miss.exec_id, miss.method, miss.path);
-        self.budget.made_route(Utc::now());
+        self.budget.made_routes(routes as u64, Utc::now());
         self.budget.save().await?;
         self.backoff.forget(&key).await?;
         Ok(())
@@ -223,7 +236,14 @@ impl Call {
     async fn run(self, sender: Sender, on_end: OnEnd) {
         let started = (Utc::now(), Instant::now());
         let bytes: usize = self.ask.messages.iter().map(|one| one.content.len()).sum();
-        let expected = tokens_of(bytes) + u64::from(self.ask.max_tokens);
+        let most = TokenUsage {
+            prompt_tokens: tokens_of(bytes),
+            completion_tokens: self.ask.max_tokens.into(),
+        };
+        let expected = Amount {
+            tokens: most.total(),
+            cost_micros: self.prices.cost_micros(&self.ask.model, most),
+        };
         let reserved = self
             .budget
             .reserve(self.asker.client_ip, expected, started.0);

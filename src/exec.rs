@@ -110,7 +110,7 @@ impl Exec {
             traffic: Traffic::open(store.clone())?,
             live: Live::default(),
             history: History::new(store.clone(), versions_max),
-            drafts: Drafts::new(store.clone()),
+            drafts: Drafts::open(store.clone())?,
             publisher: Arc::new(publisher),
             outside: Arc::new(outside),
             store,

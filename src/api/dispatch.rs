@@ -209,11 +209,12 @@ impl Dispatcher {
             self.admit(&deployment, exec_id, script, kind, &credentials, &origin)?;
             let authored = if makes_routes(found.route.pattern.route_type(), script) {
                 let method = request.method();
+                if let Some(mut response) = self.draft_of(exec_id, method, &path) {
+                    add(&cors, response.headers_mut());
+                    return Ok((response, None));
+                }
                 match authoring.take() {
-                    Some(own) => {
-                        self.still_admitted(exec_id, method, &path, &origin)?;
-                        Some(own)
-                    }
+                    Some(own) => Some(self.begun(own, exec_id, method, &path, &origin)?),
                     None => {
                         authoring = Some(self.authoring(exec_id, method, &path, &origin).await?);
                         continue;
@@ -309,7 +310,9 @@ impl Dispatcher {
         let (request, over) = limit_body(request, limits.request_body_bytes, taps)?;
         match self.sandbox.call(call, request).await {
             Ok(answer) => {
-                let answer = self.observe(script, &seen, answer).await;
+                let made = self.made(script, &context.path, &notes);
+                let made = made.as_ref().map(|script| &script.path);
+                let answer = self.observe(&script.path, made, &seen, answer).await;
                 let bytes_max = limits.response_body_bytes;
                 self.respond(script, context, answer, turn, bytes_max, entry)
             }

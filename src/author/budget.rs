@@ -9,7 +9,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -131,12 +131,12 @@ impl Ledger {
         }
     }
 
-    /// The first cap that forbids another call. `reserved` tokens are on their way.
+    /// The first cap that forbids another call. What is `reserved` is on its way.
     fn over(
         &self,
         caps: &Caps,
         client: &str,
-        reserved: u64,
+        reserved: Amount,
         now: DateTime<Utc>,
     ) -> Option<OverCap> {
         let of_client = self.clients.get(client).copied().unwrap_or(0);
@@ -150,26 +150,32 @@ impl Ledger {
             (Cap::Calls, self.calls, caps.calls_per_minute, MINUTE),
             (
                 Cap::Tokens,
-                self.tokens + reserved,
+                self.tokens + reserved.tokens,
                 caps.tokens_per_day,
                 DAY,
             ),
-            (Cap::Cost, self.cost_micros, caps.cost_per_day_micros, DAY),
+            (
+                Cap::Cost,
+                self.cost_micros + reserved.cost_micros,
+                caps.cost_per_day_micros,
+                DAY,
+            ),
         ];
         first_over(&checks, now)
     }
 
-    fn over_routes(&self, caps: &Caps, now: DateTime<Utc>) -> Option<OverCap> {
+    /// The cap that forbids another route while so many others are being made.
+    fn over_routes(&self, caps: &Caps, making: u64, now: DateTime<Utc>) -> Option<OverCap> {
         let checks = [
             (
                 Cap::RoutesPerHour,
-                self.routes_of_hour,
+                self.routes_of_hour + making,
                 caps.routes_per_hour,
                 HOUR,
             ),
             (
                 Cap::RoutesPerDay,
-                self.routes_of_day,
+                self.routes_of_day + making,
                 caps.routes_per_day,
                 DAY,
             ),
@@ -188,17 +194,41 @@ fn first_over(checks: &[(Cap, u64, u64, i64)], now: DateTime<Utc>) -> Option<Ove
     })
 }
 
-/// Tokens of a call that is under way.
+/// What a call may use at most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Amount {
+    pub tokens: u64,
+    /// In millionths.
+    pub cost_micros: u64,
+}
+
+/// What a call that is under way may use.
 #[derive(Debug)]
-pub struct Reservation {
-    tokens: u64,
+pub struct Reservation(Amount);
+
+/// The place of a route that is being made among the new ones.
+pub struct Room(Arc<Budget>);
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.0.books().making -= 1;
+    }
 }
 
 #[derive(Debug, Default)]
 struct Books {
     ledger: Ledger,
     /// Of calls under way.
-    reserved_tokens: u64,
+    reserved: Amount,
+    /// Routes that are being made.
+    making: u64,
+}
+
+impl Books {
+    fn release(&mut self, Reservation(amount): Reservation) {
+        self.reserved.tokens -= amount.tokens;
+        self.reserved.cost_micros -= amount.cost_micros;
+    }
 }
 
 pub struct Budget {
@@ -213,7 +243,7 @@ impl Budget {
         let ledger = store.get_json(KEY)?.unwrap_or_default();
         let books = Books {
             ledger,
-            reserved_tokens: 0,
+            ..Books::default()
         };
         Ok(Self {
             store,
@@ -234,26 +264,38 @@ impl Budget {
     pub fn check(&self, client: Option<IpAddr>, now: DateTime<Utc>) -> Result<(), OverCap> {
         let mut books = self.books();
         books.ledger.turn(now);
-        let over = books.ledger.over_routes(&self.caps, now);
-        let reserved = books.reserved_tokens;
+        let over = books.ledger.over_routes(&self.caps, 0, now);
+        let reserved = books.reserved;
         let over = over.or_else(|| books.ledger.over(&self.caps, &name(client), reserved, now));
         over.map_or(Ok(()), Err)
     }
 
-    /// Counts a call that may use so many tokens, unless a cap forbids it. The count
+    /// Room for one more route, unless those that are being made have taken it.
+    pub fn room(self: &Arc<Self>, now: DateTime<Utc>) -> Result<Room, OverCap> {
+        let mut books = self.books();
+        books.ledger.turn(now);
+        if let Some(over) = books.ledger.over_routes(&self.caps, books.making, now) {
+            return Err(over);
+        }
+        books.making += 1;
+        drop(books);
+        Ok(Room(self.clone()))
+    }
+
+    /// Counts a call that may use so much, unless a cap forbids it. The count
     /// is on disk when it returns: a call that goes out is never forgotten.
     pub async fn reserve(
         &self,
         client: Option<IpAddr>,
-        tokens: u64,
+        amount: Amount,
         now: DateTime<Utc>,
     ) -> Result<Result<Reservation, OverCap>, StoreError> {
-        if let Err(over) = self.count(client, tokens, now) {
+        if let Err(over) = self.count(client, amount, now) {
             return Ok(Err(over));
         }
-        let reservation = Reservation { tokens };
+        let reservation = Reservation(amount);
         if let Err(error) = self.save().await {
-            self.books().reserved_tokens -= reservation.tokens;
+            self.books().release(reservation);
             return Err(error);
         }
         Ok(Ok(reservation))
@@ -262,7 +304,7 @@ impl Budget {
     fn count(
         &self,
         client: Option<IpAddr>,
-        tokens: u64,
+        amount: Amount,
         now: DateTime<Utc>,
     ) -> Result<(), OverCap> {
         let mut books = self.books();
@@ -272,13 +314,14 @@ impl Budget {
         if clients.len() >= CLIENTS_MAX && !clients.contains_key(&client) {
             client = name(None);
         }
-        let reserved = books.reserved_tokens;
+        let reserved = books.reserved;
         if let Some(over) = books.ledger.over(&self.caps, &client, reserved, now) {
             return Err(over);
         }
         books.ledger.calls += 1;
         *books.ledger.clients.entry(client).or_default() += 1;
-        books.reserved_tokens += tokens;
+        books.reserved.tokens += amount.tokens;
+        books.reserved.cost_micros += amount.cost_micros;
         Ok(())
     }
 
@@ -292,17 +335,17 @@ impl Budget {
     ) {
         let mut books = self.books();
         books.ledger.turn(now);
-        books.reserved_tokens -= reservation.tokens;
+        books.release(reservation);
         books.ledger.tokens += tokens;
         books.ledger.cost_micros += cost_micros;
     }
 
-    /// Counts a new route; `save` follows.
-    pub fn made_route(&self, now: DateTime<Utc>) {
+    /// Counts new routes; `save` follows.
+    pub fn made_routes(&self, count: u64, now: DateTime<Utc>) {
         let mut books = self.books();
         books.ledger.turn(now);
-        books.ledger.routes_of_hour += 1;
-        books.ledger.routes_of_day += 1;
+        books.ledger.routes_of_hour += count;
+        books.ledger.routes_of_day += count;
     }
 
     /// Puts the ledger on disk, one writer at a time: a newer one is never

@@ -87,7 +87,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     println!(
         "    FOOTPATH_AI_BASE_URL=http://127.0.0.1:11434/v1 FOOTPATH_AI_MODEL=qwen2.5-coder footpath serve"
     );
-    println!("    curl http://127.0.0.1:8080/api/dice?sides=6");
+    println!("    curl 'http://127.0.0.1:8080/api/dice?sides=6'");
     Ok(())
 }
 

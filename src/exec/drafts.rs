@@ -1,7 +1,8 @@
 //! Scripts that a model wrote and a person has to approve. A draft answers
 //! nothing; approving it publishes it as what it is, a script's text.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Exec;
 use super::edit::{Condition, EditError, Terms, Write, Written};
 use super::history::{Author, Origin};
+use crate::model::exec_id::ExecId;
 use crate::model::generation::Authorship;
 use crate::model::script::ScriptPath;
 use crate::store::{Kind, Store, StoreError, Stored, from_record};
@@ -51,26 +53,64 @@ impl Draft {
     }
 }
 
-/// Drafts in the store.
+/// A deployment, method and path: what was called, and is asked for again.
+type Called = (ExecId, String, String);
+
+/// Drafts in the store, and in memory which calls they stand for.
 pub struct Drafts {
     store: Store,
+    /// To the draft's id.
+    waiting: Mutex<HashMap<Called, String>>,
 }
 
 fn key(id: &str) -> String {
     format!("exec/draft/{id}")
 }
 
+fn called(exec_id: &ExecId, method: &str, path: &str) -> Called {
+    let path = path.trim_end_matches('/');
+    (exec_id.clone(), method.to_owned(), path.to_owned())
+}
+
 impl Drafts {
-    pub fn new(store: Store) -> Self {
-        Self { store }
+    pub fn open(store: Store) -> Result<Self, StoreError> {
+        let drafts = Self {
+            store,
+            waiting: Mutex::default(),
+        };
+        for draft in drafts.all()?.iter().rev() {
+            drafts.wait(draft);
+        }
+        Ok(drafts)
+    }
+
+    /// The id of the draft that a call has led to and that waits for somebody: the
+    /// same call would only lead to the same again.
+    pub fn waiting(&self, exec_id: &ExecId, method: &str, path: &str) -> Option<String> {
+        let called = called(exec_id, method, path);
+        self.waiting_calls().get(&called).cloned()
+    }
+
+    fn wait(&self, draft: &Draft) {
+        if let Some(from) = &draft.authorship {
+            let called = called(draft.path.exec_id(), &from.method, &from.path);
+            self.waiting_calls().insert(called, draft.id.clone());
+        }
+    }
+
+    fn waiting_calls(&self) -> std::sync::MutexGuard<'_, HashMap<Called, String>> {
+        // Entries go in and out whole; a panic elsewhere leaves it sound.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub async fn save(&self, draft: &Draft) -> Result<(), StoreError> {
         let drafts = self.all()?;
         for old in drafts.iter().skip(DRAFTS_MAX - 1) {
-            self.store.delete(&key(&old.id)).await?;
+            self.remove(old).await?;
         }
-        self.store.put_json(&key(&draft.id), draft).await
+        self.store.put_json(&key(&draft.id), draft).await?;
+        self.wait(draft);
+        Ok(())
     }
 
     /// The newest first.
@@ -93,7 +133,9 @@ impl Drafts {
     }
 
     pub async fn remove(&self, draft: &Draft) -> Result<bool, StoreError> {
-        self.store.delete(&key(&draft.id)).await
+        let removed = self.store.delete(&key(&draft.id)).await?;
+        self.waiting_calls().retain(|_, id| *id != draft.id);
+        Ok(removed)
     }
 }
 

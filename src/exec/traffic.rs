@@ -70,6 +70,8 @@ impl Stored for Seen {
 /// One answered call.
 #[derive(Debug)]
 pub struct Observed<'a> {
+    /// False when the script was being made, and its maker answered.
+    pub is_own: bool,
     pub query_keys: Vec<String>,
     pub request_type: Option<&'a str>,
     /// The request's body, when it was asked for (`wants_request`) and is JSON.
@@ -78,6 +80,21 @@ pub struct Observed<'a> {
     pub content_type: Option<&'a str>,
     /// The body, when it was asked for (`wants_sample`) and is JSON.
     pub body: Option<Value>,
+}
+
+impl Observed<'_> {
+    /// A call of which nothing is known but how it ended.
+    pub fn of_status(status: u16) -> Self {
+        Self {
+            is_own: true,
+            query_keys: Vec::new(),
+            request_type: None,
+            request: None,
+            status,
+            content_type: None,
+            body: None,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -205,7 +222,7 @@ fn lock(seen: &Mutex<Seen>) -> std::sync::MutexGuard<'_, Seen> {
 
 impl Seen {
     fn add(&mut self, observed: Observed<'_>, now: DateTime<Utc>) {
-        self.calls += 1;
+        self.calls += u64::from(observed.is_own);
         self.last_status = observed.status;
         self.last_at = now;
         for key in observed.query_keys {
@@ -222,7 +239,7 @@ impl Seen {
             return;
         }
         let status = self.statuses.entry(observed.status).or_default();
-        status.calls += 1;
+        status.calls += u64::from(observed.is_own);
         status.answer.add(observed.content_type, observed.body);
     }
 }

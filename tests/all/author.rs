@@ -98,6 +98,24 @@ async fn of_many_first_calls_one_asks_the_model() {
 }
 
 #[tokio::test]
+async fn first_calls_by_different_methods_do_not_make_two_routes() {
+    let slow = json!({
+        "match": { "userMessage": "/both" }, "response": { "content": "return req.method;" },
+        "streamingProfile": { "ttft": 500 },
+    });
+    let Some(provider) = Provider::start(&[slow]) else {
+        skip!("aimock is not installed");
+    };
+    let server = catching(&provider).start().await;
+    let calls = [http::Method::GET, http::Method::POST, http::Method::PUT].map(|method| {
+        let call = server.request(method.clone(), "/api/both");
+        async move { call.await.expect_text(200, method.as_str()) }
+    });
+    futures_util::future::join_all(calls).await;
+    assert_eq!(provider.calls(&server).await, 1);
+}
+
+#[tokio::test]
 async fn a_handler_may_call_its_neighbours_but_not_itself() {
     let fixtures = [
         says(

@@ -26,10 +26,14 @@ export default async function (req: Footpath.Req, res: Footpath.Res, metadata: F
     return res.status(503).json({ error: `${file} is there and does not answer; see scripts/list for why` });
   }
 
+  // The saved handler will have a path of its own, and no segments as a parameter.
+  const { slug, ...query } = metadata.query;
+  const own = { ...metadata, parameters: {}, query };
+
   const request = {
     method: metadata.method,
     path: metadata.path,
-    query: metadata.query,
+    query,
     contentType: req.headers["content-type"],
     body: req.body,
   };
@@ -38,7 +42,7 @@ export default async function (req: Footpath.Req, res: Footpath.Res, metadata: F
 
   // Code that does not work ends the call here. Then the server runs this script once
   // more and tells the model what went wrong (author.repairs).
-  const result = await isolate.eval(code, { req, res, fetch, metadata, console });
+  const result = await isolate.eval(code, { req, res, fetch, metadata: own, console });
   await fs.write(file, `// @description Written by a model for ${metadata.method} ${metadata.path}\n${code}`, { ifNotExists: true });
   return result;
 }

@@ -12,6 +12,7 @@ use super::admission::Credentials;
 use super::{Answered, Dispatcher, Origin, Target};
 use crate::api::access::Entry;
 use crate::api::error::ApiError;
+use crate::author::budget::Room;
 use crate::author::flights::Lead;
 use crate::author::{self, Miss};
 use crate::exec::notes::{BodyCopy, Noted, Notes, Trigger};
@@ -23,6 +24,8 @@ use crate::sandbox::services::Making;
 /// A call that makes its route, or found it made.
 pub struct Authoring {
     lead: Lead,
+    /// Among the new routes of the hour and the day, once it has begun.
+    room: Option<Room>,
     pub making: Making,
 }
 
@@ -92,22 +95,35 @@ impl Dispatcher {
         let miss = miss(exec_id, method, path, origin);
         self.author.check(&miss)?;
         let lead = self.author.turn(&miss).await?;
-        let own = std::iter::once(author::key(exec_id, method, path));
+        let own = std::iter::once(author::turn_key(exec_id, path));
         Ok(Authoring {
             lead,
+            room: None,
             making: origin.making.iter().cloned().chain(own).collect(),
         })
     }
 
     /// After a wait: what forbids a call now may have come up meanwhile.
-    pub fn still_admitted(
+    pub fn begun(
         &self,
+        authoring: Authoring,
         exec_id: &ExecId,
         method: &Method,
         path: &str,
         origin: &Origin,
-    ) -> Result<(), ApiError> {
-        Ok(self.author.check(&miss(exec_id, method, path, origin))?)
+    ) -> Result<Authoring, ApiError> {
+        let room = self.author.begin(&miss(exec_id, method, path, origin))?;
+        Ok(Authoring {
+            room: Some(room),
+            ..authoring
+        })
+    }
+
+    /// The answer to a call whose route is written and waits for approval.
+    pub fn draft_of(&self, exec_id: &ExecId, method: &Method, path: &str) -> Option<Response> {
+        let waiting = &self.exec.drafts;
+        let id = waiting.waiting(exec_id, method.as_str(), path)?;
+        Some(drafted(&id))
     }
 
     /// What came of a call that could make its route.
@@ -120,7 +136,7 @@ impl Dispatcher {
     ) -> Result<Answered, ApiError> {
         let noted = notes.now();
         let kept = if !noted.written.is_empty() {
-            self.author.made(miss).await
+            self.author.made(miss, noted.written.len()).await
         } else {
             match failed(&result, &noted) {
                 Some(code) => self.author.not_made(miss, &code).await,
@@ -130,8 +146,10 @@ impl Dispatcher {
         if let Err(error) = kept {
             tracing::warn!(%error, path = miss.path, "the outcome of making a route is not stored");
         }
+        // What was made is booked by now.
+        drop(authoring.room);
         if noted.written.is_empty() {
-            drop(authoring);
+            drop(authoring.lead);
         } else {
             authoring.lead.done();
         }
@@ -180,10 +198,13 @@ fn failed(result: &Result<Answered, ApiError>, noted: &Noted) -> Option<String> 
             Some(format!("ERROR_{}", response.status().as_u16()))
         }
         Ok(_) => None,
-        Err(error) if !error.status.is_server_error() => None,
         Err(error) if error.code.starts_with("AI_LIMIT_") => None,
         Err(error) if error.code == "AI_NOT_CONFIGURED" => None,
-        Err(error) => Some(error.code.clone()),
+        // Whoever is to blame: the next call would cost as much, and come to nothing.
+        Err(error) if error.status.is_server_error() || !noted.generations.is_empty() => {
+            Some(error.code.clone())
+        }
+        Err(_) => None,
     }
 }
 

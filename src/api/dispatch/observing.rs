@@ -7,11 +7,14 @@ use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
 
+use std::sync::Arc;
+
 use super::Dispatcher;
 use crate::api::access::text;
-use crate::exec::notes::BodyCopy;
+use crate::exec::notes::{BodyCopy, Notes};
 use crate::exec::script::Script;
 use crate::exec::traffic::{Observed, SAMPLE_BYTES_MAX};
+use crate::model::script::ScriptPath;
 use crate::sandbox::call::{Answer, Reported};
 use crate::sandbox::services::WasiBody;
 
@@ -66,8 +69,26 @@ impl Dispatcher {
         }
     }
 
-    /// Takes note of an answer and gives it back.
-    pub async fn observe(&self, script: &Script, seen: &Seen, answer: Answer) -> Answer {
+    /// The script that a call has made for its own path: what was asked and answered
+    /// is what that one does, and says little about its maker.
+    pub fn made(&self, by: &Script, path: &str, notes: &Notes) -> Option<Arc<Script>> {
+        notes.change(|noted| noted.written.first().cloned())?;
+        let deployment = self.exec.live.get(by.path.exec_id())?;
+        let found = deployment.routes.lookup(path).ok()??;
+        let script = &found.route.script;
+        (script.path != by.path).then(|| script.clone())
+    }
+
+    /// Takes note of an answer of a script, or of the one that it has `made`, and
+    /// gives it back.
+    pub async fn observe(
+        &self,
+        script: &ScriptPath,
+        made: Option<&ScriptPath>,
+        seen: &Seen,
+        answer: Answer,
+    ) -> Answer {
+        let shown = made.unwrap_or(script);
         let Answer { response, report } = answer;
         let (head, mut body) = response.into_parts();
         let status = head.status.as_u16();
@@ -82,7 +103,7 @@ impl Dispatcher {
             && self
                 .exec
                 .traffic
-                .wants_sample(&script.path, seen.method.as_str(), status)
+                .wants_sample(shown, seen.method.as_str(), status)
         {
             // The handler has ended, so all of it is here.
             let bytes = body
@@ -95,6 +116,7 @@ impl Dispatcher {
         }
         let request = seen.body.as_ref();
         let observed = Observed {
+            is_own: made.is_none(),
             query_keys: seen.keys(),
             request_type: seen.content_type.as_deref().filter(|_| status < 400),
             request: request.and_then(|copy| serde_json::from_slice(&copy.bytes()).ok()),
@@ -103,7 +125,11 @@ impl Dispatcher {
             body: sample,
         };
         let (traffic, method) = (&self.exec.traffic, seen.method.as_str());
-        traffic.observe(&script.path, method, observed, chrono::Utc::now());
+        let now = chrono::Utc::now();
+        if made.is_some() {
+            traffic.observe(script, method, Observed::of_status(status), now);
+        }
+        traffic.observe(shown, method, observed, now);
         Answer {
             response: http::Response::from_parts(head, body),
             report,
@@ -111,14 +137,7 @@ impl Dispatcher {
     }
 
     pub fn observe_error(&self, script: &Script, seen: &Seen, status: StatusCode) {
-        let observed = Observed {
-            query_keys: Vec::new(),
-            request_type: None,
-            request: None,
-            status: status.as_u16(),
-            content_type: None,
-            body: None,
-        };
+        let observed = Observed::of_status(status.as_u16());
         let (traffic, method) = (&self.exec.traffic, seen.method.as_str());
         traffic.observe(&script.path, method, observed, chrono::Utc::now());
     }

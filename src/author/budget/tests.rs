@@ -21,6 +21,13 @@ fn ip(last: u8) -> Option<IpAddr> {
     Some(IpAddr::from([192, 0, 2, last]))
 }
 
+fn amount(tokens: u64, cost_micros: u64) -> Amount {
+    Amount {
+        tokens,
+        cost_micros,
+    }
+}
+
 fn open(dir: &std::path::Path) -> Budget {
     Budget::open(Store::open(dir).unwrap(), caps()).unwrap()
 }
@@ -29,7 +36,7 @@ fn open(dir: &std::path::Path) -> Budget {
 async fn calls_are_capped_for_a_client_and_for_all_and_windows_end() {
     let dir = tempfile::tempdir().unwrap();
     let budget = open(dir.path());
-    let call = async |client, now| budget.reserve(client, 1, now).await.unwrap();
+    let call = async |client, now| budget.reserve(client, amount(1, 0), now).await.unwrap();
     for _ in 0..2 {
         let reservation = call(ip(1), at(0)).await.unwrap();
         budget.book(reservation, 1, 1, at(0));
@@ -48,11 +55,19 @@ async fn calls_are_capped_for_a_client_and_for_all_and_windows_end() {
 async fn tokens_on_their_way_count_and_restarts_forget_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let budget = open(dir.path());
-    let first = budget.reserve(ip(1), 1_000, at(0)).await.unwrap().unwrap();
+    let first = budget
+        .reserve(ip(1), amount(1_000, 0), at(0))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(budget.check(ip(2), at(1)).unwrap_err().cap, Cap::Tokens);
     budget.book(first, 400, 100, at(1));
     budget.check(ip(2), at(1)).unwrap();
-    let second = budget.reserve(ip(2), 10, at(2)).await.unwrap().unwrap();
+    let second = budget
+        .reserve(ip(2), amount(10, 0), at(2))
+        .await
+        .unwrap()
+        .unwrap();
     budget.book(second, 400, 400, at(2));
     assert_eq!(budget.check(ip(3), at(3)).unwrap_err().cap, Cap::Cost);
     budget.save().await.unwrap();
@@ -68,16 +83,43 @@ async fn new_routes_are_capped_by_hour_and_day() {
     let dir = tempfile::tempdir().unwrap();
     let budget = open(dir.path());
     for _ in 0..2 {
-        budget.made_route(at(0));
+        budget.made_routes(1, at(0));
     }
     assert_eq!(
         budget.check(ip(1), at(1)).unwrap_err().cap,
         Cap::RoutesPerHour
     );
     budget.check(ip(1), at(HOUR)).unwrap();
-    budget.made_route(at(HOUR));
+    budget.made_routes(1, at(HOUR));
     assert_eq!(
         budget.check(ip(1), at(HOUR)).unwrap_err().cap,
         Cap::RoutesPerDay
     );
+}
+
+#[tokio::test]
+async fn money_on_its_way_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let budget = open(dir.path());
+    let dear = budget.reserve(ip(1), amount(1, 500), at(0)).await.unwrap();
+    let other = budget.reserve(ip(2), amount(1, 1), at(0)).await.unwrap();
+    assert_eq!(other.unwrap_err().cap, Cap::Cost);
+    budget.book(dear.unwrap(), 1, 20, at(1));
+    budget.check(ip(2), at(1)).unwrap();
+}
+
+#[tokio::test]
+async fn routes_that_are_being_made_count() {
+    let dir = tempfile::tempdir().unwrap();
+    let budget = Arc::new(open(dir.path()));
+    let first = budget.room(at(0)).unwrap();
+    let second = budget.room(at(0)).unwrap();
+    let over = budget.room(at(0)).err().map(|over| over.cap);
+    assert_eq!(over, Some(Cap::RoutesPerHour));
+    // One came to nothing, one was made.
+    drop(first);
+    budget.made_routes(1, at(1));
+    drop(second);
+    let _third = budget.room(at(1)).unwrap();
+    assert!(budget.room(at(1)).is_err());
 }

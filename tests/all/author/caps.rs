@@ -65,6 +65,12 @@ async fn names_that_differ_by_case_are_not_two_files() {
     for path in ["/api/GREET", "/api/Deep/er", "/api/deep/ER"] {
         server.get(path).await.expect_error(409, "EXISTS");
     }
+    // Each costs a call of a model, so it is not tried for ever.
+    let asked = provider.calls(&server).await;
+    server.get("/api/GREET").await.expect_error(409, "EXISTS");
+    let third = server.get("/api/GREET").await;
+    third.expect_error(503, "AUTHOR_BACKOFF");
+    assert_eq!(provider.calls(&server).await, asked + 1);
     for path in ["/API/greet", "/Api/v1/exec/health"] {
         server.get(path).await.expect(404);
     }

@@ -3,8 +3,10 @@
 
 use serde_json::{Value, json};
 
+use super::catching;
 use super::lifecycle::{read, write};
-use crate::harness::{Server, Setup};
+use super::provider::{Provider, says};
+use crate::harness::{Server, Setup, skip};
 
 const USER: &str = "// @description One user\n\
     if (metadata.parameters.id === '0') return res.status(404).json({ error: 'none' });\n\
@@ -61,6 +63,32 @@ async fn documentation_is_the_access_log() {
     assert!(yaml.text().starts_with("openapi: 3.0.3"), "{}", yaml.text());
     let other = server.get("/api/v1/exec/user-openapi/spec?format=xml");
     other.as_root().await.expect(400);
+}
+
+#[tokio::test]
+async fn the_call_that_makes_a_route_is_seen_as_its_own() {
+    let Some(provider) = Provider::start(&[says("URL POST", "return { n: req.body.n + 1 };")])
+    else {
+        skip!("aimock is not installed");
+    };
+    let server = catching(&provider).start().await;
+    let call = server.post("/api/next?by=1", "").json(&json!({ "n": 1 }));
+    call.await.expect_json(200, json!({ "n": 2 }));
+    let spec = read(&server, "user-openapi/spec").await;
+    let post = &spec["paths"]["/api/next"]["post"];
+    assert_eq!(post["parameters"][0]["name"], "by", "{spec}");
+    let sent = &post["requestBody"]["content"]["application/json"];
+    assert_eq!(sent["example"], json!({ "n": 1 }));
+    let answered = &post["responses"]["200"]["content"]["application/json"];
+    assert_eq!(answered["example"], json!({ "n": 2 }));
+    // Of the catch-all it says nothing but that it was called.
+    let maker = &spec["paths"]["/api/{slug}"]["post"];
+    assert_eq!(maker["x-calls"], 1, "{spec}");
+    assert!(
+        maker["responses"]["200"].get("content").is_none(),
+        "{maker}"
+    );
+    assert!(maker.get("requestBody").is_none(), "{maker}");
 }
 
 #[tokio::test]

@@ -164,14 +164,24 @@ async fn a_draft_waits_for_approval() {
     let Some(provider) = Provider::start(&[says("URL GET", &handler())]) else {
         skip!("aimock is not installed");
     };
-    let server = catching(&provider)
+    let mut server = catching(&provider)
         .set("author.approval", true)
         .start()
         .await;
     let draft = server.get("/api/x").await.expect(202).json()["draft"].clone();
     let draft = draft.as_str().unwrap();
     assert!(!server.scripts().join("1/api/x.ts").exists());
+    // Until somebody has looked at it, nobody asks a model for it again.
+    let asked = provider.calls(&server).await;
+    for path in ["/api/x?again=1", "/api/x/"] {
+        let again = server.get(path).await.expect(202).json()["draft"].clone();
+        assert_eq!(again, draft);
+    }
+    assert_eq!(provider.calls(&server).await, asked);
     let other = server.get("/api/y").await.expect(202).json()["draft"].clone();
+    server.restart().await;
+    let still = server.get("/api/y").await.expect(202).json()["draft"].clone();
+    assert_eq!(still, other);
     let drafts = read(&server, "drafts").await;
     assert_eq!(drafts["count"], 2);
     let content = read(&server, &format!("drafts/{draft}")).await["content"].clone();
