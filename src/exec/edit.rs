@@ -180,9 +180,8 @@ impl Exec {
         let only_new = terms.condition.if_not_exists;
         // Whose text it is must be known before the file is there: what is found
         // without that after a crash is taken for a person's.
-        let origin = terms.author.origin;
         self.history
-            .set_origin(&path, &written.hash, origin)
+            .set_origin(&path, &written.hash, &terms.author)
             .await?;
         self.write_file(&path, content, only_new).await?;
         written.script = match self
@@ -269,7 +268,11 @@ impl Exec {
         if now.hash != before.hash {
             return Err(PreconditionError::Changed.into());
         }
-        self.history.set_origin(to, &now.hash, origin).await?;
+        let author = Author {
+            origin,
+            ..Author::person(None)
+        };
+        self.history.set_origin(to, &now.hash, &author).await?;
         self.folder().rename(from, to, overwrite)?;
         removed.script = match self
             .install_checked(checked, &terms.author, &changing)

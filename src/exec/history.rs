@@ -81,6 +81,20 @@ impl Stored for Manifest {
     };
 }
 
+/// That a script wrote a text at a path.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct ByScript {
+    /// How a model came to write it, until its version has that.
+    authorship: Option<Box<Authorship>>,
+}
+
+impl Stored for ByScript {
+    const KIND: Kind = Kind {
+        number: 65,
+        version: 1,
+    };
+}
+
 const SOURCE_KIND: Kind = Kind {
     number: 22,
     version: 1,
@@ -134,6 +148,12 @@ impl History {
         };
         if !newest.is_some_and(same) {
             manifest.number = newest.map_or(1, |newest| newest.number + 1);
+            let author = &self.with_authorship(path, &manifest.source_hash, author);
+            if author.origin == Origin::Script {
+                let key = origin_key(path, &manifest.source_hash);
+                let record = to_record(&key, &ByScript::default())?;
+                batch.push(Operation::Put { key, record });
+            }
             let version = Version {
                 number: manifest.number,
                 hash: manifest.source_hash.clone(),
@@ -221,21 +241,34 @@ impl History {
         }
     }
 
-    /// Keeps whose text this is at this path, before the text is there.
+    /// Keeps whose text this is at this path, and how a model wrote it, before the
+    /// text is there.
     pub async fn set_origin(
         &self,
         path: &ScriptPath,
         hash: &str,
-        origin: Origin,
+        author: &Author,
     ) -> Result<(), StoreError> {
         let key = origin_key(path, hash);
-        if self.origin(path, hash) == origin {
+        if author.authorship.is_none() && self.origin(path, hash) == author.origin {
             return Ok(());
         }
-        match origin {
-            Origin::Script => self.store.put(&key, flag()).await,
+        let authorship = author.authorship.clone();
+        match author.origin {
+            Origin::Script => self.store.put_json(&key, &ByScript { authorship }).await,
             Origin::Person => self.store.delete(&key).await.map(|_| ()),
         }
+    }
+
+    /// The author of a text that was found: a crash may have come between the file
+    /// and its version, and only what was kept before knows the model.
+    fn with_authorship(&self, path: &ScriptPath, hash: &str, author: &Author) -> Author {
+        let mut author = author.clone();
+        if author.origin == Origin::Script && author.authorship.is_none() {
+            let kept = self.store.get_json::<ByScript>(&origin_key(path, hash));
+            author.authorship = kept.ok().flatten().and_then(|kept| kept.authorship);
+        }
+        author
     }
 
     /// Whether a person has said that nothing a script writes replaces it.

@@ -1,5 +1,7 @@
 //! A process that dies while a route is being made leaves no route or a working one.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -100,7 +102,7 @@ async fn a_kill_at_each_step_leaves_no_route_or_a_working_one() {
     assert!(!file, "saved before its trial was over");
     restarts_well(&mut server, "/api/trial").await;
 
-    // The file is there; whether its version is stored yet is a matter of luck.
+    // The file is there; whether its version is stored yet is a matter of luck here.
     let place = server.scripts().join("1/api/file.ts");
     let written = async |_: &Server| place.exists();
     let file = dies_when(&mut server, "/api/file", written).await;
@@ -115,6 +117,46 @@ async fn a_kill_at_each_step_leaves_no_route_or_a_working_one() {
     let before = provider.calls(&server).await;
     restarts_well(&mut server, "/api/answered").await;
     assert_eq!(provider.calls(&server).await, before);
+}
+
+#[tokio::test]
+async fn a_kill_between_a_file_and_its_version_forgets_nothing() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        skip!("strace is not installed");
+    }
+    let Some(provider) = Provider::start(&[says("URL GET /x", HANDLER)]) else {
+        skip!("aimock is not installed");
+    };
+    let mut server = catching(&provider).start().await;
+    // A file's name is on the disk once its folder is flushed, and then its version
+    // follows: the kernel kills the server as it begins to do so.
+    let mut killer = Command::new("strace")
+        .args(["-f", "-p", &server.pid().to_string()])
+        .arg("-P")
+        .arg(server.scripts().join("1/api"))
+        .args(["-e", "trace=fsync", "-e", "inject=fsync:signal=KILL:when=1"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = BufReader::new(killer.stderr.take().unwrap()).lines();
+    let mut said = said.map_while(Result::ok);
+    let attached = said.find(|line| line.contains("attached"));
+    std::thread::spawn(move || said.for_each(drop));
+    let attached = attached.expect("strace may watch the server");
+    assert!(server.get("/api/x").send().await.is_err(), "{attached}");
+    killer.wait().unwrap();
+    server.kill();
+    assert!(server.scripts().join("1/api/x.ts").exists());
+    restarts_well(&mut server, "/api/x").await;
+    assert_eq!(provider.calls(&server).await, 1);
+    let trail = read(&server, "trail").await;
+    let route = &trail["routes"][0];
+    assert_eq!(route["model"], "anthropic/claude-sonnet-4.5", "{trail}");
+    let versions = read(&server, "scripts/versions?path=api/x.ts").await;
+    assert_eq!(versions["versions"][0]["origin"], "script");
+    let trial = &versions["versions"][0]["authorship"]["trial"];
+    assert_eq!(trial["outcome"], "answered", "{versions}");
 }
 
 /// Calls a path and kills the server as soon as something holds; whether the file is
