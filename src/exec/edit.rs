@@ -268,16 +268,17 @@ impl Exec {
         if now.hash != before.hash {
             return Err(PreconditionError::Changed.into());
         }
+        // Moving is not adopting either.
+        let versions = self.history.versions(from)?.into_iter();
+        let mut same = versions.filter(|one| one.hash == now.hash && one.author.origin == origin);
         let author = Author {
             origin,
-            ..Author::person(None)
+            token: terms.author.token.clone(),
+            authorship: same.next().and_then(|one| one.author.authorship),
         };
         self.history.set_origin(to, &now.hash, &author).await?;
         self.folder().rename(from, to, overwrite)?;
-        removed.script = match self
-            .install_checked(checked, &terms.author, &changing)
-            .await
-        {
+        removed.script = match self.install_checked(checked, &author, &changing).await {
             Ok(script) => script,
             Err(error) => {
                 // What `overwrite` replaced is in the store's versions.

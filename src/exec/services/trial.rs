@@ -51,8 +51,14 @@ impl ScriptServices {
         };
         let handler = self.exec.handler(&script).await;
         let handler = handler.map_err(ExecError::Invalid)?;
-        let limits = self.capped(limits);
-        match self.answer(call, &script, handler, &trigger, &limits).await {
+        // All trials of a call together have what one call has.
+        let limits = self.capped(CallLimits {
+            fuel: limits.fuel.saturating_sub(noted.trial_fuel),
+            ..limits
+        });
+        let (answered, used) = self.answer(call, &script, handler, &trigger, &limits).await;
+        self.notes.change(|noted| noted.trial_fuel += used);
+        match answered {
             Ok(status) => {
                 self.notes.worked(text.to_owned(), status);
                 Ok(())
@@ -77,7 +83,8 @@ impl ScriptServices {
         self.notes.failed(text.to_owned(), trial, message);
     }
 
-    /// The status with which a script answers that is not live yet.
+    /// The status with which a script answers that is not live yet, and the fuel that
+    /// this has used.
     async fn answer(
         &self,
         call: &CallContext,
@@ -85,12 +92,18 @@ impl ScriptServices {
         handler: Handler,
         trigger: &Trigger,
         limits: &CallLimits,
-    ) -> Result<u16, IsolateError> {
-        let request = request(trigger).map_err(|error| IsolateError {
-            code: "ISOLATE_INVALID",
-            name: String::new(),
-            message: error.to_string(),
-        })?;
+    ) -> (Result<u16, IsolateError>, u64) {
+        let request = match request(trigger) {
+            Ok(request) => request,
+            Err(error) => {
+                let error = IsolateError {
+                    code: "ISOLATE_INVALID",
+                    name: String::new(),
+                    message: error.to_string(),
+                };
+                return (Err(error), 0);
+            }
+        };
         let context = CallContext {
             parameters: Vec::new(),
             path: request.uri().path().to_owned(),
@@ -117,10 +130,10 @@ impl ScriptServices {
         };
         match self.exec.publisher.sandbox.call(call, request).await {
             Ok(answer) => {
-                let (result, _) = outcome(answer, limits).await;
-                Ok(result?.status)
+                let (result, used) = outcome(answer, limits).await;
+                (result.map(|outcome| outcome.status), used)
             }
-            Err(report) => Err(failure(&report)),
+            Err(report) => (Err(failure(&report)), report.usage.fuel),
         }
     }
 }

@@ -160,6 +160,34 @@ async fn a_person_can_adopt_pin_and_go_back() {
 }
 
 #[tokio::test]
+async fn a_moved_script_is_still_the_models() {
+    let Some(provider) = Provider::start(&[says("URL GET /x", &handler())]) else {
+        skip!("aimock is not installed");
+    };
+    let server = catching(&provider).start().await;
+    server.get("/api/x").await.expect(200);
+    let rename = json!({ "from": "api/x.ts", "to": "api/y.ts" });
+    write(&server, "scripts/move", rename).await.expect(200);
+    let versions = read(&server, "scripts/versions?path=api/y.ts").await;
+    let version = &versions["versions"][0];
+    assert_eq!(version["origin"], "script", "{versions}");
+    assert_eq!(version["authorship"]["path"], "/api/x", "{versions}");
+    let trail = read(&server, "trail").await;
+    let live = |route: &&Value| route["live"] == true;
+    let routes = trail["routes"].as_array().unwrap();
+    let routes: Vec<_> = routes.iter().filter(live).collect();
+    assert_eq!((routes.len(), &routes[0]["pattern"]), (1, &json!("/api/y")));
+    // Nor does going back to it make it a person's.
+    let fs = json!({ "path": "api/y.ts", "content": "return typeof fs;" });
+    write(&server, "scripts/write", fs).await.expect(200);
+    assert_eq!(server.get("/api/y").await.text(), "object");
+    let back = json!({ "path": "api/y.ts", "version": 1 });
+    write(&server, "scripts/rollback", back).await.expect(200);
+    let versions = read(&server, "scripts/versions?path=api/y.ts").await;
+    assert_eq!(versions["versions"][0]["origin"], "script", "{versions}");
+}
+
+#[tokio::test]
 async fn a_draft_waits_for_approval() {
     let Some(provider) = Provider::start(&[says("URL GET", &handler())]) else {
         skip!("aimock is not installed");

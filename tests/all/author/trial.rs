@@ -98,6 +98,33 @@ async fn what_was_tried_is_what_is_saved() {
 }
 
 #[tokio::test]
+async fn all_trials_of_a_call_share_what_one_may_use() {
+    let trying = "// @ai true\n\
+        await generateText({ model, prompt: 'MAKE' });\n\
+        const seen = [];\n\
+        for (const n of [1, 2, 3, 4]) {\n\
+          const text = `for (let i = 0; i < 1e9; i++) {}\\nreturn ${n};`;\n\
+          try { await fs.write(`api/x${n}.ts`, text) } catch (error) { seen.push(Number(/ of ([0-9]+)/.exec(error.message)?.[1] ?? -1)) }\n\
+        }\n\
+        return seen;";
+    let Some(provider) = Provider::start(&[says("MAKE", "nothing")]) else {
+        skip!("aimock is not installed");
+    };
+    let server = provider
+        .configured(Server::with_script("api/[...slug].ts", trying))
+        .set("author.repairs", 0)
+        .set("author.isolate_fuel_units", 300_000_000)
+        .set("limits.fuel_units", 700_000_000)
+        .start()
+        .await;
+    let most = server.get("/api/x").await.expect(200).json();
+    let most: Vec<i64> = serde_json::from_value(most).unwrap();
+    assert_eq!(most[..2], [300_000_000; 2], "{most:?}");
+    assert!((0..=100_000_000).contains(&most[2]), "{most:?}");
+    assert!((0..=1_000_000).contains(&most[3]), "{most:?}");
+}
+
+#[tokio::test]
 async fn the_seed_names_its_routes_below_itself() {
     // A13: the path it fetches lacks `/api`, and means the route beside the script.
     let script = "// @ai true\n// @ai-model x/y\n\
