@@ -121,6 +121,11 @@ impl Cron {
             run.close(Outcome::Expired, None, now);
             return None;
         }
+        let is_occurrence = run.trigger != Trigger::Manual;
+        if is_occurrence && super::verdict::is_too_late(entry, run.scheduled_at, now) {
+            run.close(Outcome::SkippedMissed, Some(WAITED.to_owned()), now);
+            return None;
+        }
         run.outcome = Outcome::Running;
         run.started_at = Some(now);
         if let Err(error) = self.history.save(run).await {
@@ -217,6 +222,7 @@ impl Cron {
 }
 
 const REPLACED: &str = "a later run took its place";
+const WAITED: &str = "it waited for longer than its deadline_seconds";
 
 fn backoff(first_seconds: u32, attempt: u32) -> Duration {
     let doubled = first_seconds.saturating_mul(1 << (attempt - 1).min(20));
