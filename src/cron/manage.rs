@@ -37,6 +37,16 @@ impl Cron {
         self.table().users().cloned().collect()
     }
 
+    /// Whether a user has entries, or rows of entries that are gone.
+    pub fn has_user(&self, user: &str) -> Result<bool, CronError> {
+        let any = Filter {
+            limit: 1,
+            ..Filter::default()
+        };
+        let has_entries = self.table().users().any(|known| known == user);
+        Ok(has_entries || !self.history.of_user(user, &any)?.runs.is_empty())
+    }
+
     /// An entry of this user.
     pub async fn entry(self: &Arc<Self>, user: &str, id: &str) -> Result<Arc<Entry>, CronError> {
         let now = self.settle().await;
