@@ -190,6 +190,7 @@ async fn a_change_at_the_very_end_of_an_entry_happens_or_does_not() {
             }
         }
     }
+    eprintln!("{} of {} changes were in time", kept.len(), targets.len());
     for _ in 0..2 {
         for target in &targets {
             let reply = get(&server, target).await;
