@@ -68,9 +68,13 @@ impl Cron {
         turn: Option<OwnedSemaphorePermit>,
     ) -> Run {
         let turn = match turn {
-            Some(turn) => Some(turn),
+            Some(turn) => {
+                // Its claim had to be stored in between, with many others perhaps.
+                run.started_at = Some(Utc::now());
+                Some(turn)
+            }
             None => {
-                let turn = self.wait_for_turn(entry, &mut run, &stop).await;
+                let turn = self.wait_for_turn(&mut run, &stop).await;
                 self.waiting.fetch_sub(1, Ordering::Relaxed);
                 turn
             }
@@ -98,7 +102,6 @@ impl Cron {
     /// that it begins before it does.
     async fn wait_for_turn(
         &self,
-        entry: &Entry,
         run: &mut Run,
         stop: &CancellationToken,
     ) -> Option<OwnedSemaphorePermit> {
@@ -117,13 +120,8 @@ impl Cron {
             run.close(Outcome::SkippedCapacity, None, now);
             return None;
         };
-        if entry.is_expired(now) {
-            run.close(Outcome::Expired, None, now);
-            return None;
-        }
-        let is_occurrence = run.trigger != Trigger::Manual;
-        if is_occurrence && super::verdict::is_too_late(entry, run.scheduled_at, now) {
-            run.close(Outcome::SkippedMissed, Some(WAITED.to_owned()), now);
+        if let Some((outcome, why)) = self.after_wait(run, now) {
+            run.close(outcome, why.map(str::to_owned), now);
             return None;
         }
         run.outcome = Outcome::Running;
@@ -132,6 +130,24 @@ impl Cron {
             tracing::error!(run = run.id, %error, "that a run begins is not stored");
         }
         Some(turn)
+    }
+
+    /// Why a run does not begin that has waited: its entry may have changed.
+    fn after_wait(&self, run: &Run, now: DateTime<Utc>) -> Option<(Outcome, Option<&str>)> {
+        let table = self.table();
+        let Some(slot) = table.get(&run.entry_id) else {
+            return Some((Outcome::Expired, Some(GONE)));
+        };
+        let entry = &slot.entry;
+        let is_occurrence = run.trigger != Trigger::Manual;
+        if entry.is_expired(now) {
+            return Some((Outcome::Expired, None));
+        }
+        if is_occurrence && !entry.record.enabled {
+            return Some((Outcome::SkippedDisabled, None));
+        }
+        let is_too_late = super::verdict::is_too_late(entry, run.scheduled_at, now);
+        (is_occurrence && is_too_late).then_some((Outcome::SkippedMissed, Some(WAITED)))
     }
 
     async fn attempts(&self, entry: &Entry, run: &mut Run, stop: &CancellationToken) {
@@ -221,6 +237,8 @@ impl Cron {
     }
 }
 
+/// Of a run whose entry was deleted before it began.
+pub(super) const GONE: &str = "its entry is gone";
 const REPLACED: &str = "a later run took its place";
 const WAITED: &str = "it waited for longer than its deadline_seconds";
 

@@ -156,3 +156,22 @@ async fn a_deleted_entry_takes_what_waits_along() {
     server.get("/go").await.expect(200);
     rows_until(&server, &entry, |rows| rows[1]["outcome"] == "ok").await;
 }
+
+#[tokio::test]
+async fn a_deleted_entry_takes_along_what_waits_for_a_turn() {
+    let server = server().await;
+    let busy = entry(&server, "allow").await;
+    for _ in 0..3 {
+        assert_eq!(ask(&server, &busy).await["outcome"], "running");
+    }
+    let entry = entry(&server, "forbid").await;
+    assert_eq!(ask(&server, &entry).await["outcome"], "waiting");
+    let target = format!("{ENTRIES}/{}", id(&entry));
+    send(&server, Method::DELETE, &target, json!({}))
+        .await
+        .expect(200);
+    server.get("/go").await.expect(200);
+    let rows = rows_until(&server, &entry, |rows| rows[0]["outcome"] != "waiting").await;
+    assert_eq!(outcomes(&rows), ["expired"]);
+    assert!(rows[0]["started_at"].is_null(), "{rows:#?}");
+}

@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use http::Method;
+use serde_json::{Value, json};
 
 use super::clock::{every, hello, seconds, with};
-use super::time::at;
-use super::{ENTRIES, add, get, rows_until, short};
-use crate::harness::{PATIENCE, Server};
+use super::time::{Clock, at};
+use super::{ENTRIES, add, get, id, rows_until, send, short};
+use crate::harness::{PATIENCE, Reply, Server, Setup};
 
 /// Counted, not timed: a slow machine wakes less often, never more.
 #[tokio::test]
@@ -76,35 +77,51 @@ async fn jitter_spreads_the_starts_and_not_the_times() {
     assert!(starts.len() > 1, "{starts:?}");
 }
 
-#[tokio::test]
-async fn what_waited_for_longer_than_its_deadline_does_not_start() {
-    let hang = "// @timeout 9m\nwhile (!(await kv.get('go'))) await new Promise((r) => setTimeout(r, 10)); return 1";
-    let scripts = [
-        ("hang.ts", hang),
-        ("go.ts", "await kv.set('go', 'y'); return 1"),
-        ("now.ts", "return new Date().toISOString().slice(11, 19)"),
-    ];
-    let (setup, clock) = at!(Server::with_scripts(&scripts), "2026-03-01 00:00:05");
-    let server = setup.start().await;
+/// Lets the run of a minute wait for the one before it, and gives the entry.
+async fn one_waits(server: &Server, clock: &Clock, deadline_seconds: Option<u32>) -> Value {
     let mut entry = with("1,2 0 1 3 *", "overlap", "queue");
     entry["command"] = "curl /hang".into();
-    entry["deadline_seconds"] = 30.into();
-    let entry = add(&server, entry).await;
-    let is = |rows: &[Value], outcome| rows.first().is_some_and(|row| row["outcome"] == outcome);
-    clock.set("2026-03-01 00:00:58");
-    rows_until(&server, &entry, |rows| is(rows, "running")).await;
-    clock.set("2026-03-01 00:01:58");
-    rows_until(&server, &entry, |rows| is(rows, "waiting")).await;
-    clock.set("2026-03-01 00:02:50");
-    // Its clock is read once a second.
-    server
-        .until("/now", |reply| reply.text() >= "00:02:50".to_owned())
-        .await;
+    entry["deadline_seconds"] = deadline_seconds.into();
+    let entry = add(server, entry).await;
+    for (time, outcome) in [
+        ("2026-03-01 00:00:58", "running"),
+        ("2026-03-01 00:01:58", "waiting"),
+    ] {
+        clock.set(time);
+        let is_so = |rows: &[Value]| rows.first().is_some_and(|row| row["outcome"] == outcome);
+        rows_until(server, &entry, is_so).await;
+    }
+    entry
+}
+
+/// Lets the first run end, and gives the rows once all have ended.
+async fn rows_at_the_end(server: &Server, entry: &Value) -> Vec<Value> {
     server.get("/go").await.expect(200);
-    let rows = rows_until(&server, &entry, |rows| {
+    rows_until(server, entry, |rows| {
         rows.iter().all(|row| row["ended_at"].is_string())
     })
-    .await;
+    .await
+}
+
+fn held() -> Setup {
+    let hang = "while (!(await kv.get('go'))) await new Promise((r) => setTimeout(r, 10));";
+    Server::with_scripts(&[
+        ("hang.ts", &format!("// @timeout 9m\n{hang} return 1")),
+        ("go.ts", "await kv.set('go', 'y'); return 1"),
+        ("now.ts", "return new Date().toISOString().slice(11, 19)"),
+    ])
+}
+
+#[tokio::test]
+async fn what_waited_for_longer_than_its_deadline_does_not_start() {
+    let (setup, clock) = at!(held(), "2026-03-01 00:00:05");
+    let server = setup.start().await;
+    let entry = one_waits(&server, &clock, Some(30)).await;
+    clock.set("2026-03-01 00:02:50");
+    // The server looks at its clock's file once a second.
+    let is_set = |reply: &Reply| reply.text().as_str() >= "00:02:50";
+    server.until("/now", is_set).await;
+    let rows = rows_at_the_end(&server, &entry).await;
     assert_eq!(
         short(&rows),
         [
@@ -113,10 +130,24 @@ async fn what_waited_for_longer_than_its_deadline_does_not_start() {
         ]
     );
     assert!(rows[0]["started_at"].is_null(), "{rows:#?}");
-    assert!(
-        rows[0]["error"]
-            .as_str()
-            .unwrap()
-            .contains("deadline_seconds")
+    let error = rows[0]["error"].as_str().unwrap();
+    assert!(error.contains("deadline_seconds"), "{error}");
+}
+
+#[tokio::test]
+async fn what_waited_while_its_entry_was_disabled_does_not_start() {
+    let (setup, clock) = at!(held(), "2026-03-01 00:00:05");
+    let server = setup.start().await;
+    let entry = one_waits(&server, &clock, None).await;
+    let target = format!("{ENTRIES}/{}", id(&entry));
+    let disabled = send(&server, Method::PATCH, &target, json!({ "enabled": false }));
+    disabled.await.expect(200);
+    let rows = rows_at_the_end(&server, &entry).await;
+    assert_eq!(
+        short(&rows),
+        [
+            "03-01T00:01 schedule ok",
+            "03-01T00:02 schedule skipped:disabled"
+        ]
     );
 }
