@@ -177,10 +177,19 @@ impl Cron {
                 () = stop.cancelled() => return,
                 () = self.stop.requested() => return,
             }
-            if entry.is_expired(Utc::now()) {
+            if !self.may_repeat(run) {
                 return;
             }
         }
+    }
+
+    /// Whether the entry, as it is now, wants another attempt.
+    fn may_repeat(&self, run: &Run) -> bool {
+        let table = self.table();
+        table.get(&run.entry_id).is_some_and(|slot| {
+            let is_wanted = slot.entry.record.enabled || run.trigger == Trigger::Manual;
+            is_wanted && !slot.entry.is_expired(Utc::now())
+        })
     }
 
     async fn attempt(&self, entry: &Entry, run: &Run) -> Attempted {
