@@ -114,14 +114,18 @@ pub async fn create(
         expires_at,
         user,
     };
+    let info = call.api.tokens.check_request(&request, &by, now)?;
+    // What a user has in cron outlives the user's last token, and is not for whoever
+    // makes the next one.
+    let is_new = !call.api.tokens.has_user(&info.user);
+    if is_new && !by.permissions.is_root() && call.api.cron.has_user(&info.user)? {
+        return Err(AuthError::BeyondOwn.into());
+    }
     let made = match call.scope.dry_run {
-        true => {
-            let info = call.api.tokens.check_request(&request, &by, now)?;
-            NewTokenView {
-                token: None,
-                info: TokenView::of(&info),
-            }
-        }
+        true => NewTokenView {
+            token: None,
+            info: TokenView::of(&info),
+        },
         false => NewTokenView::of(call.api.tokens.create(request, &by, now).await?),
     };
     Ok(wrapped(

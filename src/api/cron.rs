@@ -35,11 +35,10 @@ fn user<Q, B>(call: &Call<Q, B>) -> Result<String, ApiError> {
     if asked == token.user {
         return Ok(asked.to_owned());
     }
-    let exists = || {
-        let cron = &call.api.cron;
-        call.api.tokens.has_user(asked) || cron.users().iter().any(|user| user == asked)
+    let exists = || -> Result<bool, CronError> {
+        Ok(call.api.tokens.has_user(asked) || call.api.cron.has_user(asked)?)
     };
-    match token.permissions.is_root() && exists() {
+    match token.permissions.is_root() && exists()? {
         true => Ok(asked.to_owned()),
         false => Err(CronError::UserNotFound(asked.to_owned()).into()),
     }
@@ -123,6 +122,19 @@ fn cron_code(status: StatusCode, message: &str) -> &'static str {
         (400, Some("comment")) => "INVALID_COMMENT",
         (400, Some("expires_at")) => "INVALID_EXPIRES_AT",
         (400, Some("page" | "limit")) => "INVALID_PAGINATION",
+        (
+            400,
+            Some(
+                "overlap"
+                | "misfire"
+                | "misfire_runs_max"
+                | "deadline_seconds"
+                | "retries"
+                | "retry_backoff_seconds"
+                | "timeout_seconds"
+                | "jitter_seconds",
+            ),
+        ) => "INVALID_POLICY",
         (401, _) => "UNAUTHORIZED",
         (403, _) => "FORBIDDEN",
         (404, _) => "NOT_FOUND",

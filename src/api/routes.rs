@@ -148,6 +148,10 @@ pub fn all() -> Vec<Endpoint> {
     let mut all = vec![
         open!(GET "/openapi.json", openapi::json).about("This document"),
         open!(GET "/openapi.yaml", openapi::yaml).about("This document as YAML").media("application/yaml"),
+        open!(GET "/api/v1/cron/openapi.json", openapi::json).about("This document"),
+        open!(GET "/api/v1/cron/openapi.yaml", openapi::yaml)
+            .about("This document as YAML")
+            .media("application/yaml"),
         open!(GET "/api/v1/exec/health", health::read).about("That the server is there, and what it is"),
         exec!(POST "/api/v1/exec/scripts/write", EXEC_WRITE, scripts::write)
             .about("Write a script; the next call runs the new code"),

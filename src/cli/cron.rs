@@ -66,8 +66,17 @@ struct Add {
     /// once, skip or all.
     #[arg(long)]
     misfire: Option<String>,
+    /// Of misfire all.
+    #[arg(long)]
+    misfire_runs_max: Option<u32>,
+    #[arg(long)]
+    deadline_seconds: Option<u32>,
+    #[arg(long)]
+    jitter_seconds: Option<u32>,
     #[arg(long)]
     retries: Option<u32>,
+    #[arg(long)]
+    retry_backoff_seconds: Option<u32>,
     #[arg(long)]
     timeout_seconds: Option<u32>,
     /// Make it without letting it run yet.
@@ -187,14 +196,18 @@ fn body(add: &Add) -> Value {
         ),
         ("overlap", add.overlap.as_ref().map(|value| json!(value))),
         ("misfire", add.misfire.as_ref().map(|value| json!(value))),
-        ("retries", add.retries.map(|value| json!(value))),
-        (
-            "timeout_seconds",
-            add.timeout_seconds.map(|value| json!(value)),
-        ),
         ("enabled", add.disabled.then_some(json!(false))),
     ];
-    for (name, value) in given {
+    let numbers = [
+        ("misfire_runs_max", add.misfire_runs_max),
+        ("deadline_seconds", add.deadline_seconds),
+        ("jitter_seconds", add.jitter_seconds),
+        ("retries", add.retries),
+        ("retry_backoff_seconds", add.retry_backoff_seconds),
+        ("timeout_seconds", add.timeout_seconds),
+    ];
+    let numbers = numbers.map(|(name, value)| (name, value.map(|value| json!(value))));
+    for (name, value) in given.into_iter().chain(numbers) {
         body.extend(value.map(|value| (name.to_owned(), value)));
     }
     Value::Object(body)

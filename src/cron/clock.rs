@@ -63,6 +63,7 @@ impl Cron {
         let setting = Setting::watch();
         let mut next_prune = Instant::now() + self.settings.prune_interval;
         while !stop.is_requested() {
+            self.metrics.woke();
             let pause = match self.tick().await {
                 Ok(now) => self.sleep_until_due(now),
                 Err(error) => {

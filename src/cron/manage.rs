@@ -9,6 +9,7 @@ use super::entry::{Entry, EntryRecord, Wanted};
 use super::error::CronError;
 use super::history::{Filter, Listed};
 use super::run::Outcome;
+use super::runner::GONE;
 use super::start::mark;
 use super::table::Slot;
 use super::{Cron, entry_key, mark_key};
@@ -35,6 +36,16 @@ impl Cron {
     /// Everybody who has entries.
     pub fn users(&self) -> Vec<String> {
         self.table().users().cloned().collect()
+    }
+
+    /// Whether a user has entries, or rows of entries that are gone.
+    pub fn has_user(&self, user: &str) -> Result<bool, CronError> {
+        let any = Filter {
+            limit: 1,
+            ..Filter::default()
+        };
+        let has_entries = self.table().users().any(|known| known == user);
+        Ok(has_entries || !self.history.of_user(user, &any)?.runs.is_empty())
     }
 
     /// An entry of this user.
@@ -143,11 +154,7 @@ impl Cron {
         self.waiting
             .fetch_sub(slot.waiting.len(), Ordering::Relaxed);
         for mut run in slot.waiting {
-            run.close(
-                Outcome::Expired,
-                Some("its entry is gone".to_owned()),
-                Utc::now(),
-            );
+            run.close(Outcome::Expired, Some(GONE.to_owned()), Utc::now());
             self.metrics.ended(run.outcome);
             match self.history.closing(&run) {
                 Ok(closing) => operations.extend(closing),

@@ -16,6 +16,7 @@ pub struct Metrics {
     skew_count: AtomicU64,
     skew_sum_ms: AtomicU64,
     lost: AtomicU64,
+    wakeups: AtomicU64,
 }
 
 /// Numbers that the table knows.
@@ -47,6 +48,11 @@ impl Metrics {
     /// The store refused the rows of occurrences; they are claimed again.
     pub fn refused(&self, count: usize) {
         self.lost.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// The clock looked what is due.
+    pub fn woke(&self) {
+        self.wakeups.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The text format of Prometheus, version 0.0.4.
@@ -104,6 +110,12 @@ impl Metrics {
             "counter",
             "Occurrences whose rows the store refused at first; must be 0.",
             &single(load(&self.lost)),
+        );
+        family(
+            "footpath_cron_wakeups_total",
+            "counter",
+            "How often the clock woke: something was due, an entry changed, or a minute passed.",
+            &single(load(&self.wakeups)),
         );
         let name = "footpath_cron_start_skew_seconds";
         line(format_args!(

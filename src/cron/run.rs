@@ -85,6 +85,9 @@ pub struct Run {
     /// The last attempt, from 1; 0 if there was none.
     pub attempt: u32,
     pub command: String,
+    /// The entry's schedule at that time.
+    #[serde(default)]
+    pub schedule: String,
     /// The name of the token that asked for a manual run.
     pub asked_by: Option<String>,
     #[serde(flatten)]
@@ -136,6 +139,7 @@ impl Run {
             late: false,
             attempt: 0,
             command: entry.record.command.clone(),
+            schedule: entry.record.schedule.clone(),
             asked_by: None,
             result: RunResult::default(),
         }

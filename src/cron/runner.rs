@@ -68,9 +68,13 @@ impl Cron {
         turn: Option<OwnedSemaphorePermit>,
     ) -> Run {
         let turn = match turn {
-            Some(turn) => Some(turn),
+            Some(turn) => {
+                // Its claim had to be stored in between, with many others perhaps.
+                run.started_at = Some(Utc::now());
+                Some(turn)
+            }
             None => {
-                let turn = self.wait_for_turn(entry, &mut run, &stop).await;
+                let turn = self.wait_for_turn(&mut run, &stop).await;
                 self.waiting.fetch_sub(1, Ordering::Relaxed);
                 turn
             }
@@ -98,7 +102,6 @@ impl Cron {
     /// that it begins before it does.
     async fn wait_for_turn(
         &self,
-        entry: &Entry,
         run: &mut Run,
         stop: &CancellationToken,
     ) -> Option<OwnedSemaphorePermit> {
@@ -117,8 +120,8 @@ impl Cron {
             run.close(Outcome::SkippedCapacity, None, now);
             return None;
         };
-        if entry.is_expired(now) {
-            run.close(Outcome::Expired, None, now);
+        if let Some((outcome, why)) = self.after_wait(run, now) {
+            run.close(outcome, why.map(str::to_owned), now);
             return None;
         }
         run.outcome = Outcome::Running;
@@ -127,6 +130,24 @@ impl Cron {
             tracing::error!(run = run.id, %error, "that a run begins is not stored");
         }
         Some(turn)
+    }
+
+    /// Why a run does not begin that has waited: its entry may have changed.
+    fn after_wait(&self, run: &Run, now: DateTime<Utc>) -> Option<(Outcome, Option<&str>)> {
+        let table = self.table();
+        let Some(slot) = table.get(&run.entry_id) else {
+            return Some((Outcome::Expired, Some(GONE)));
+        };
+        let entry = &slot.entry;
+        let is_occurrence = run.trigger != Trigger::Manual;
+        if entry.is_expired(now) {
+            return Some((Outcome::Expired, None));
+        }
+        if is_occurrence && !entry.record.enabled {
+            return Some((Outcome::SkippedDisabled, None));
+        }
+        let is_too_late = super::verdict::is_too_late(entry, run.scheduled_at, now);
+        (is_occurrence && is_too_late).then_some((Outcome::SkippedMissed, Some(WAITED)))
     }
 
     async fn attempts(&self, entry: &Entry, run: &mut Run, stop: &CancellationToken) {
@@ -156,10 +177,19 @@ impl Cron {
                 () = stop.cancelled() => return,
                 () = self.stop.requested() => return,
             }
-            if entry.is_expired(Utc::now()) {
+            if !self.may_repeat(run) {
                 return;
             }
         }
+    }
+
+    /// Whether the entry, as it is now, wants another attempt.
+    fn may_repeat(&self, run: &Run) -> bool {
+        let table = self.table();
+        table.get(&run.entry_id).is_some_and(|slot| {
+            let is_wanted = slot.entry.record.enabled || run.trigger == Trigger::Manual;
+            is_wanted && !slot.entry.is_expired(Utc::now())
+        })
     }
 
     async fn attempt(&self, entry: &Entry, run: &Run) -> Attempted {
@@ -216,7 +246,10 @@ impl Cron {
     }
 }
 
+/// Of a run whose entry was deleted before it began.
+pub(super) const GONE: &str = "its entry is gone";
 const REPLACED: &str = "a later run took its place";
+const WAITED: &str = "it waited for longer than its deadline_seconds";
 
 fn backoff(first_seconds: u32, attempt: u32) -> Duration {
     let doubled = first_seconds.saturating_mul(1 << (attempt - 1).min(20));

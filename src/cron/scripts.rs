@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use super::Cron;
 use super::entry::{Entry, EntryRecord, MISFIRE_RUNS_MAX, Misfire, Overlap, Policy};
 use super::error::CronError;
-use super::manage::put;
+use super::manage::{deleted, put};
 use crate::store::StoreError;
 
 /// Whose entries these are; no user can be called that.
@@ -87,18 +87,20 @@ impl Cron {
         if dry_run {
             return Ok(reloaded);
         }
-        for entry in gone {
-            operations.extend(self.take_out(&entry.record.id));
-        }
+        let ids = || gone.iter().map(|entry| &entry.record.id);
+        operations.extend(ids().flat_map(|id| deleted(SCRIPTS_USER, id)));
         if !operations.is_empty() {
             self.store.batch(operations).await?;
-            let mut table = self.table();
-            for (entry, moved) in changed {
-                let known = table.get(&entry.record.id).map(|slot| slot.accounted);
-                let accounted = known.filter(|_| !moved).unwrap_or(now);
-                table.put(entry, accounted);
+            let rows = ids().flat_map(|id| self.take_out(id)).collect();
+            {
+                let mut table = self.table();
+                for (entry, moved) in changed {
+                    let known = table.get(&entry.record.id).map(|slot| slot.accounted);
+                    let accounted = known.filter(|_| !moved).unwrap_or(now);
+                    table.put(entry, accounted);
+                }
             }
-            drop(table);
+            self.store.batch(rows).await?;
             self.changed.notify_one();
         }
         Ok(reloaded)

@@ -1,6 +1,6 @@
 //! A command for the shell, where the configuration allows that: a clean
-//! environment, a working folder, a process group of its own that ends with it,
-//! and limits. It must not be reached otherwise; `command` sees to that.
+//! environment, a working folder, a process group of its own that ends with it
+//! and with the server, and limits. It must not be reached otherwise; `command` sees to that.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -27,15 +27,40 @@ pub struct Shell {
     pub dir: PathBuf,
 }
 
+/// Waits until nobody holds its standard input open any more, which the kernel sees
+/// to even when the server is killed, and ends the process group that it was told.
+const GUARD: &str = r#"read -r _; kill -KILL "-$1""#;
+
 /// Ends the whole process group when it goes away.
-struct Group(Option<u32>);
+struct Group {
+    pid: u32,
+    /// Ends the group if this server is killed; it is not needed once that is done here.
+    _guard: Child,
+}
+
+impl Group {
+    fn of(pid: u32) -> std::io::Result<Group> {
+        let mut guard = Command::new("/bin/sh");
+        guard
+            .args(["-c", GUARD, "guard", &pid.to_string()])
+            .env_clear()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .kill_on_drop(true);
+        Ok(Group {
+            pid,
+            _guard: guard.spawn()?,
+        })
+    }
+}
 
 impl Drop for Group {
     fn drop(&mut self) {
-        let Some(pid) = self.0.take() else { return };
         // `kill` is asked since the group's number is the child's own.
         let _ = std::process::Command::new("/bin/kill")
-            .args(["-KILL", "--", &format!("-{pid}")])
+            .args(["-KILL", "--", &format!("-{}", self.pid)])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -87,7 +112,7 @@ impl Shell {
         capture: &mut Capture,
     ) -> std::io::Result<Option<i32>> {
         let mut child = spawn(&self.dir, line, headers)?;
-        let _group = Group(child.id());
+        let _group = child.id().map(Group::of).transpose()?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let (sender, mut chunks) = tokio::sync::mpsc::channel::<Vec<u8>>(16);
         let mut readers = tokio::task::JoinSet::new();

@@ -67,10 +67,7 @@ pub fn verdicts(
         return all(dues, Verdict::Skip(Outcome::SkippedDisabled));
     }
     let policy = &entry.record.policy;
-    let deadline = policy.deadline_seconds;
-    let deadline = deadline.map(|seconds| TimeDelta::seconds(i64::from(seconds)));
     let lateness = |due: DateTime<Utc>| now - (due + jitter);
-    let in_time = |due| deadline.is_none_or(|deadline| lateness(due) <= deadline);
     let on_time = dues.partition_point(|due| lateness(*due) > ON_TIME);
     // Someone who comes on time makes up for the others.
     let made_up_for = match policy.misfire {
@@ -82,7 +79,7 @@ pub fn verdicts(
     let first_made_up = on_time.saturating_sub(made_up_for);
     let verdict = |(at, due): (usize, DateTime<Utc>)| {
         let verdict = match at {
-            _ if !in_time(due) => Verdict::Skip(Outcome::SkippedMissed),
+            _ if is_too_late(entry, due, now) => Verdict::Skip(Outcome::SkippedMissed),
             _ if at >= on_time => Verdict::Run(Trigger::Schedule),
             _ if at >= first_made_up => Verdict::Run(Trigger::CatchUp),
             _ => Verdict::Skip(Outcome::SkippedMissed),
@@ -90,6 +87,13 @@ pub fn verdicts(
         (due, verdict)
     };
     dues.into_iter().enumerate().map(verdict).collect()
+}
+
+/// Whether the entry's deadline for what was due then has passed.
+pub fn is_too_late(entry: &Entry, due: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    let deadline = entry.record.policy.deadline_seconds.map(i64::from);
+    let lateness = now - (due + jitter(entry));
+    deadline.is_some_and(|deadline| lateness > TimeDelta::seconds(deadline))
 }
 
 fn all(dues: Vec<DateTime<Utc>>, verdict: Verdict) -> Vec<(DateTime<Utc>, Verdict)> {

@@ -23,6 +23,8 @@ mod runs;
 mod scripts;
 #[path = "cron/set_clock.rs"]
 mod set_clock;
+#[path = "cron/sleep.rs"]
+mod sleep;
 #[path = "cron/steps.rs"]
 mod steps;
 #[path = "cron/systemd.rs"]

@@ -1,7 +1,7 @@
 //! `/users/{user}/entries`: create, read, change, delete.
 
 use axum::response::{IntoResponse, Response};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -13,6 +13,7 @@ use super::{precondition, user};
 use crate::api::endpoint::{Call, Nothing};
 use crate::api::error::ApiError;
 use crate::api::reply::Answer;
+use crate::cron::crontab::Line;
 use crate::cron::entry::{Entry, Wanted};
 use crate::cron::error::CronError;
 
@@ -149,7 +150,52 @@ enum Listed {
         #[serde(rename = "type")]
         kind: &'static str,
         line: String,
+        /// None for comments and variables.
+        #[serde(flatten)]
+        entry: Option<Box<RawEntry>>,
     },
+}
+
+/// What a line without metadata is besides its text.
+#[derive(Debug, Serialize)]
+struct RawEntry {
+    id: String,
+    schedule: String,
+    schedule_human: String,
+    timezone: String,
+    command: String,
+    enabled: bool,
+    next_run: Option<String>,
+    next_runs: Vec<String>,
+}
+
+impl Listed {
+    fn of(line: Line, now: DateTime<Utc>) -> Listed {
+        let raw = |line, entry| Listed::Raw {
+            kind: "raw",
+            line,
+            entry,
+        };
+        let entry = match line {
+            Line::Text(line) => return raw(line, None),
+            Line::Entry(entry) => entry,
+        };
+        let view = EntryView::of(&entry, now);
+        let Some(line) = entry.record.raw_line.clone() else {
+            return Listed::Managed(Box::new(view.in_list()));
+        };
+        let more = RawEntry {
+            id: view.id,
+            schedule: view.schedule,
+            schedule_human: view.schedule_human,
+            timezone: view.timezone,
+            command: view.command,
+            enabled: view.enabled,
+            next_run: view.next_run,
+            next_runs: view.next_runs,
+        };
+        raw(line, Some(Box::new(more)))
+    }
 }
 
 pub async fn list(call: Call<PageQuery>) -> Result<Response, ApiError> {
@@ -162,16 +208,7 @@ pub async fn list(call: Call<PageQuery>) -> Result<Response, ApiError> {
         .into_iter()
         .skip(before)
         .take(limit)
-        .map(|line| match line {
-            crate::cron::crontab::Line::Entry(entry) => match &entry.record.raw_line {
-                Some(line) => Listed::Raw {
-                    kind: "raw",
-                    line: line.clone(),
-                },
-                None => Listed::Managed(Box::new(EntryView::of(&entry, now).in_list())),
-            },
-            crate::cron::crontab::Line::Text(line) => Listed::Raw { kind: "raw", line },
-        })
+        .map(|line| Listed::of(line, now))
         .collect();
     let body = json!({
         "user": user, "page": page, "limit": limit, "total": total, "entries": entries,

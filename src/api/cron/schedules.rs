@@ -252,6 +252,8 @@ pub struct HistoryEntry {
     /// When it was due.
     pub ts: String,
     pub script_path: String,
+    /// As it was then.
+    pub expression: String,
     pub run_id: String,
     pub status: String,
     pub trigger: String,
@@ -323,6 +325,7 @@ impl HistoryEntry {
         Self {
             ts: iso(run.scheduled_at),
             script_path: script_text(&run).to_owned(),
+            expression: run.schedule,
             run_id: run.id,
             status: status(run.outcome).to_owned(),
             trigger: trigger.as_str().unwrap_or_default().to_owned(),

@@ -145,6 +145,8 @@ pub struct RunView {
     /// How many attempts there were.
     pub attempt: u32,
     pub command: String,
+    /// The entry's schedule at that time.
+    pub schedule: String,
     /// The token that asked for a manual run.
     pub asked_by: Option<String>,
     /// Of the HTTP answer.
@@ -182,6 +184,7 @@ impl RunView {
             late: run.late,
             attempt: run.attempt,
             command: run.command,
+            schedule: run.schedule,
             asked_by: run.asked_by,
             id: run.id,
             entry_id: run.entry_id,

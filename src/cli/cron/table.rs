@@ -10,7 +10,8 @@ pub fn entries(entries: &[Value]) -> String {
         "ID", "SCHEDULE", "ZONE", "NEXT RUN", "ENABLED", "COMMAND", "NAME",
     ])];
     for entry in entries {
-        if entry["type"] == "raw" {
+        // A comment or a variable of a crontab.
+        if entry["type"] == "raw" && entry["id"].is_null() {
             rows.push(row(["-", "", "", "", "", &text(&entry["line"]), ""]));
             continue;
         }

@@ -21,6 +21,7 @@ fn row(entry: &str, user: &str, second: i64, outcome: Outcome) -> Run {
         late: false,
         attempt: 0,
         command: "curl /x".to_owned(),
+        schedule: "@daily".to_owned(),
         asked_by: None,
         result: RunResult {
             output: Some(Output {

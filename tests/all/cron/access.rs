@@ -164,6 +164,39 @@ async fn a_token_may_be_for_a_user_that_is_there() {
 }
 
 #[tokio::test]
+async fn what_a_user_left_is_not_for_whoever_makes_the_next_token() {
+    let server = Server::empty().start().await;
+    let alice = token(&server, "alice", &["cron"]).await.expect(201).json();
+    let (alice, alice_id) = (&alice["data"]["token"], &alice["data"]["id"]);
+    let made = server
+        .post("/users/me/entries", never("curl /x").to_string())
+        .token(alice.as_str().unwrap())
+        .await;
+    let entry = made.expect(201).json();
+    let gone = format!("/api/v1/auth/tokens/{}", alice_id.as_str().unwrap());
+    server
+        .request(Method::DELETE, &gone)
+        .as_root()
+        .await
+        .expect(200);
+    let manager = secret(&server, "manager", &["auth", "cron"]).await;
+    for body in [
+        json!({ "alias": "alice", "permissions": ["cron"] }),
+        json!({ "alias": "another", "permissions": ["cron"], "user": "alice" }),
+    ] {
+        let made = server
+            .post("/api/v1/auth/tokens", body.to_string())
+            .token(&manager)
+            .await;
+        made.expect(403);
+    }
+    // Root may give it to somebody.
+    let again = secret(&server, "alice", &["cron"]).await;
+    let target = format!("/users/me/entries/{}", id(&entry));
+    server.get(&target).token(&again).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_token_for_some_users_does_not_count_for_others() {
     let server = Server::empty().start().await;
     let alice = secret(&server, "alice", &["cron"]).await;

@@ -44,10 +44,18 @@ async fn an_entry_from_the_command_line() {
             "greeting",
             "--timezone",
             "Asia/Kathmandu",
+            "--jitter-seconds",
+            "7",
+            "--deadline-seconds",
+            "8",
             "--json",
         ],
     );
     let made: Value = serde_json::from_str(&text(&made)).unwrap();
+    assert_eq!(
+        (&made["jitter_seconds"], &made["deadline_seconds"]),
+        (&7.into(), &8.into())
+    );
     let id = made["id"].as_str().unwrap();
     let list = text(&cron(&server, &["list"]));
     let lines: Vec<&str> = list.lines().collect();

@@ -295,7 +295,7 @@ async fn in_a_week_every_occurrence_has_one_row() {
     }
 }
 
-fn seconds(time: &Value) -> i64 {
+pub fn seconds(time: &Value) -> i64 {
     let time = chrono::DateTime::parse_from_rfc3339(time.as_str().unwrap());
     time.unwrap().timestamp()
 }

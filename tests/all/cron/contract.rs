@@ -260,6 +260,11 @@ async fn what_is_wrong_has_its_code() {
             "INVALID_POLICY",
         ),
         (
+            json!({ "schedule": "@daily", "command": "curl /x", "jitter_seconds": "some" }),
+            400,
+            "INVALID_POLICY",
+        ),
+        (
             json!({ "schedule": "@daily", "command": "curl /x", "colour": "red" }),
             400,
             "INVALID_REQUEST",
@@ -356,6 +361,17 @@ async fn health_has_the_words_of_cron() {
             (&json!("ok"), &json!("tests"))
         );
         assert_eq!(health.as_object().unwrap().len(), 9);
+    }
+}
+
+#[tokio::test]
+async fn the_document_is_there_for_cron_too() {
+    let server = Server::empty().start().await;
+    for format in ["json", "yaml"] {
+        let whole = server.get(&format!("/openapi.{format}")).await.expect(200);
+        let of_cron = server.get(&format!("/api/v1/cron/openapi.{format}")).await;
+        assert_eq!(of_cron.expect(200).text(), whole.text());
+        assert!(whole.text().contains("/users/{user}/entries"));
     }
 }
 

@@ -40,7 +40,16 @@ async fn a_crontab_replaces_everything() {
         .map(|one| &one["type"])
         .collect();
     assert_eq!(kinds, ["raw", "managed", "raw"]);
-    assert_eq!(list["entries"][2]["line"], "0 4 * * 0 curl /y");
+    let line = &list["entries"][2];
+    assert_eq!(line["line"], "0 4 * * 0 curl /y");
+    // It is an entry like any other: named, told when it is due, and to be run.
+    assert_eq!(line["next_runs"].as_array().unwrap().len(), 5);
+    assert!(line["schedule_human"].is_string());
+    assert_eq!(run(&server, line).await["command"], "curl /y");
+    assert_eq!(
+        list["entries"][0],
+        json!({ "type": "raw", "line": "# mine" })
+    );
     // Disabled: the line stays, behind a sign.
     let target = format!("{ENTRIES}/{}", id(&managed));
     send(&server, Method::PATCH, &target, json!({ "enabled": false }))

@@ -3,6 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
+use super::time::at;
 use super::{ENTRIES, add, id, never, rows, rows_until, send};
 use crate::harness::Server;
 
@@ -155,4 +156,46 @@ async fn a_deleted_entry_takes_what_waits_along() {
     );
     server.get("/go").await.expect(200);
     rows_until(&server, &entry, |rows| rows[1]["outcome"] == "ok").await;
+}
+
+#[tokio::test]
+async fn a_deleted_entry_takes_along_what_waits_for_a_turn() {
+    let server = server().await;
+    let busy = entry(&server, "allow").await;
+    for _ in 0..3 {
+        assert_eq!(ask(&server, &busy).await["outcome"], "running");
+    }
+    let entry = entry(&server, "forbid").await;
+    assert_eq!(ask(&server, &entry).await["outcome"], "waiting");
+    let target = format!("{ENTRIES}/{}", id(&entry));
+    send(&server, Method::DELETE, &target, json!({}))
+        .await
+        .expect(200);
+    server.get("/go").await.expect(200);
+    let rows = rows_until(&server, &entry, |rows| rows[0]["outcome"] != "waiting").await;
+    assert_eq!(outcomes(&rows), ["expired"]);
+    assert!(rows[0]["started_at"].is_null(), "{rows:#?}");
+}
+
+#[tokio::test]
+async fn a_deleted_entry_is_not_tried_again() {
+    let fail = "await kv.increment('n', 1); res.status(503); return 1";
+    let count = "return Number((await kv.get('n')) ?? 0)";
+    let setup = Server::with_scripts(&[("fail.ts", fail), ("count.ts", count)]);
+    let (setup, clock) = at!(setup, "2026-03-01 00:00:05");
+    let server = setup.start().await;
+    let mut entry = never("curl /fail");
+    entry["retries"] = 1.into();
+    entry["retry_backoff_seconds"] = 600.into();
+    let entry = add(&server, entry).await;
+    assert_eq!(ask(&server, &entry).await["outcome"], "running");
+    server.until("/count", |reply| reply.text() == "1").await;
+    let target = format!("{ENTRIES}/{}", id(&entry));
+    send(&server, Method::DELETE, &target, json!({}))
+        .await
+        .expect(200);
+    clock.set("2026-03-01 00:20:00");
+    let rows = rows_until(&server, &entry, |rows| rows[0]["outcome"] != "running").await;
+    assert_eq!(outcomes(&rows), ["error"]);
+    assert_eq!(rows[0]["attempt"], 1);
 }

@@ -28,6 +28,7 @@ async fn a_route_is_called_in_process_and_its_row_says_how_it_went() {
         (&row["entry_id"], &row["user"], &row["command"]),
         (&entry["id"], &json!("root"), &json!(command))
     );
+    assert_eq!(row["schedule"], entry["schedule"]);
     assert!(row["fuel_used"].as_u64().unwrap() > 0, "{row:#}");
     assert!(row["memory_peak_bytes"].as_u64().unwrap() > 0);
     assert!(row["duration_ms"].as_i64().unwrap() >= 0);

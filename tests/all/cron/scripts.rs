@@ -79,6 +79,7 @@ async fn a_script_runs_on_its_own_schedule() {
             &json!("2026-03-01T00:01:00.000Z")
         )
     );
+    assert_eq!(row["expression"], one["expression"]);
     assert!(
         row["returnPreview"]
             .as_str()
