@@ -89,6 +89,13 @@ impl App {
         let store = Store::open(&config.server.data)?;
         let (sandbox, engine) = sandbox(config)?;
         let cron_settings = scheduler::settings(config, instances(config))?;
+        if !config.server.scripts.exists() {
+            // It may be a misspelt name.
+            tracing::warn!(
+                "there was no folder {}, so an empty one was made; `footpath init` makes one with examples",
+                config.server.scripts.display()
+            );
+        }
         std::fs::create_dir_all(&config.server.scripts)
             .with_context(|| format!("cannot create {}", config.server.scripts.display()))?;
         let listener = bind(config.server.http, "--http").await?;

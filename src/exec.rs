@@ -44,6 +44,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
 
+use crate::compile::stack::SourceMaps;
 use crate::model::exec_id::ExecId;
 use crate::model::script::ScriptPath;
 use crate::sandbox::PUBLISHERS_MAX;
@@ -57,7 +58,7 @@ use history::{History, Origin};
 use live::{Deployment, Live};
 use notes::Notes;
 use publish::Publisher;
-use script::{Problem, Script};
+use script::{Problem, Program, Script};
 use services::{DeploymentState, Outside, ScriptServices};
 use traffic::Traffic;
 use unload::{Keep, Keeping};
@@ -225,6 +226,17 @@ impl Exec {
         Ok(self.folder().read(&script.path)?)
     }
 
+    /// The source maps of what answers; made from its text when they are first needed.
+    pub fn maps_of(&self, path: &ScriptPath, program: &Program) -> Arc<SourceMaps> {
+        let maps = program.maps.get_or_init(|| {
+            let published = self.history.source(path, &program.manifest.source_hash);
+            let source = published.ok().flatten();
+            let source = source.or_else(|| self.folder().read(path).ok());
+            Arc::new(self.publisher.maps(path, &source.unwrap_or_default()))
+        });
+        maps.clone()
+    }
+
     /// The services of a script, for one call.
     pub fn services(
         self: &Arc<Self>,
@@ -236,6 +248,7 @@ impl Exec {
             exec: self.clone(),
             notes,
             script: script.path.clone(),
+            program: script.program.clone(),
             ai: script.directives.ai.clone(),
             is_persons: script.origin == Origin::Person,
             detail: script.directives.log.level,

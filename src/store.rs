@@ -114,6 +114,11 @@ impl Store {
         Store::open_with(dir, writer::FREE_BYTES_MIN)
     }
 
+    /// Whether there is a store in `dir`, for whoever does not want one made.
+    pub fn exists(dir: &Path) -> bool {
+        dir.join(repair::DATABASE_FOLDER).is_dir()
+    }
+
     fn open_with(dir: &Path, free_bytes_min: u64) -> Result<Store, StoreError> {
         // Tokens' hashes and certificates' keys are nobody else's business.
         let mut builder = DirBuilder::new();

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use chrono::Utc;
 use clap::Args;
 
@@ -40,7 +40,15 @@ pub struct ImportArguments {
 }
 
 pub fn export(arguments: &ExportArguments) -> anyhow::Result<()> {
-    let store = Store::open(&data_folder(arguments.data.clone())?)?;
+    let data = data_folder(arguments.data.clone())?;
+    // Opening a store makes it, and nobody wants a backup of nothing.
+    if !Store::exists(&data) {
+        bail!(
+            "there is no store in {}: give the server's data folder with --data",
+            data.display()
+        );
+    }
+    let store = Store::open(&data)?;
     let file = File::create(&arguments.file)
         .with_context(|| format!("cannot write {}", arguments.file.display()))?;
     let summary = wait(store.export(BufWriter::new(file), Utc::now()))?;

@@ -65,14 +65,25 @@ impl SourceMaps {
                 mapped.push_str(line);
                 mapped.push('\n');
             } else if let Some((frame, location)) = decoded.frame(line) {
-                let place = format!("{}:{}:{}", location.path, location.line, location.column);
-                match frame.name {
-                    Some(name) => mapped.push_str(&format!("    at {name} ({place})\n")),
-                    None => mapped.push_str(&format!("    at {place}\n")),
-                }
+                mapped.push_str(&frame.at(&location));
+                mapped.push('\n');
             }
         }
         mapped
+    }
+
+    /// A text with stacks in it, such as what a script prints of an error: its frames
+    /// in the sources, everything else as it is.
+    pub fn map_text(&self, text: &str) -> String {
+        let mut decoded = Decoded::new(self);
+        let lines = text.split('\n').map(|line| {
+            let frame = line.trim_start().starts_with("at ");
+            match frame.then(|| decoded.frame(line)).flatten() {
+                Some((frame, location)) => frame.at(&location),
+                None => line.to_owned(),
+            }
+        });
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// Where the innermost frame of the script's own code is, in the sources.
@@ -99,6 +110,17 @@ struct Frame<'s> {
     path: &'s str,
     line: u32,
     column: u32,
+}
+
+impl Frame<'_> {
+    /// The line of a stack with the frame at this place.
+    fn at(&self, location: &Location) -> String {
+        let Location { path, line, column } = location;
+        match self.name {
+            Some(name) => format!("    at {name} ({path}:{line}:{column})"),
+            None => format!("    at {path}:{line}:{column}"),
+        }
+    }
 }
 
 /// Source maps, decoded when a frame first needs them.

@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::history::Author;
+use super::folder::FolderError;
+use super::history::{Author, Origin};
 use super::routes::mount::mount;
-use super::script::{Script, hash};
+use super::script::{Problem, Script, hash};
 use super::stray::{Stray, stray};
 use super::watcher::Changed;
 use super::{Exec, ExecError};
@@ -27,7 +28,7 @@ impl Exec {
                 }
             };
             if let Err(error) = result {
-                tracing::warn!(?change, %error, "a changed file was not published");
+                tracing::warn!("a changed file was not published: {error}");
             }
         }
     }
@@ -100,7 +101,13 @@ impl Exec {
     ) -> Result<(), ExecError> {
         // What the server itself writes is live a moment after the file is there.
         drop(self.changing.lock().await);
-        let source = self.folder().read(path)?;
+        let source = match self.folder().read(path) {
+            Ok(source) => source,
+            Err(error @ (FolderError::NotText { .. } | FolderError::TooLarge { .. })) => {
+                return self.keep_before_unreadable(path, &error).await;
+            }
+            Err(error) => return Err(error.into()),
+        };
         let live = self.live.get(path.exec_id());
         let live = live
             .as_ref()
@@ -113,6 +120,33 @@ impl Exec {
         let published = self.publish(path, author).await?;
         tell(&[published.script]);
         tell(&published.republished);
+        Ok(())
+    }
+
+    /// A file that is no text is like one that does not compile: what answered goes
+    /// on under its own directives, and the listing says why.
+    async fn keep_before_unreadable(
+        &self,
+        path: &ScriptPath,
+        error: &FolderError,
+    ) -> Result<(), ExecError> {
+        let _changing = self.changing.lock().await;
+        let state = self.state(path.exec_id())?;
+        let live = self.live.get(path.exec_id());
+        let live = live
+            .as_ref()
+            .and_then(|deployment| deployment.scripts.get(path.relative()));
+        let mut script = live.map_or_else(
+            || self.script(path.clone(), "", Origin::Person),
+            |live| Script::clone(live),
+        );
+        // No text has the hash of a byte that is no UTF-8, so whatever is saved
+        // next differs, also the text that was there before.
+        script.source_hash = hash(&[0xff]);
+        script.problem = Some(Problem::of(error));
+        let script = Arc::new(script);
+        self.live.change(&state, vec![script.clone()], &[]);
+        tell(&[script]);
         Ok(())
     }
 

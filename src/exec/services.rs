@@ -19,7 +19,7 @@ use super::log::message::keeps_level;
 use super::log::writer::LogWriter;
 use super::monitor::Monitor;
 use super::notes::Notes;
-use super::script::Script;
+use super::script::{Program, Script};
 use super::shared::Shared;
 use crate::egress::{Egress, EgressError, Timeouts, watched};
 use crate::model::directives::{Ai, LogLevel as Detail};
@@ -105,6 +105,8 @@ pub struct ScriptServices {
     pub exec: Arc<Exec>,
     pub notes: Notes,
     pub script: ScriptPath,
+    /// What runs, for the places in what it prints.
+    pub program: Option<Arc<Program>>,
     /// See [`Caller::is_persons`].
     pub is_persons: bool,
     /// Its `@ai*`.
@@ -166,6 +168,16 @@ impl From<kv::KvError> for KvError {
 
 impl Services for ScriptServices {
     fn log(&self, call: &CallContext, level: LogLevel, message: &str) {
+        // An error that is printed says where in the source it was, not in what
+        // that was compiled to.
+        let mapped = match &self.program {
+            Some(program) if message.contains("\n    at ") => {
+                let maps = self.exec.maps_of(&self.script, program);
+                Some(maps.map_text(message))
+            }
+            _ => None,
+        };
+        let message = mapped.as_deref().unwrap_or(message);
         if self.outside.echo {
             let (script, execution_id) = (&self.script, &call.execution_id);
             tracing::info!(target: "footpath::script", %script, execution_id, ?level, "{message}");

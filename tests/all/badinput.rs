@@ -36,6 +36,35 @@ async fn sources_that_are_no_sources_say_why() {
 }
 
 #[tokio::test]
+async fn a_saved_file_that_is_no_text_leaves_the_old_version_up() {
+    let before = "// @token only\nreturn 'before'";
+    let server = Server::with_script("a.ts", before).dev().start().await;
+    server.get("/a?token=only").await.expect_text(200, "before");
+    let path = server.scripts().join("1");
+    let problem = async |name: &str| {
+        let list = server.get("/api/v1/exec/scripts/list").as_root();
+        let list = list.await.expect(200).json();
+        let scripts = list["scripts"].as_array().unwrap();
+        let script = scripts.iter().find(|script| script["path"] == name);
+        script.map_or(serde_json::Value::Null, |script| script["problem"].clone())
+    };
+    fs::write(path.join("a.ts"), b"return '\xfc'").unwrap();
+    fs::write(path.join("new.ts"), b"return '\xfc'").unwrap();
+    server.until("/new", |reply| reply.status == 503).await;
+    let told = problem("new.ts").await;
+    assert!(told.to_string().contains("UTF-8"), "{told}");
+    let told = problem("a.ts").await;
+    assert!(told.to_string().contains("UTF-8"), "{told}");
+    server.get("/a?token=only").await.expect_text(200, "before");
+    server.get("/a").await.expect(401);
+    // The same text again is a text again.
+    server.save("a.ts", before);
+    server.save("new.ts", "return 'new'");
+    server.until("/new", |reply| reply.text() == "new").await;
+    assert_eq!(problem("a.ts").await, serde_json::Value::Null);
+}
+
+#[tokio::test]
 async fn links_that_lead_out_of_the_tree_are_not_followed() {
     let setup = Server::with_script("good.ts", "return 'good'").file("outside.txt", "");
     let secret = setup.data().parent().unwrap().join("secret.ts");

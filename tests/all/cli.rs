@@ -245,6 +245,19 @@ async fn an_export_can_be_imported_elsewhere() {
     third.get("/get").await.expect_text(200, "nothing");
 }
 
+#[test]
+fn a_store_that_is_not_there_is_not_exported() {
+    let home = TempDir::new().unwrap();
+    let said = fails(&run(
+        &["export", "state.footpath", "--data", "dtaa"],
+        home.path(),
+        "",
+    ));
+    assert!(said.contains("dtaa") && said.contains("--data"), "{said}");
+    assert!(!home.path().join("dtaa").exists());
+    assert!(!home.path().join("state.footpath").exists());
+}
+
 #[tokio::test]
 async fn the_first_start_makes_a_root_token_and_shows_it_once() {
     let mut server = Server::with_script("a.ts", "return 1")

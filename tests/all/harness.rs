@@ -35,7 +35,7 @@ mod skips;
 pub use exchange::{Reply, Sending};
 pub use process::{Refusal, footpath, run};
 pub(crate) use skips::skip;
-pub use skips::{peer, peer_python, skipped};
+pub use skips::{peer, peer_python, skipped, withheld};
 
 use exchange::HttpClient;
 use process::Process;

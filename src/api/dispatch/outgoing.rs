@@ -23,10 +23,7 @@ pub fn note(
     let failure = report.failure.as_ref()?;
     let stack = match (failure, &script.program) {
         (Failure::Threw(thrown), Some(program)) => {
-            let maps = program.maps.get_or_init(|| {
-                let source = exec.source_of(script).unwrap_or_default();
-                Arc::new(exec.publisher.maps(&script.path, &source))
-            });
+            let maps = exec.maps_of(&script.path, program);
             Some(maps.map_stack(&thrown.stack))
         }
         _ => None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use sha2::{Digest, Sha256};
@@ -41,7 +41,7 @@ pub fn chain(pem: &str) -> Result<Vec<CertificateDer<'static>>, BundleError> {
     let mut chain: Vec<CertificateDer<'static>> = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         let certificate = certificate.map_err(|error| BundleError::BadChain {
-            reason: error.to_string(),
+            reason: pem_reason(&error),
         })?;
         if !chain.contains(&certificate) {
             chain.push(certificate);
@@ -71,8 +71,21 @@ pub fn key(pem: &str) -> Result<PrivateKeyDer<'static>, BundleError> {
         return Err(BundleError::EncryptedKey);
     }
     PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|error| BundleError::BadKey {
-        reason: error.to_string(),
+        reason: pem_reason(&error),
     })
+}
+
+/// What is wrong with a PEM text, without any of it: a key that has lost its line
+/// breaks is one line, and nobody wants it in an answer.
+fn pem_reason(error: &pem::Error) -> String {
+    match error {
+        pem::Error::IllegalSectionStart { .. } => {
+            "a line with `-----BEGIN` does not end in `-----`; are the line breaks missing?"
+                .to_owned()
+        }
+        pem::Error::MissingSectionEnd { .. } => "a section has no end".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 /// Checks that each certificate is issued by the next one, and reads the first.

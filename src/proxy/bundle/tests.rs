@@ -184,6 +184,20 @@ async fn what_cannot_be_served_is_refused_and_the_old_one_stays() {
             "chain is no PEM",
         ),
         (
+            "a chain without its line breaks",
+            "a.example",
+            other.0.replace('\n', ""),
+            key.clone(),
+            "line breaks",
+        ),
+        (
+            "a key without its line breaks",
+            "a.example",
+            other.0.clone(),
+            key.replace('\n', ""),
+            "line breaks",
+        ),
+        (
             "no chain",
             "a.example",
             String::new(),

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::catching;
 use super::lifecycle::read;
 use super::provider::{Provider, says};
-use crate::harness::{Server, skip};
+use crate::harness::{Server, skip, withheld};
 
 const HANDLER: &str = "return { url: req.url, authority: [typeof fs, typeof kv] };";
 /// Kills that are spread over the time that one call takes.
@@ -143,7 +143,10 @@ async fn a_kill_between_a_file_and_its_version_forgets_nothing() {
     let mut said = said.map_while(Result::ok);
     let attached = said.find(|line| line.contains("attached"));
     std::thread::spawn(move || said.for_each(drop));
-    let attached = attached.expect("strace may watch the server");
+    let Some(attached) = attached else {
+        withheld("strace may not watch other processes on this machine");
+        return;
+    };
     assert!(server.get("/api/x").send().await.is_err(), "{attached}");
     killer.wait().unwrap();
     server.kill();
