@@ -49,7 +49,7 @@ pub fn chain(pem: &str) -> Result<Vec<CertificateDer<'static>>, BundleError> {
     }
     // A section without an end is skipped by the reader.
     if pem.matches("-----BEGIN").count() != pem.matches("-----END").count() {
-        let reason = "a section has no end".to_owned();
+        let reason = "a section has no end, or its line breaks are missing".to_owned();
         return Err(BundleError::BadChain { reason });
     }
     match chain.len() {
@@ -83,7 +83,9 @@ fn pem_reason(error: &pem::Error) -> String {
             "a line with `-----BEGIN` does not end in `-----`; are the line breaks missing?"
                 .to_owned()
         }
-        pem::Error::MissingSectionEnd { .. } => "a section has no end".to_owned(),
+        pem::Error::MissingSectionEnd { .. } => {
+            "a section has no end, or its line breaks are missing".to_owned()
+        }
         other => other.to_string(),
     }
 }
