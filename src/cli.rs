@@ -32,7 +32,7 @@ enum Verb {
     Check(check::Arguments),
     Compile(compile::Arguments),
     Invoke(invoke::Arguments),
-    Cron(cron::Arguments),
+    Cron(Box<cron::Arguments>),
     Logs(logs::Arguments),
     Export(state::ExportArguments),
     Import(state::ImportArguments),
