@@ -144,6 +144,8 @@ async fn a_kill_between_a_file_and_its_version_forgets_nothing() {
     let attached = said.find(|line| line.contains("attached"));
     std::thread::spawn(move || said.for_each(drop));
     let Some(attached) = attached else {
+        killer.kill().unwrap();
+        killer.wait().unwrap();
         withheld("strace may not watch other processes on this machine");
         return;
     };
