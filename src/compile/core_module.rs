@@ -12,7 +12,7 @@ use super::image::Segment;
 
 mod editor;
 use editor::Editor;
-pub use editor::table;
+pub use editor::{memory, table};
 
 /// Where a module with `Memory::Around` finds what is around it: module and field.
 pub const MEMORY: (&str, &str) = ("image", "memory");

@@ -4,8 +4,7 @@
 
 use sha2::{Digest, Sha256};
 use wasm_encoder::{
-    ExportKind, ExportSection, MemorySection, MemoryType, Module, RawSection, SectionId,
-    TableSection,
+    ExportKind, ExportSection, MemorySection, Module, RawSection, SectionId, TableSection,
 };
 
 use super::{
@@ -136,13 +135,7 @@ fn around_module(packed: &[u8], pages: u64) -> Result<Vec<u8>, ModuleError> {
         .table(core_module::table(1))
         .table(core_module::table(functions));
     let mut memories = MemorySection::new();
-    memories.memory(MemoryType {
-        minimum: pages,
-        maximum: None,
-        memory64: false,
-        shared: false,
-        page_size_log2: None,
-    });
+    memories.memory(core_module::memory(pages));
     let mut exports = ExportSection::new();
     exports.export(MEMORY.1, ExportKind::Memory, 0);
     exports.export(REALLOC.1, ExportKind::Table, 0);

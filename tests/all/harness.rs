@@ -25,6 +25,8 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+#[path = "harness/credulous.rs"]
+mod credulous;
 #[path = "harness/exchange.rs"]
 mod exchange;
 #[path = "harness/process.rs"]
@@ -32,6 +34,7 @@ mod process;
 #[path = "harness/skips.rs"]
 mod skips;
 
+pub use credulous::Credulous;
 pub use exchange::{Reply, Sending};
 pub use process::{Refusal, footpath, run};
 pub(crate) use skips::skip;

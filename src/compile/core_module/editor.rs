@@ -225,16 +225,20 @@ fn stand_in(local: &Local) -> Function {
 /// Adds what `Memory::Around` imports. Memory 0 was the module's only one, so every
 /// use of it means the imported one now.
 fn import_around(imports: &mut ImportSection, pages: u64, functions: u64) {
-    let memory = MemoryType {
+    imports.import(MEMORY.0, MEMORY.1, EntityType::Memory(memory(pages)));
+    for ((module, name), slots) in [(REALLOC, 1), (IMPORTS, functions)] {
+        imports.import(module, name, EntityType::Table(table(slots)));
+    }
+}
+
+/// A memory of so many pages of 64 KiB at first.
+pub fn memory(pages: u64) -> MemoryType {
+    MemoryType {
         minimum: pages,
         maximum: None,
         memory64: false,
         shared: false,
         page_size_log2: None,
-    };
-    imports.import(MEMORY.0, MEMORY.1, EntityType::Memory(memory));
-    for ((module, name), slots) in [(REALLOC, 1), (IMPORTS, functions)] {
-        imports.import(module, name, EntityType::Table(table(slots)));
     }
 }
 

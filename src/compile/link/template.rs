@@ -16,11 +16,11 @@ use wasm_encoder::reencode::{self, Reencode, ReencodeComponent};
 use wasm_encoder::{
     Alias, CanonicalFunctionSection, ComponentAliasSection, ComponentImportSection,
     ComponentSection, ComponentTypeRef, CoreTypeSection, EntityType, ExportKind, InstanceSection,
-    MemoryType, ModuleArg, ModuleSection, ModuleType,
+    ModuleArg, ModuleSection, ModuleType,
 };
 
 use super::{LinkError, module_section};
-use crate::compile::core_module::{self, IMPORTS, MEMORY, REALLOC};
+use crate::compile::core_module::{self, IMPORTS, MEMORY, REALLOC, memory};
 
 mod interface;
 mod layout;
@@ -205,16 +205,6 @@ fn core_alias(instance: u32, kind: ExportKind, name: &str) -> Alias<'_> {
         instance,
         kind,
         name,
-    }
-}
-
-fn memory(pages: u64) -> MemoryType {
-    MemoryType {
-        minimum: pages,
-        maximum: None,
-        memory64: false,
-        shared: false,
-        page_size_log2: None,
     }
 }
 

@@ -129,16 +129,7 @@ async fn killed_while_it_ran_it_is_not_run_again() {
     let entry = add(&server, every_minute("curl /hang")).await;
     clock.set(BEFORE);
     rows_until(&server, &entry, |rows| has(rows, "running")).await;
-    // Its handler has begun, too.
-    let target = format!("/count?at={}", MINUTE.replace(':', "%3A"));
-    server.until(&target, |reply| reply.text() == "1").await;
-    let is_running = |rows: &[Value]| has(rows, "running");
-    let (calls, rows) = killed_when(&mut server, &clock, &entry, is_running, |rows| {
-        has(rows, "interrupted")
-    })
-    .await;
-    assert_eq!(rows, ["03-01T00:01 schedule interrupted"]);
-    assert_eq!(calls, "1");
+    a_kill_interrupts_it(&mut server, &clock, &entry).await;
 }
 
 #[tokio::test]
@@ -150,15 +141,7 @@ async fn killed_between_two_attempts_it_is_interrupted() {
     let entry = add(&server, entry).await;
     clock.set(BEFORE);
     rows_until(&server, &entry, |rows| has(rows, "running")).await;
-    let target = format!("/count?at={}", MINUTE.replace(':', "%3A"));
-    server.until(&target, |reply| reply.text() == "1").await;
-    let is_running = |rows: &[Value]| has(rows, "running");
-    let (calls, rows) = killed_when(&mut server, &clock, &entry, is_running, |rows| {
-        has(rows, "interrupted")
-    })
-    .await;
-    assert_eq!(rows, ["03-01T00:01 schedule interrupted"]);
-    assert_eq!(calls, "1");
+    a_kill_interrupts_it(&mut server, &clock, &entry).await;
 }
 
 #[tokio::test]
@@ -267,4 +250,18 @@ async fn a_year_of_minutes_with_a_hanging_command_is_no_burst() {
         "{calls}: {:?}",
         short(&rows)
     );
+}
+
+/// Kills the server when the handler of the running occurrence has begun, too: it is
+/// not run again.
+async fn a_kill_interrupts_it(server: &mut Server, clock: &Clock, entry: &Value) {
+    let target = format!("/count?at={}", MINUTE.replace(':', "%3A"));
+    server.until(&target, |reply| reply.text() == "1").await;
+    let is_running = |rows: &[Value]| has(rows, "running");
+    let (calls, rows) = killed_when(server, clock, entry, is_running, |rows| {
+        has(rows, "interrupted")
+    })
+    .await;
+    assert_eq!(rows, ["03-01T00:01 schedule interrupted"]);
+    assert_eq!(calls, "1");
 }

@@ -9,8 +9,7 @@ use wasm_encoder::{
 };
 
 use super::interface::Signature;
-use super::memory;
-use crate::compile::core_module::{IMPORTS, MEMORY, REALLOC, table};
+use crate::compile::core_module::{IMPORTS, MEMORY, REALLOC, memory, table};
 use crate::compile::image;
 
 /// The name of the image's function that stands in for the engine's `cabi_realloc`.
