@@ -9,7 +9,9 @@ mod eviction;
 pub mod failure;
 pub mod handler;
 pub mod host;
+mod lane;
 pub mod limits;
+mod run;
 pub mod services;
 pub mod snapshot;
 
@@ -78,6 +80,11 @@ pub struct Sandbox {
 /// Cranelift makes of those frames is larger.
 pub(crate) const WASM_STACK_BYTES_MAX: usize = 6 << 20;
 const ASYNC_STACK_BYTES: usize = 7 << 20;
+
+/// Address space of a slot: all that 32 bits reach, so that no access to memory needs a
+/// check of its bounds. It is only reserved: what `memory_bytes_max` does not cover
+/// faults.
+const MEMORY_RESERVATION_BYTES: u64 = 4 << 30;
 
 /// Memory of a slot that stays resident between calls; the rest is given back.
 const KEEP_RESIDENT_BYTES: usize = 4 << 20;
@@ -148,7 +155,7 @@ fn wasmtime_config(config: &SandboxConfig) -> Config {
         .async_stack_size(ASYNC_STACK_BYTES)
         .wasm_backtrace_max_frames(None)
         .memory_init_cow(true)
-        .memory_reservation(config.memory_bytes_max as u64)
+        .memory_reservation(MEMORY_RESERVATION_BYTES)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     wasmtime
 }

@@ -65,7 +65,10 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("reqwest", &["author"]),
     ("regex", &["exec/log"]),
     ("reqwest", &["author/client"]),
-    ("rustix", &["cron/wall_clock", "exec/log", "store"]),
+    (
+        "rustix",
+        &["cron/wall_clock", "exec/log", "sandbox/lane", "store"],
+    ),
     (
         "rustls",
         &[

@@ -1,0 +1,187 @@
+//! Where a call computes: in its caller's task while it is short, then on a thread of
+//! its own that yields to all others, so that short calls never wait for long ones.
+//! It must not know what a call is.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+/// A call that has computed for this long is a long one. Most take a tenth of a
+/// millisecond; a thread costs as much.
+const SHORT_MAX: Duration = Duration::from_millis(10);
+
+/// How far a thread of a long call stands back, as `nice` counts: the kernel gives it
+/// what the others leave, and a tenth of a core where they leave nothing.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
+/// A call on its way to its end. Dropping it ends the call, wherever that is: a long
+/// one within a turn (`FUEL_PER_TURN`).
+pub enum Lane<F: Future> {
+    Short {
+        call: Pin<Box<F>>,
+        computed: Duration,
+    },
+    Long {
+        ended: oneshot::Receiver<F::Output>,
+        thread: Option<JoinHandle<()>>,
+    },
+}
+
+impl<F> Lane<F>
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    pub fn new(call: F) -> Self {
+        Self::Short {
+            call: Box::pin(call),
+            computed: Duration::ZERO,
+        }
+    }
+}
+
+impl<F> Future for Lane<F>
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        if let Self::Short { call, computed } = &mut *self {
+            let began = Instant::now();
+            if let Poll::Ready(output) = call.as_mut().poll(context) {
+                return Poll::Ready(output);
+            }
+            *computed += began.elapsed();
+            if *computed < SHORT_MAX {
+                return Poll::Pending;
+            }
+            let Some((thread, gate)) = own_thread() else {
+                // No thread to be had; other calls have to bear it for as long again.
+                *computed = Duration::ZERO;
+                return Poll::Pending;
+            };
+            let (end, ended) = oneshot::channel();
+            let thread = Some(thread);
+            let Self::Short { call, .. } =
+                std::mem::replace(&mut *self, Self::Long { ended, thread })
+            else {
+                unreachable!("it was short a moment ago");
+            };
+            // The thread waits for this one message.
+            let _ = gate.send(Box::pin(finish(call, end)));
+        }
+        let Self::Long { ended, thread } = &mut *self else {
+            unreachable!("what is short has returned");
+        };
+        Pin::new(ended).poll(context).map(|output| {
+            output.unwrap_or_else(|_| match thread.take().map(JoinHandle::join) {
+                // As it would have in the caller's task.
+                Some(Err(panic)) => std::panic::resume_unwind(panic),
+                _ => unreachable!("a thread that ends has said how"),
+            })
+        })
+    }
+}
+
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Runs the call to its end, or until nobody waits for it.
+async fn finish<F: Future>(call: Pin<Box<F>>, mut end: oneshot::Sender<F::Output>) {
+    tokio::select! {
+        biased;
+        () = end.closed() => {}
+        output = call => {
+            let _ = end.send(output);
+        }
+    }
+}
+
+/// A thread that does the one piece of work that it is sent; its sockets and timers
+/// are the runtime's.
+fn own_thread() -> Option<(JoinHandle<()>, std::sync::mpsc::Sender<Work>)> {
+    let runtime = Handle::current();
+    let (gate, work) = std::sync::mpsc::channel::<Work>();
+    let thread = thread::Builder::new()
+        .name("long-call".to_owned())
+        .spawn(move || {
+            stand_back();
+            if let Ok(work) = work.recv() {
+                runtime.block_on(work);
+            }
+        });
+    Some((thread.ok()?, gate))
+}
+
+#[cfg(target_os = "linux")]
+fn stand_back() {
+    // On Linux a thread has a priority of its own, and 0 is the calling one. Where
+    // that is forbidden, long calls are as important as short ones.
+    let _ = rustix::process::setpriority_process(None, NICENESS);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn stand_back() {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Computes for so many milliseconds, one a turn; gives the thread that it ended on.
+    async fn compute(turns: u32) -> Option<String> {
+        for _ in 0..turns {
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_millis(1) {}
+            tokio::task::yield_now().await;
+        }
+        thread::current().name().map(str::to_owned)
+    }
+
+    #[tokio::test]
+    async fn a_short_call_stays_where_it_began() {
+        let here = thread::current().name().map(str::to_owned);
+        assert_eq!(Lane::new(compute(2)).await, here);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_long_call_ends_on_a_thread_of_its_own() {
+        assert_eq!(Lane::new(compute(40)).await.as_deref(), Some("long-call"));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_long_call_that_nobody_waits_for_ends() {
+        struct Told(Option<oneshot::Sender<()>>);
+        impl Drop for Told {
+            fn drop(&mut self) {
+                let _ = self.0.take().expect("it is dropped once").send(());
+            }
+        }
+        let (sender, ended) = oneshot::channel();
+        let told = Told(Some(sender));
+        let endless = async move {
+            let _told = told;
+            loop {
+                compute(1).await;
+            }
+        };
+        let patience = tokio::time::timeout(Duration::from_millis(50), Lane::new(endless)).await;
+        assert!(patience.is_err());
+        ended.await.expect("the call was dropped on its thread");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_panic_reaches_the_caller() {
+        let call = Lane::new(async {
+            compute(40).await;
+            panic!("expected by this test");
+        });
+        let task: tokio::task::JoinHandle<()> = tokio::spawn(call);
+        assert!(task.await.expect_err("it panics").is_panic());
+    }
+}
