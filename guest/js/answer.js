@@ -57,7 +57,8 @@ function finishAsync(result) {
 // The handler has returned.
 function finish(result, awaited) {
   const { state } = current;
-  if (state.ended) done();
+  // What its reader has not taken yet is still to be sent.
+  if (state.ended) state.sent ? done() : state.onEnd = done;
   else if (current.held !== null) sendHeld();
   else if (script.isolate && (result !== undefined || awaited && !state.started)) use("isolate/inside.js").finish(result, done, fail);
   else if (result === undefined) {

@@ -21,6 +21,7 @@ use wasmtime_wasi::clocks::{WasiClocks, WasiClocksCtx, WasiClocksCtxView};
 use wasmtime_wasi::p2::bindings as wasi;
 use wasmtime_wasi::random::{WasiRandom, WasiRandomCtx};
 use wasmtime_wasi_http::p2::bindings::http as wasi_http;
+use wasmtime_wasi_http::p2::body::{HostOutgoingBody, StreamContext};
 use wasmtime_wasi_http::{WasiHttp, WasiHttpCtx, WasiHttpCtxView};
 
 use super::limits::{CallLimits, FIELDS_BYTES_MAX, MemoryWatch};
@@ -97,6 +98,17 @@ impl State {
         self.memory.used_bytes = used_bytes;
     }
 
+    /// Tells the readers of bodies that are not finished that nothing more comes. Left
+    /// alone, such a body would look whole.
+    fn break_off(&mut self) {
+        for resource in self.table.iter_mut() {
+            if let Some(body) = resource.downcast_mut::<HostOutgoingBody>() {
+                let (nothing, _) = HostOutgoingBody::new(StreamContext::Response, None, 1, 1);
+                std::mem::replace(body, nothing).abort();
+            }
+        }
+    }
+
     pub fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView {
             hooks: &mut self.outgoing,
@@ -110,6 +122,12 @@ impl State {
             ctx: &mut self.clocks,
             table: &mut self.table,
         }
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.break_off();
     }
 }
 

@@ -1,6 +1,10 @@
 //! What the caller and the log learn when a script fails, in terms of its source.
 
+use std::time::Duration;
+
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::harness::{Server, Setup};
 
@@ -174,12 +178,44 @@ async fn what_can_never_answer_says_so_at_once() {
 
 #[tokio::test]
 async fn an_answer_that_breaks_off_is_not_a_whole_one() {
-    let source =
-        "async function* parts() { yield 'a'; throw new Error('mid-stream') } return parts();";
-    let server = Server::with_script("s.ts", source).start().await;
-    let sent = server.get("/s").send().await;
-    assert!(sent.is_err(), "a broken stream looks whole: {sent:?}");
+    let breaks_off = [
+        (
+            "throws",
+            "async function* parts() { yield 'a'; throw new Error('mid-stream') } return parts();",
+        ),
+        (
+            "loops",
+            "// @timeout 500\nres.write('a'); await new Promise((done) => setTimeout(done, 50)); for (;;);",
+        ),
+    ];
+    let setup = (breaks_off.iter()).fold(Server::empty(), |setup, (name, source)| {
+        setup.script(&format!("{name}.ts"), source)
+    });
+    let server = setup.start().await;
+    for (name, _) in breaks_off {
+        let sent = server.get(&format!("/{name}")).send().await;
+        assert!(sent.is_err(), "{name} looks whole: {sent:?}");
+    }
     server.logs("mid-stream").await;
+}
+
+#[tokio::test]
+async fn what_a_slow_reader_has_not_taken_yet_still_comes() {
+    let source = "const part = 'x'.repeat(64 << 10);
+        res.writeHead(200);
+        for (let i = 0; i < 64; i++) res.write(part);
+        res.end('the end');";
+    let server = Server::with_script("large.ts", source).start().await;
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    let request = b"GET /large HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    // The handler has returned long before the sockets' buffers have room.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let end = String::from_utf8_lossy(&answer[answer.len().saturating_sub(40)..]).into_owned();
+    assert!(end.ends_with("the end\r\n0\r\n\r\n"), "{end:?}");
+    assert!(answer.len() > 64 * (64 << 10));
 }
 
 #[tokio::test]

@@ -229,7 +229,8 @@ async fn deep_recursion_ends_the_call_and_not_the_server() {
             "const f = async (): Promise<any> => await f(); return f();",
         ),
     ];
-    let setup = cases.iter().fold(guarded(), |setup, (name, source)| {
+    let patient = guarded().set("limits.wall_clock_ms", FAR_MS);
+    let setup = cases.iter().fold(patient, |setup, (name, source)| {
         setup.script(&format!("{name}.ts"), source)
     });
     let server = setup.dev().start().await;
@@ -309,6 +310,7 @@ async fn a_bomb_at_the_top_level_is_a_script_that_does_not_publish() {
 #[tokio::test]
 async fn answers_have_a_size() {
     let server = guarded()
+        .set("limits.wall_clock_ms", FAR_MS)
         .set("limits.response_body_bytes", 1 << 20)
         .script("text.ts", "return 'x'.repeat((1 << 20) + 1)")
         .script("fits.ts", "return 'x'.repeat(1 << 20)")

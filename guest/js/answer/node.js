@@ -274,6 +274,7 @@ class ServerResponse {
     (typeof encoding === "function" ? encoding : callback)?.();
     this.emit("finish");
     this.emit("close");
+    this.#exchange.state.sent = true;
     this.#exchange.state.onEnd?.();
   }
 
@@ -390,8 +391,8 @@ function toBytes(chunk, encoding) {
 
 /** One request and its answer. A kept instance makes of them only what a call uses. */
 class Exchange {
-  /** The head is sent or cannot change; the body is complete; the call is over. */
-  state = { started: false, ended: false, done: false, callback: false, onEnd: null };
+  /** The head is sent or cannot change; the script ended the body; the host has all of it; the call is over. */
+  state = { started: false, ended: false, sent: false, done: false, callback: false, onEnd: null };
   /** The promises of waitUntil. */
   background = [];
   /** The request's body. */
