@@ -14,6 +14,7 @@ pub mod limits;
 mod run;
 pub mod services;
 pub mod snapshot;
+pub mod worker;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -74,6 +75,8 @@ pub struct Sandbox {
     pub instances_max: u32,
     from_outside: Arc<Semaphore>,
     from_inside: Arc<Semaphore>,
+    /// As many worker scripts keep an instance; those beyond start anew each time.
+    rooms: Arc<Semaphore>,
 }
 
 /// Native stack of a call. QuickJS stops at 640 KiB of its own stack; what
@@ -121,6 +124,7 @@ impl Sandbox {
             instances_max: config.instances_max,
             from_outside: Arc::new(Semaphore::new(permits)),
             from_inside: Arc::new(Semaphore::new(permits)),
+            rooms: Arc::new(Semaphore::new(permits)),
         })
     }
 
@@ -132,7 +136,8 @@ impl Sandbox {
 }
 
 fn wasmtime_config(config: &SandboxConfig) -> Config {
-    let slots = 2 * config.instances_max;
+    // Of calls from outside, from inside, and of those that are kept.
+    let slots = 3 * config.instances_max;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
         .total_core_instances(CORE_INSTANCES_PER_COMPONENT * slots)

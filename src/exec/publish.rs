@@ -31,9 +31,9 @@ use crate::compile::stack::SourceMaps;
 use crate::model::directives::Directives;
 use crate::model::script::ScriptPath;
 use crate::sandbox::Sandbox;
-use crate::sandbox::call::Worker;
 use crate::sandbox::handler::Handler;
 use crate::sandbox::snapshot::{LoadSpec, Snapshot, SnapshotError};
+use crate::sandbox::worker::Worker;
 
 pub struct Publisher {
     pub folder: Folder,

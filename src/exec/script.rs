@@ -15,7 +15,7 @@ use crate::compile::capability::Capabilities;
 use crate::model::diagnostic::Diagnostic;
 use crate::model::directives::{Concurrency, Directives};
 use crate::model::script::ScriptPath;
-use crate::sandbox::call::Worker;
+use crate::sandbox::worker::Worker;
 
 /// A file of a deployment that answers, or would.
 #[derive(Debug, Clone)]

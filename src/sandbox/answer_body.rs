@@ -9,22 +9,22 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use tokio::task::JoinHandle;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 struct AnswerBody {
     body: WasiBody,
-    call: JoinHandle<()>,
+    /// Ends the call.
+    end: Option<Box<dyn FnOnce() + Send>>,
     /// What is left of the announced length, in bytes.
     left: Option<u64>,
     ended: bool,
 }
 
-/// Makes the body of an answer the owner of the call that writes it.
+/// Makes the body of an answer the owner of the call that writes it, which `end` ends.
 pub fn tie(
     response: Response<WasiBody>,
     method: &Method,
-    call: JoinHandle<()>,
+    end: Box<dyn FnOnce() + Send>,
 ) -> Response<WasiBody> {
     let (head, body) = response.into_parts();
     let announced = head.headers.get(header::CONTENT_LENGTH);
@@ -36,7 +36,7 @@ pub fn tie(
         || left == Some(0);
     let body = AnswerBody {
         body,
-        call,
+        end: Some(end),
         left,
         ended,
     };
@@ -75,8 +75,8 @@ impl Body for AnswerBody {
 
 impl Drop for AnswerBody {
     fn drop(&mut self) {
-        if !self.ended {
-            self.call.abort();
+        if let Some(end) = self.end.take().filter(|_| !self.ended) {
+            end();
         }
     }
 }

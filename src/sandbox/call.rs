@@ -2,14 +2,13 @@
 //! out, and a report of what it used. It must not choose limits or log.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Method;
 use http_body::Body;
-use tokio::sync::{Mutex, oneshot};
-use tokio::time::timeout;
-use tokio_util::task::AbortOnDropHandle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use wasmtime::Engine;
 use wasmtime_wasi_http::WasiBody;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 
@@ -22,6 +21,7 @@ use super::lane::Lane;
 use super::limits::CallLimits;
 use super::run::{Run, millis};
 use super::services::{CallContext, Services};
+use super::worker::Worker;
 
 /// What a call used.
 #[derive(Debug, Clone, Copy, Default)]
@@ -63,24 +63,6 @@ pub struct Call<'a> {
     pub limits: &'a CallLimits,
 }
 
-/// The kept instance of a script in worker mode. Calls take turns; after a trap
-/// or a hit limit the next call starts a new one.
-#[derive(Default, Clone)]
-pub struct Worker(Arc<Mutex<Option<Run>>>);
-
-impl Worker {
-    /// Whether there is an instance, at work or waiting.
-    pub fn is_kept(&self) -> bool {
-        self.0.try_lock().map_or(true, |kept| kept.is_some())
-    }
-}
-
-impl std::fmt::Debug for Worker {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Worker")
-    }
-}
-
 impl Sandbox {
     /// Makes the call, in a fresh instance or in the worker's. Dropping the
     /// future, or later the unread body, ends the call.
@@ -105,69 +87,190 @@ impl Sandbox {
         let Ok(permit) = permits.clone().try_acquire_owned() else {
             return Err(busy(self.instances_max));
         };
-        let method = request.method().clone();
-        let (sender, answer) = oneshot::channel();
-        let (engine, handler, limits) = (self.engine.clone(), handler.clone(), limits.clone());
-        let Some(worker) = worker else {
-            let running = Lane::new(async move {
-                let state = State::new(context, services, &limits);
-                let mut run = Run::new(&engine, state, limits);
-                let report = run.call(&handler, request, https, sender).await;
-                drop((run, permit));
-                report
-            });
-            return answered(running, answer, &method).await;
+        let job = Job {
+            engine: self.engine.clone(),
+            handler: handler.clone(),
+            limits: limits.clone(),
+            context,
+            services,
+            https,
+            request,
+            rooms: self.rooms.clone(),
         };
-        let kept = worker.0.clone();
-        let running = Lane::new(async move {
-            let Ok(mut kept) = timeout(limits.timeout, kept.lock()).await else {
-                return no_turn(&limits);
-            };
-            let mut run = match kept.take() {
-                Some(run) => run.again(context, services, &limits),
-                None => Run::new(&engine, State::new(context, services, &limits), limits),
-            };
-            let report = run.call(&handler, request, https, sender).await;
-            if report.failure.is_none() {
-                *kept = Some(run);
-            }
-            drop((kept, permit));
-            report
-        });
-        // In a task of its own, so that the next turn begins while this answer is
-        // being sent.
-        let task = tokio::spawn(async move { answered(running, answer, &method).await });
-        AbortOnDropHandle::new(task).await.unwrap_or_else(|error| {
-            // Its panic is ours; nobody else ends it.
-            std::panic::resume_unwind(error.into_panic())
-        })
+        match worker {
+            Some(worker) => kept(worker, job, permit).await,
+            None => fresh(job, permit).await,
+        }
     }
 }
 
-/// Waits for the answer of a running call. Most handlers are done when their answer is:
-/// they never leave this task.
-async fn answered<F>(
-    mut running: Lane<F>,
-    mut answer: oneshot::Receiver<Told>,
-    method: &Method,
-) -> Result<Answer, Report>
+/// A call with all it needs.
+struct Job<B> {
+    engine: Engine,
+    handler: Handler,
+    limits: CallLimits,
+    context: CallContext,
+    services: Arc<dyn Services>,
+    https: bool,
+    request: http::Request<B>,
+    /// For instances that are kept.
+    rooms: Arc<Semaphore>,
+}
+
+impl<B> Job<B>
 where
-    F: Future<Output = Report> + Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<wasmtime_wasi_http::Error>,
 {
+    /// Makes the call, in this instance or a new one.
+    async fn run(self, kept: Option<Run>, told: oneshot::Sender<Told>) -> (Report, Run) {
+        let mut run = match kept {
+            Some(run) => run.again(self.context, self.services, &self.limits),
+            None => {
+                let state = State::new(self.context, self.services, &self.limits);
+                Run::new(&self.engine, state, self.limits)
+            }
+        };
+        let report = run.call(&self.handler, self.request, self.https, told);
+        (report.await, run)
+    }
+}
+
+/// In a fresh instance, and in the caller's task: most handlers are done when their
+/// answer is.
+async fn fresh<B>(job: Job<B>, permit: OwnedSemaphorePermit) -> Result<Answer, Report>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<wasmtime_wasi_http::Error>,
+{
+    let method = job.request.method().clone();
+    let (sender, mut answer) = oneshot::channel();
+    let mut running = Lane::new(async move {
+        let (report, run) = job.run(None, sender).await;
+        // The instance goes first: the next one needs its room.
+        drop(run);
+        drop(permit);
+        report
+    });
     tokio::select! {
         biased;
         report = &mut running => conclude(report, answer.try_recv().ok()),
-        response = &mut answer => match response {
+        told = &mut answer => match told {
             Ok(Ok(response)) => {
                 let (sender, report) = oneshot::channel();
                 let task = tokio::spawn(async move {
                     let _ = sender.send(running.await);
                 });
-                let response = answer_body::tie(response, method, task);
+                let end = move || task.abort();
+                let response = answer_body::tie(response, &method, Box::new(end));
                 Ok(Answer { response, report: Reported::Later(report) })
             }
             told => conclude(running.await, told.ok()),
         },
+    }
+}
+
+/// In the worker's instance, once it is this call's turn.
+async fn kept<B>(
+    worker: &Worker,
+    job: Job<B>,
+    permit: OwnedSemaphorePermit,
+) -> Result<Answer, Report>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<wasmtime_wasi_http::Error>,
+{
+    let limits = job.limits.clone();
+    let begun = Arc::new(AtomicBool::new(false));
+    let (reply, mut replied) = oneshot::channel();
+    let beginning = begun.clone();
+    worker.queue(Box::new(move |run| {
+        // Whoever has gone away needs no turn.
+        if reply.is_closed() {
+            return Box::pin(std::future::ready(run));
+        }
+        beginning.store(true, Ordering::Relaxed);
+        Box::pin(turn(run, job, permit, reply))
+    }));
+    let replied = tokio::select! {
+        biased;
+        replied = &mut replied => replied,
+        () = tokio::time::sleep(limits.timeout) => {
+            if !begun.load(Ordering::Relaxed) {
+                return Err(no_turn(&limits));
+            }
+            // The call's own time runs since its beginning.
+            replied.await
+        }
+    };
+    replied.unwrap_or_else(|_| Err(lost()))
+}
+
+type Reply = oneshot::Sender<Result<Answer, Report>>;
+
+/// One call in the kept instance, to its very end. Gives the instance back if it is
+/// still good.
+async fn turn<B>(
+    kept: Option<Run>,
+    job: Job<B>,
+    permit: OwnedSemaphorePermit,
+    mut reply: Reply,
+) -> Option<Run>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<wasmtime_wasi_http::Error>,
+{
+    let method = job.request.method().clone();
+    let (sender, mut answer) = oneshot::channel();
+    let rooms = job.rooms.clone();
+    let mut running = Lane::new(async move {
+        let (report, run) = job.run(kept, sender).await;
+        let kept = match report.failure {
+            None => run.keep(&rooms),
+            // After a trap or a hit limit the next call starts a new one.
+            Some(_) => None,
+        };
+        drop(permit);
+        (report, kept)
+    });
+    // Nobody may be there any more to take what is sent.
+    tokio::select! {
+        biased;
+        (report, kept) = &mut running => {
+            let _ = reply.send(conclude(report, answer.try_recv().ok()));
+            kept
+        }
+        told = &mut answer => match told {
+            Ok(Ok(response)) => {
+                let (done, report) = oneshot::channel();
+                let (leave, left) = oneshot::channel();
+                let end = move || {
+                    let _ = leave.send(());
+                };
+                let response = answer_body::tie(response, &method, Box::new(end));
+                let _ = reply.send(Ok(Answer { response, report: Reported::Later(report) }));
+                let (report, kept) = tokio::select! {
+                    ended = &mut running => ended,
+                    Ok(()) = left => return None,
+                };
+                let _ = done.send(report);
+                kept
+            }
+            told => {
+                let (report, kept) = running.await;
+                let _ = reply.send(conclude(report, told.ok()));
+                kept
+            }
+        },
+        () = reply.closed() => None,
+    }
+}
+
+/// The turn has panicked.
+fn lost() -> Report {
+    Report {
+        usage: Usage::default(),
+        failure: Some(Failure::Trapped("the host failed".to_owned())),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::Body;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 use wasmtime::component::{Resource, ResourceTableError};
 use wasmtime::{Engine, Store, Trap};
@@ -29,6 +29,8 @@ pub struct Run {
     proxy: Option<Proxy>,
     limits: CallLimits,
     started: Instant,
+    /// Of one that is kept between calls.
+    room: Option<OwnedSemaphorePermit>,
 }
 
 type Handles = (
@@ -46,7 +48,16 @@ impl Run {
             proxy: None,
             limits,
             started: Instant::now(),
+            room: None,
         }
+    }
+
+    /// The instance, to be used again; none when as many are kept as there is room for.
+    pub fn keep(mut self, rooms: &Arc<Semaphore>) -> Option<Self> {
+        if self.room.is_none() {
+            self.room = Some(rooms.clone().try_acquire_owned().ok()?);
+        }
+        Some(self)
     }
 
     /// The same instance, for another call.

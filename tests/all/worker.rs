@@ -152,3 +152,22 @@ async fn a_caller_that_goes_away_does_not_block_the_next() {
     assert!(gone.is_err(), "it was to wait: {gone:?}");
     server.get("/w").await.expect_text(200, "free");
 }
+
+#[tokio::test]
+async fn more_workers_than_there_is_room_for_leave_others_theirs() {
+    // 16 calls from outside at once, as many from inside, and as many are kept.
+    let many = 50;
+    let setup = Server::empty().set("limits.instances", 16);
+    let setup = (0..many).fold(setup, |setup, number| {
+        setup.script(&format!("w{number}.ts"), "// @mode worker\nreturn 1;")
+    });
+    let server = setup.script("fresh.ts", "return 2;").start().await;
+    for number in 0..many {
+        let reply = server.get(&format!("/w{number}")).await;
+        reply.expect_json(200, json!(1));
+    }
+    let fresh = join_all((0..16).map(|_| async { server.get("/fresh").await })).await;
+    for reply in fresh {
+        reply.expect_json(200, json!(2));
+    }
+}
