@@ -15,10 +15,9 @@ use tokio::sync::oneshot;
 const SHORT_MAX: Duration = Duration::from_millis(10);
 
 /// How far a thread of a long call stands back, as `nice` counts: where a short call
-/// wants the same core, the kernel gives that three times as much. More would starve long
-/// calls beside other programs of the machine.
+/// wants the same core, the kernel gives that nine times as much.
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 5;
+const NICENESS: i32 = 10;
 
 /// A call on its way to its end. Dropping it ends the call, wherever that is: a long
 /// one within a turn (`FUEL_PER_TURN`).

@@ -50,6 +50,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("instant_acme", &["acme"]),
     ("ipnet", &["egress", "auth", "proxy"]),
     ("jsonwebtoken", &["proxy/permission"]),
+    ("mimalloc", &["main"]),
     ("notify", &["exec/watcher"]),
     ("oxc", &["compile"]),
     ("oxc_sourcemap", &["compile"]),
