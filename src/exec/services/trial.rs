@@ -6,7 +6,7 @@ use http::Request;
 
 use super::ScriptServices;
 use super::files::error;
-use super::isolate::{RequestBody, failure, outcome, whole};
+use super::isolate::{COMPILE_FUEL, RequestBody, failure, outcome, whole};
 use crate::exec::ExecError;
 use crate::exec::history::Origin;
 use crate::exec::notes::{Notes, Trigger};
@@ -17,28 +17,43 @@ use crate::model::script::ScriptPath;
 use crate::sandbox::call::Call;
 use crate::sandbox::handler::Handler;
 use crate::sandbox::limits::CallLimits;
-use crate::sandbox::services::files::FileError;
 use crate::sandbox::services::isolate::IsolateError;
-use crate::sandbox::services::{CallContext, Services};
+use crate::sandbox::services::{CallContext, Charged, FileResult, Services};
 
 impl ScriptServices {
-    /// Refuses a text that does not answer. What answered in an isolate, with this
-    /// request, is not run again.
+    /// Refuses a text that does not answer, at the expense of the script that would
+    /// save it. What answered in an isolate, with this request, is not run again.
     pub async fn try_out(
         &self,
         call: &CallContext,
         path: &ScriptPath,
         text: &str,
         limits: CallLimits,
-    ) -> Result<(), FileError> {
+    ) -> Charged<FileResult<()>> {
         let noted = self.notes.now();
         let is_same = |code: &String| without_comments(code) == without_comments(text);
-        if noted.tried_code.iter().any(is_same) {
-            return Ok(());
-        }
         let Some(trigger) = noted.trigger else {
-            return Ok(());
+            return Charged::free(Ok(()));
         };
+        if noted.tried_code.iter().any(is_same) {
+            return Charged::free(Ok(()));
+        }
+        let mut fuel = COMPILE_FUEL;
+        let tried = self.tried(call, path, text, &trigger, (limits, &mut fuel));
+        Charged {
+            result: tried.await,
+            fuel,
+        }
+    }
+
+    async fn tried(
+        &self,
+        call: &CallContext,
+        path: &ScriptPath,
+        text: &str,
+        trigger: &Trigger,
+        (limits, fuel): (CallLimits, &mut u64),
+    ) -> FileResult<()> {
         let checked = self.exec.check(path, text, Origin::Script).await?;
         if let Some(problem) = checked.problem() {
             self.did_not_compile(text, problem);
@@ -51,13 +66,9 @@ impl ScriptServices {
         };
         let handler = self.exec.handler(&script).await;
         let handler = handler.map_err(ExecError::Invalid)?;
-        // All trials of a call together have what one call has.
-        let limits = self.capped(CallLimits {
-            fuel: limits.fuel.saturating_sub(noted.trial_fuel),
-            ..limits
-        });
-        let (answered, used) = self.answer(call, &script, handler, &trigger, &limits).await;
-        self.notes.change(|noted| noted.trial_fuel += used);
+        let limits = self.capped(limits);
+        let (answered, used) = self.answer(call, &script, handler, trigger, &limits).await;
+        *fuel += used;
         match answered {
             Ok(status) => {
                 self.notes.worked(text.to_owned(), status);
