@@ -120,9 +120,8 @@ impl Dispatcher {
     }
 
     /// The answer to a call whose route is written and waits for approval.
-    pub fn draft_of(&self, exec_id: &ExecId, method: &Method, path: &str) -> Option<Response> {
-        let waiting = &self.exec.drafts;
-        let id = waiting.waiting(exec_id, method.as_str(), path)?;
+    pub fn draft_of(&self, exec_id: &ExecId, path: &str) -> Option<Response> {
+        let id = self.exec.drafts.waiting(exec_id, path)?;
         Some(drafted(&id))
     }
 
@@ -139,7 +138,10 @@ impl Dispatcher {
             self.author.made(miss, noted.written.len()).await
         } else {
             match failed(&result, &noted) {
-                Some(code) => self.author.not_made(miss, &code).await,
+                Some(code) => {
+                    let called = (miss.method.as_str(), miss.path);
+                    self.author.not_made(miss.exec_id, called, &code).await
+                }
                 None => Ok(()),
             }
         };
