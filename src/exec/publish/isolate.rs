@@ -6,6 +6,7 @@ use crate::compile::capability::Capability;
 use crate::compile::capability_scan::scan;
 use crate::compile::link::image;
 use crate::compile::shape::Shape;
+use crate::compile::silence::is_silent;
 use crate::compile::stack::SourceMaps;
 use crate::exec::history::Origin;
 use crate::exec::script::Problem;
@@ -15,6 +16,13 @@ use crate::sandbox::handler::Handler;
 use crate::sandbox::snapshot::{Passed, SnapshotError};
 
 impl Publisher {
+    /// Whether code that compiles says nothing, whatever it is asked. Blocks for a
+    /// millisecond or two.
+    pub fn is_silent(&self, path: &ScriptPath, code: &str) -> bool {
+        let bundled = self.bundle(path, code, Origin::Script);
+        bundled.is_ok_and(|(bundle, _)| is_silent(&bundle))
+    }
+
     /// Compiles code that is no file, for one evaluation with what is passed to
     /// it. Takes what its top level uses off the fuel. Blocks for some milliseconds.
     pub fn isolate(

@@ -185,11 +185,9 @@ impl ScriptServices {
         options: WriteOptions,
     ) -> Result<(), FileError> {
         refused_place(path)?;
-        if noted
-            .failed_code
-            .iter()
-            .any(|code| text.contains(code.trim()))
-        {
+        // Nothing at all is in every text.
+        let mut failed = noted.failed_code.iter().map(|code| code.trim());
+        if failed.any(|code| !code.is_empty() && text.contains(code)) {
             let why = "this code failed when it was tried, so it is not saved";
             return Err(error("REFUSED", format!("{path}: {why}")));
         }

@@ -36,7 +36,7 @@ pub struct IsolateCaps {
 }
 
 /// The name by which errors call the code.
-const FILE: &str = "isolated.ts";
+pub(super) const FILE: &str = "isolated.ts";
 
 /// Fuel that compiling for an isolate costs its caller: about 3 ms of CPU.
 pub(super) const COMPILE_FUEL: u64 = 15_000_000;
@@ -53,7 +53,7 @@ impl ScriptServices {
         let (compiled, loaded) = self.compiled(&code, &evaluation, &limits).await;
         limits.fuel = limits.fuel.saturating_sub(loaded);
         let mut fuel = COMPILE_FUEL + loaded;
-        let result = match compiled {
+        let mut result = match compiled {
             Ok(handler) => {
                 let (result, used) = self.called(call, &evaluation, &handler, &limits).await;
                 fuel += used;
@@ -65,9 +65,13 @@ impl ScriptServices {
                 message: problem.message,
             }),
         };
+        // Only then it has answered the request that it was made for.
+        let is_trial = evaluation.passed.iter().any(|name| name == "req");
+        if is_trial && result.is_ok() && self.is_silent(&code).await {
+            result = Err(silent());
+        }
         match &result {
-            // Only then it has answered the request that it was made for.
-            Ok(outcome) if evaluation.passed.iter().any(|name| name == "req") => {
+            Ok(outcome) if is_trial => {
                 self.notes.worked(code, outcome.status);
             }
             Ok(_) => {}
@@ -231,6 +235,16 @@ fn threw(name: &str, message: &str) -> IsolateError {
     IsolateError {
         code: "ISOLATE_THREW",
         name: name.to_owned(),
+        message: message.to_owned(),
+    }
+}
+
+/// Code of a model that has run and has said nothing.
+pub(super) fn silent() -> IsolateError {
+    let message = "the code answers nothing: return a value at its top level, or use res";
+    IsolateError {
+        code: "ISOLATE_INVALID",
+        name: String::new(),
         message: message.to_owned(),
     }
 }

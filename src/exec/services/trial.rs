@@ -6,7 +6,7 @@ use http::Request;
 
 use super::ScriptServices;
 use super::files::error;
-use super::isolate::{COMPILE_FUEL, RequestBody, failure, outcome, whole};
+use super::isolate::{COMPILE_FUEL, FILE, RequestBody, failure, outcome, silent, whole};
 use crate::exec::ExecError;
 use crate::exec::history::Origin;
 use crate::exec::notes::{Notes, Trigger};
@@ -69,6 +69,10 @@ impl ScriptServices {
         let limits = self.capped(limits);
         let (answered, used) = self.answer(call, &script, handler, trigger, &limits).await;
         *fuel += used;
+        let answered = match answered {
+            Ok(_) if self.is_silent(text).await => Err(silent()),
+            answered => answered,
+        };
         match answered {
             Ok(status) => {
                 self.notes.worked(text.to_owned(), status);
@@ -82,6 +86,19 @@ impl ScriptServices {
                 Err(error("TRIAL_FAILED", why))
             }
         }
+    }
+
+    /// Whether code that a model has written says nothing, whatever it is asked. What
+    /// a person writes may do without an answer.
+    pub async fn is_silent(&self, code: &str) -> bool {
+        let path = ScriptPath::in_deployment(&self.deployment.exec_id, FILE);
+        let has_asked = self.notes.change(|noted| !noted.generations.is_empty());
+        let Some(path) = path.ok().filter(|_| has_asked) else {
+            return false;
+        };
+        let (publisher, code) = (self.exec.publisher.clone(), code.to_owned());
+        let look = move || publisher.is_silent(&path, &code);
+        tokio::task::spawn_blocking(look).await.unwrap_or(false)
     }
 
     /// Takes note of a text that is not saved, so that a model may mend it.
