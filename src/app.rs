@@ -1,7 +1,7 @@
 //! The composition root: the only file that names every part. `App::build` reads
 //! as the order of dependencies, `run` as the life of the server.
 
-mod author;
+pub mod author;
 pub mod certificates;
 mod compiling;
 mod proxy;

@@ -90,7 +90,7 @@ pub struct Author {
 }
 
 /// The name of a route that may be made: deployment, method, path.
-pub fn key(exec_id: &ExecId, method: &Method, path: &str) -> String {
+pub fn key(exec_id: &ExecId, method: &str, path: &str) -> String {
     let path = path.trim_end_matches('/');
     format!("{exec_id} {method} {path}")
 }
@@ -108,7 +108,7 @@ impl Author {
         if !self.admission.allows(miss.method, miss.path) {
             return Err(NotMade::NotAdmitted);
         }
-        let key = key(miss.exec_id, miss.method, miss.path);
+        let key = key(miss.exec_id, miss.method.as_str(), miss.path);
         if let Some(failed) = self.backoff.forbids(&key, now) {
             let seconds = (failed.until - now).num_seconds().max(1);
             return Err(NotMade::Failed {
@@ -135,27 +135,34 @@ impl Author {
 
     /// A call has made its route, and maybe others.
     pub async fn made(&self, miss: &Miss<'_>, routes: usize) -> Result<(), StoreError> {
-        let key = key(miss.exec_id, miss.method, miss.path);
+        let key = key(miss.exec_id, miss.method.as_str(), miss.path);
         self.budget.made_routes(routes as u64, Utc::now());
         self.budget.save().await?;
         self.backoff.forget(&key).await?;
         Ok(())
     }
 
-    /// A call has failed to make its route.
-    pub async fn not_made(&self, miss: &Miss<'_>, code: &str) -> Result<(), StoreError> {
+    /// Calls of a path by a method have failed to make its route, or made one that
+    /// nobody wants.
+    pub async fn not_made(
+        &self,
+        exec_id: &ExecId,
+        (method, path): (&str, &str),
+        code: &str,
+    ) -> Result<(), StoreError> {
         let now = Utc::now();
         let failed = Failed {
-            exec_id: miss.exec_id.to_string(),
-            method: miss.method.to_string(),
-            path: miss.path.to_owned(),
+            exec_id: exec_id.to_string(),
+            method: method.to_owned(),
+            path: path.to_owned(),
             failures: 0,
             code: code.to_owned(),
             last_at: now,
             until: now,
         };
-        let key = key(miss.exec_id, miss.method, miss.path);
-        self.backoff.failed(&key, failed).await
+        self.backoff
+            .failed(&key(exec_id, method, path), failed)
+            .await
     }
 }
 

@@ -18,6 +18,7 @@ pub mod link;
 mod nesting;
 mod resolve;
 pub mod shape;
+pub mod silence;
 pub mod stack;
 pub mod typescript;
 pub mod validate;

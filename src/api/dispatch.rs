@@ -209,7 +209,7 @@ impl Dispatcher {
             self.admit(&deployment, exec_id, script, kind, &credentials, &origin)?;
             let authored = if makes_routes(found.route.pattern.route_type(), script) {
                 let method = request.method();
-                if let Some(mut response) = self.draft_of(exec_id, method, &path) {
+                if let Some(mut response) = self.draft_of(exec_id, &path) {
                     add(&cors, response.headers_mut());
                     return Ok((response, None));
                 }

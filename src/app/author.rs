@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use chrono::TimeDelta;
 use tokio_util::task::TaskTracker;
 
@@ -15,21 +15,32 @@ use crate::author::client::{ClientConfig, ModelClient};
 use crate::author::flights::Flights;
 use crate::author::prices::Prices;
 use crate::author::{self, Author, MODEL_DEFAULT};
-use crate::config::Config;
+use crate::config::{Ai, Config};
 use crate::store::Store;
+
+/// The key for the models' server, and what models cost.
+pub fn settings(ai: &Ai) -> anyhow::Result<(Option<String>, Prices)> {
+    let prices = Prices::parse(&ai.prices)?;
+    let Some(file) = ai.api_key_file.as_ref().filter(|_| ai.api_key.is_none()) else {
+        return Ok((
+            ai.api_key.as_ref().map(|key| key.expose().to_owned()),
+            prices,
+        ));
+    };
+    let name = file.display();
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("ai.api_key_file: cannot read {name}"))?;
+    let key = text.trim();
+    if key.is_empty() {
+        bail!("ai.api_key_file: {name} holds no key");
+    }
+    Ok((Some(key.to_owned()), prices))
+}
 
 /// What makes routes, with its client for models if one is configured.
 pub fn open(config: &Config, store: &Store) -> anyhow::Result<Author> {
     let (ai, own) = (&config.ai, &config.author);
-    let key = match (&ai.api_key, &ai.api_key_file) {
-        (Some(key), _) => Some(key.expose().to_owned()),
-        (None, Some(file)) => {
-            let text = std::fs::read_to_string(file)
-                .with_context(|| format!("ai.api_key_file: cannot read {}", file.display()))?;
-            Some(text.trim().to_owned())
-        }
-        (None, None) => None,
-    };
+    let (key, prices) = settings(ai)?;
     let client = match &ai.base_url {
         Some(base_url) => Some(Arc::new(ModelClient::new(ClientConfig {
             base_url: base_url.clone(),
@@ -62,7 +73,7 @@ pub fn open(config: &Config, store: &Store) -> anyhow::Result<Author> {
         backoff: Backoff::open(store.clone(), delays)?,
         budget: Arc::new(Budget::open(store.clone(), caps)?),
         client,
-        prices: Arc::new(Prices::parse(&ai.prices)?),
+        prices: Arc::new(prices),
         terms: author::Terms {
             model: ai.model.clone().unwrap_or_else(|| MODEL_DEFAULT.to_owned()),
             tokens_per_call: u32::try_from(ai.tokens_per_call).unwrap_or(u32::MAX),

@@ -48,6 +48,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     Policy::new(&config.egress.allow, Vec::new())?;
     app::certificates::settings(&config.acme)?;
+    app::author::settings(&config.ai)?;
     if arguments.print {
         print!("{}", config.document());
         return Ok(());

@@ -1,11 +1,34 @@
-//! Models put code into Markdown fences. This takes it out; whether it is code,
-//! the compiler decides.
+//! Models put code into Markdown fences, some after thinking aloud. This takes it out;
+//! whether it is code, the compiler decides.
 
 use std::borrow::Cow;
 
-/// The code in a model's answer: what is inside its longest fence, after comment
-/// lines that stand before the fence; the text itself when it has no fence.
+/// The code in a model's answer: what is inside its longest fence, after directives
+/// that stand before the answer; the text itself when it has no fence. What is between
+/// `<think>` and `</think>` at its beginning is no part of it.
 pub fn strip(text: &str) -> Cow<'_, str> {
+    let Some((directives, answer)) = after_thoughts(text) else {
+        return unfenced(text);
+    };
+    Cow::Owned(format!("{directives}{}", unfenced(answer)))
+}
+
+/// The directives before an answer that begins with thoughts, and what comes after those.
+fn after_thoughts(text: &str) -> Option<(&str, &str)> {
+    let directives = text
+        .split_inclusive('\n')
+        .take_while(|line| is_directive(line));
+    let (directives, answer) = text.split_at(directives.map(str::len).sum());
+    let thoughts = answer.trim_start().strip_prefix("<think>")?;
+    let (_, answer) = thoughts.split_once("</think>")?;
+    Some((directives, answer.trim_start()))
+}
+
+fn is_directive(line: &str) -> bool {
+    line.trim_start().starts_with("// @")
+}
+
+fn unfenced(text: &str) -> Cow<'_, str> {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let mut longest: Option<(usize, usize)> = None;
     let mut at = 0;
@@ -29,7 +52,7 @@ pub fn strip(text: &str) -> Cow<'_, str> {
     };
     let directives = lines[..start - 1]
         .iter()
-        .take_while(|line| line.trim_start().starts_with("// @"));
+        .take_while(|line| is_directive(line));
     Cow::Owned(directives.chain(&lines[start..end]).copied().collect())
 }
 
@@ -78,6 +101,13 @@ mod tests {
                 "const a = `x`;\nreturn `${a}`;",
             ),
             ("Use ```x``` for it.", "Use ```x``` for it."),
+            ("<think>\nReturn 1?\n</think>\n\nreturn 1;", "return 1;"),
+            (
+                "// @mode serverless\n<think>\n```js\nreturn 0;\n```\n</think>\n```js\nreturn 1;\n```",
+                "// @mode serverless\nreturn 1;\n",
+            ),
+            ("return '<think>';", "return '<think>';"),
+            ("<think>for ever", "<think>for ever"),
             ("", ""),
         ];
         for (text, code) in cases {

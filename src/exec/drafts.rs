@@ -53,8 +53,9 @@ impl Draft {
     }
 }
 
-/// A deployment, method and path: what was called, and is asked for again.
-type Called = (ExecId, String, String);
+/// A deployment and a path: what was called, and is asked for again. By which method
+/// does not matter, since one file answers all of them.
+type Called = (ExecId, String);
 
 /// Drafts in the store, and in memory which calls they stand for.
 pub struct Drafts {
@@ -67,9 +68,8 @@ fn key(id: &str) -> String {
     format!("exec/draft/{id}")
 }
 
-fn called(exec_id: &ExecId, method: &str, path: &str) -> Called {
-    let path = path.trim_end_matches('/');
-    (exec_id.clone(), method.to_owned(), path.to_owned())
+fn called(exec_id: &ExecId, path: &str) -> Called {
+    (exec_id.clone(), path.trim_end_matches('/').to_owned())
 }
 
 impl Drafts {
@@ -86,14 +86,14 @@ impl Drafts {
 
     /// The id of the draft that a call has led to and that waits for somebody: the
     /// same call would only lead to the same again.
-    pub fn waiting(&self, exec_id: &ExecId, method: &str, path: &str) -> Option<String> {
-        let called = called(exec_id, method, path);
+    pub fn waiting(&self, exec_id: &ExecId, path: &str) -> Option<String> {
+        let called = called(exec_id, path);
         self.waiting_calls().get(&called).cloned()
     }
 
     fn wait(&self, draft: &Draft) {
         if let Some(from) = &draft.authorship {
-            let called = called(draft.path.exec_id(), &from.method, &from.path);
+            let called = called(draft.path.exec_id(), &from.path);
             self.waiting_calls().insert(called, draft.id.clone());
         }
     }

@@ -33,8 +33,6 @@ pub struct Noted {
     pub fault: Option<Fault>,
     /// A fault of an earlier run that a model is to mend in this one.
     pub to_mend: Option<Fault>,
-    /// What trials of texts that were to be saved have used.
-    pub trial_fuel: u64,
     /// Paths of scripts that were written and answer now.
     pub written: Vec<String>,
     /// Ids of drafts that wait for somebody's approval.

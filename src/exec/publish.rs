@@ -332,8 +332,9 @@ impl Publisher {
         let memory = directives
             .memory_bytes
             .map_or(self.memory_bytes_default, |bytes| bytes as usize);
+        let mut unlimited = u64::MAX;
         self.sandbox
-            .snapshot(spec, memory)
+            .snapshot(spec, memory, &mut unlimited)
             .map_err(|error| match error {
                 SnapshotError::Threw(error) => threw(&error, &SourceMaps::of(bundle)),
                 other => problem(&other.to_string()),

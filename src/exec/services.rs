@@ -29,10 +29,10 @@ use crate::sandbox::limits::CallLimits;
 use crate::sandbox::services::acme::{OrderError, OrderRequest, OrderedCertificate};
 use crate::sandbox::services::ai::{ModelRequest, Models, Parts};
 use crate::sandbox::services::files::{FileEntry, FileStat, WriteOptions};
-use crate::sandbox::services::isolate::{Evaluated, Evaluation};
+use crate::sandbox::services::isolate::{Evaluation, IsolateError, Outcome};
 use crate::sandbox::services::{
-    CallContext, FileResult, KvError, KvPage, Later, LogLevel, OWN_AUTHORITY, OutboundError,
-    OutboundResult, Services, WasiBody, WasiError,
+    CallContext, Charged, FileResult, KvError, KvPage, Later, LogLevel, OWN_AUTHORITY,
+    OutboundError, OutboundResult, Services, WasiBody, WasiError,
 };
 use crate::store::kv::{self, CompareAndSet, Kv};
 
@@ -334,7 +334,7 @@ impl Services for ScriptServices {
         call: &'a CallContext,
         evaluation: Evaluation,
         limits: CallLimits,
-    ) -> Later<'a, Evaluated> {
+    ) -> Later<'a, Charged<Result<Outcome, IsolateError>>> {
         Box::pin(self.evaluate(call, evaluation, limits))
     }
 
@@ -351,11 +351,11 @@ impl Services for ScriptServices {
     fn file_write<'a>(
         &'a self,
         call: &'a CallContext,
-        path: &'a str,
+        path: String,
         text: String,
         options: WriteOptions,
         limits: CallLimits,
-    ) -> Later<'a, FileResult<Option<String>>> {
+    ) -> Later<'a, Charged<FileResult<Option<String>>>> {
         Box::pin(self.write(call, path, text, options, limits))
     }
 

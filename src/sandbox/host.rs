@@ -4,6 +4,7 @@
 mod acme;
 mod ai;
 mod answer;
+mod charge;
 mod context;
 mod files;
 mod isolate;
@@ -35,7 +36,6 @@ mod bindings {
         imports: {
             "footpath:host/kv": async | trappable,
             "footpath:host/acme": async | trappable,
-            "footpath:host/files": async | trappable,
             default: trappable,
         },
         with: {
@@ -153,7 +153,7 @@ pub fn linker(engine: &Engine, shared: &Module) -> wasmtime::Result<Linker<State
     bindings::footpath::host::shared_state::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     bindings::footpath::host::acme::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     bindings::footpath::host::ai::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
-    bindings::footpath::host::files::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
+    files::add_to_linker(l)?;
     isolate::add_to_linker(l)?;
     linker.root().module(ENGINE_IMPORT, shared)?;
     Ok(linker)

@@ -20,12 +20,27 @@ use super::limits::CallLimits;
 use crate::model::cron_run::CronRun;
 use ai::{ModelError, ModelRequest, Parts};
 use files::{FileEntry, FileError, FileStat, WriteOptions};
-use isolate::{Evaluated, Evaluation};
+use isolate::{Evaluation, IsolateError, Outcome};
 
 use acme::{OrderError, OrderRequest, OrderedCertificate};
 use dry_run::DryRun;
 
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What came of something that ran on a script's behalf, and the fuel it cost that
+/// script.
+#[derive(Debug)]
+pub struct Charged<T> {
+    pub result: T,
+    pub fuel: u64,
+}
+
+impl<T> Charged<T> {
+    /// Nothing ran.
+    pub fn free(result: T) -> Self {
+        Self { result, fuel: 0 }
+    }
+}
 
 /// What is known about a call besides its request.
 #[derive(Debug, Clone)]
@@ -154,8 +169,10 @@ pub trait Services: Send + Sync + 'static {
         _: &'a CallContext,
         _: Evaluation,
         _: CallLimits,
-    ) -> Later<'a, Evaluated> {
-        Box::pin(std::future::ready(Evaluated::refused(ABSENT)))
+    ) -> Later<'a, Charged<Result<Outcome, IsolateError>>> {
+        Box::pin(std::future::ready(Charged::free(Err(
+            IsolateError::refused(ABSENT),
+        ))))
     }
 
     fn file_exists<'a>(&'a self, _: &'a str) -> Later<'a, FileResult<bool>> {
@@ -171,12 +188,12 @@ pub trait Services: Send + Sync + 'static {
     fn file_write<'a>(
         &'a self,
         _: &'a CallContext,
-        _: &'a str,
+        _: String,
         _: String,
         _: WriteOptions,
         _: CallLimits,
-    ) -> Later<'a, FileResult<Option<String>>> {
-        absent()
+    ) -> Later<'a, Charged<FileResult<Option<String>>>> {
+        Box::pin(std::future::ready(Charged::free(Err(no_file()))))
     }
 
     fn file_list<'a>(&'a self, _: &'a str) -> Later<'a, FileResult<Vec<FileEntry>>> {
@@ -198,12 +215,16 @@ pub trait Services: Send + Sync + 'static {
 
 const ABSENT: &str = "there is no such service here";
 
-fn absent<'a, T: Send + 'a>() -> Later<'a, FileResult<T>> {
-    Box::pin(std::future::ready(Err(FileError {
+fn no_file() -> FileError {
+    FileError {
         code: "REFUSED",
         message: ABSENT.to_owned(),
         position: None,
-    })))
+    }
+}
+
+fn absent<'a, T: Send + 'a>() -> Later<'a, FileResult<T>> {
+    Box::pin(std::future::ready(Err(no_file())))
 }
 
 /// The answer to a file operation.

@@ -92,14 +92,16 @@ enum Answer {
 const LOAD_FUEL: u64 = 2 * super::limits::FUEL_PER_SECOND;
 
 impl Sandbox {
-    /// Loads a script and takes its memory. Blocks for about 2 ms, at most for
-    /// as long as `LOAD_FUEL` lasts; call it off the async threads.
+    /// Loads a script and takes its memory, and what that uses off the fuel. Blocks for
+    /// about 2 ms, at most for as long as `LOAD_FUEL` lasts; call it off the async
+    /// threads.
     pub fn snapshot(
         &self,
         spec: &LoadSpec,
         memory_bytes_max: usize,
+        fuel: &mut u64,
     ) -> Result<Snapshot, SnapshotError> {
-        match self.load(spec, memory_bytes_max) {
+        match self.load(spec, memory_bytes_max, fuel) {
             // Top-level code asked the host for something, and there is no host yet.
             Err(SnapshotError::Trapped(_)) if !spec.deferred => self.load(
                 &LoadSpec {
@@ -107,17 +109,27 @@ impl Sandbox {
                     ..spec.clone()
                 },
                 memory_bytes_max,
+                fuel,
             ),
             other => other,
         }
     }
 
-    fn load(&self, spec: &LoadSpec, memory_bytes_max: usize) -> Result<Snapshot, SnapshotError> {
+    fn load(
+        &self,
+        spec: &LoadSpec,
+        memory_bytes_max: usize,
+        fuel: &mut u64,
+    ) -> Result<Snapshot, SnapshotError> {
         let mut store = Store::new(&self.engine, MemoryWatch::new(memory_bytes_max));
         store.limiter(|watch| watch);
-        let result = self.run_load(&mut store, spec);
+        let most = LOAD_FUEL.min(*fuel);
+        let result = store
+            .set_fuel(most)
+            .and_then(|()| self.run_load(&mut store, spec));
+        *fuel -= most.saturating_sub(store.get_fuel().unwrap_or(0));
         let answer = result.map_err(|error| match error.downcast_ref::<Trap>() {
-            Some(Trap::OutOfFuel) => SnapshotError::Fuel(LOAD_FUEL),
+            Some(Trap::OutOfFuel) => SnapshotError::Fuel(most),
             Some(Trap::StackOverflow) => SnapshotError::Stack,
             _ if store.data().refused => SnapshotError::Memory(memory_bytes_max),
             _ => SnapshotError::Trapped(format!("{error:#}")),
@@ -140,7 +152,6 @@ impl Sandbox {
         mut store: &mut Store<MemoryWatch>,
         spec: &LoadSpec,
     ) -> wasmtime::Result<(Answer, Vec<u8>)> {
-        store.set_fuel(LOAD_FUEL)?;
         let image = Instance::new(&mut store, &self.base_image, &[])?;
         let memory = image
             .get_memory(&mut store, "memory")

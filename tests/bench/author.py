@@ -1,10 +1,15 @@
 """Figures of routes that write themselves, on a running server and the model's server
 that it asks: what a miss costs besides the model, how many model calls a crowd and a
 heap of junk paths lead to, and what good routes notice of the junk. Prints lines of
-`what<TAB>figure`. Usage: author.py making|junk URL MODEL_URL"""
+`what<TAB>figure`. Usage: author.py making|junk URL MODEL_URL
+
+`author.py ask-for-junk URL MODEL_URL` is what `junk` starts as a process of its own:
+threads of one would wait for each other's turn at the interpreter, up to 5 ms each time,
+and that would be the figure. It prints how many of the paths were answered with 200."""
 
 import http.client
 import json
+import subprocess
 import sys
 import threading
 import time
@@ -105,18 +110,24 @@ def junk():
     while_going(lambda: time.perf_counter() < until - 8)
     alone = while_going(lambda: time.perf_counter() < until)
     before = asked()
-
-    def ask_for_junk(part):
-        call = caller(url)
-        return [call(f"/api/junk-{number}")[1] for number in range(part, JUNK, 4)]
-
-    with ThreadPoolExecutor(4) as pool:
-        parts = [pool.submit(ask_for_junk, part) for part in range(4)]
-        amid = while_going(lambda: not all(part.done() for part in parts))
-    made = sum(status == 200 for part in parts for status in part.result())
+    asking = subprocess.Popen(
+        [sys.executable, __file__, "ask-for-junk", *sys.argv[2:4]], stdout=subprocess.PIPE, text=True
+    )
+    amid = while_going(lambda: asking.poll() is None)
+    assert asking.returncode == 0, asking.returncode
+    made = int(asking.stdout.read())
     print(f"{JUNK} junk paths, usual caps\t{asked() - before} model calls, {made} routes")
     print(f"a good route, alone\t{figures(alone)}")
     print(f"a good route, amid the junk\t{figures(amid)}")
 
 
-{"making": making, "junk": junk}[sys.argv[1]]()
+def ask_for_junk():
+    def part(first):
+        call = caller(url)
+        return sum(call(f"/api/junk-{number}")[1] == 200 for number in range(first, JUNK, 4))
+
+    with ThreadPoolExecutor(4) as pool:
+        print(sum(pool.map(part, range(4))))
+
+
+{"making": making, "junk": junk, "ask-for-junk": ask_for_junk}[sys.argv[1]]()

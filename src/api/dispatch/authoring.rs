@@ -120,9 +120,8 @@ impl Dispatcher {
     }
 
     /// The answer to a call whose route is written and waits for approval.
-    pub fn draft_of(&self, exec_id: &ExecId, method: &Method, path: &str) -> Option<Response> {
-        let waiting = &self.exec.drafts;
-        let id = waiting.waiting(exec_id, method.as_str(), path)?;
+    pub fn draft_of(&self, exec_id: &ExecId, path: &str) -> Option<Response> {
+        let id = self.exec.drafts.waiting(exec_id, path)?;
         Some(drafted(&id))
     }
 
@@ -139,7 +138,10 @@ impl Dispatcher {
             self.author.made(miss, noted.written.len()).await
         } else {
             match failed(&result, &noted) {
-                Some(code) => self.author.not_made(miss, &code).await,
+                Some(code) => {
+                    let called = (miss.method.as_str(), miss.path);
+                    self.author.not_made(miss.exec_id, called, &code).await
+                }
                 None => Ok(()),
             }
         };
@@ -188,22 +190,23 @@ pub fn miss<'a>(
 }
 
 /// The code of a failure that is the path's own, or its provider's. A cap that
-/// is reached, or a missing configuration, says nothing about the path.
+/// is reached, or a missing configuration, says nothing about the path; nor does a
+/// script that refuses a call before it has asked a model.
 fn failed(result: &Result<Answered, ApiError>, noted: &Noted) -> Option<String> {
     if !noted.drafts.is_empty() {
         return None;
     }
+    let has_asked = !noted.generations.is_empty();
     match result {
-        Ok((response, _)) if response.status().is_server_error() => {
-            Some(format!("ERROR_{}", response.status().as_u16()))
+        Ok((response, _)) => {
+            let status = response.status();
+            let is_failure = status.is_server_error() || status.is_client_error() && has_asked;
+            is_failure.then(|| format!("ERROR_{}", status.as_u16()))
         }
-        Ok(_) => None,
         Err(error) if error.code.starts_with("AI_LIMIT_") => None,
         Err(error) if error.code == "AI_NOT_CONFIGURED" => None,
         // Whoever is to blame: the next call would cost as much, and come to nothing.
-        Err(error) if error.status.is_server_error() || !noted.generations.is_empty() => {
-            Some(error.code.clone())
-        }
+        Err(error) if error.status.is_server_error() || has_asked => Some(error.code.clone()),
         Err(_) => None,
     }
 }

@@ -169,6 +169,14 @@ pub fn rejected_shape() -> Value {
 pub async fn reject(call: Call<Nothing, Nothing>) -> Result<Response, ApiError> {
     let draft = draft_of(&call)?;
     let rejected = !call.scope.dry_run && call.exec().drafts.remove(&draft).await?;
+    if let Some(from) = draft.authorship.as_ref().filter(|_| rejected) {
+        // Who does not want a route does not want to read it again and again either.
+        let author = &call.api.dispatcher.author;
+        let called = (from.method.as_str(), from.path.as_str());
+        author
+            .not_made(draft.path.exec_id(), called, "DRAFT_REJECTED")
+            .await?;
+    }
     let body = json!({ "rejected": rejected, "id": draft.id, "dry_run": call.scope.dry_run });
     Ok(axum::Json(body).into_response())
 }

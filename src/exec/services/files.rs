@@ -21,8 +21,8 @@ use crate::model::script::ScriptPath;
 use crate::model::script::directory::ScriptDirectory;
 use crate::model::script::error::PathError;
 use crate::sandbox::limits::CallLimits;
-use crate::sandbox::services::CallContext;
 use crate::sandbox::services::files::{FileEntry, FileError, FileStat, WriteOptions};
+use crate::sandbox::services::{CallContext, Charged, FileResult};
 use crate::store::StoreError;
 
 /// Entries of one listing.
@@ -94,11 +94,27 @@ impl ScriptServices {
     pub async fn write(
         &self,
         call: &CallContext,
-        path: &str,
+        path: String,
         text: String,
         options: WriteOptions,
         limits: CallLimits,
-    ) -> Result<Option<String>, FileError> {
+    ) -> Charged<FileResult<Option<String>>> {
+        let mut fuel = 0;
+        let written = self.written(call, &path, text, options, (limits, &mut fuel));
+        Charged {
+            result: written.await,
+            fuel,
+        }
+    }
+
+    async fn written(
+        &self,
+        call: &CallContext,
+        path: &str,
+        text: String,
+        options: WriteOptions,
+        (limits, fuel): (CallLimits, &mut u64),
+    ) -> FileResult<Option<String>> {
         let path = self.path(path)?;
         let noted = self.notes.now();
         let is_generated = !noted.generations.is_empty();
@@ -115,7 +131,9 @@ impl ScriptServices {
             self.exec.refuse_pinned(&path)?;
             self.check_generated(&path, &text, &noted, options)?;
             if is_script(&path) {
-                self.try_out(call, &path, &text, limits).await?;
+                let Charged { result, fuel: used } = self.try_out(call, &path, &text, limits).await;
+                *fuel = used;
+                result?;
             }
         }
         let authorship = self.notes.authorship(call, self.script.as_str());
@@ -167,11 +185,9 @@ impl ScriptServices {
         options: WriteOptions,
     ) -> Result<(), FileError> {
         refused_place(path)?;
-        if noted
-            .failed_code
-            .iter()
-            .any(|code| text.contains(code.trim()))
-        {
+        // Nothing at all is in every text.
+        let mut failed = noted.failed_code.iter().map(|code| code.trim());
+        if failed.any(|code| !code.is_empty() && text.contains(code)) {
             let why = "this code failed when it was tried, so it is not saved";
             return Err(error("REFUSED", format!("{path}: {why}")));
         }

@@ -16,11 +16,13 @@ use crate::model::generation::Trial;
 use crate::model::script::ScriptPath;
 use crate::sandbox::call::{Answer, Call, Report, Reported};
 use crate::sandbox::failure::Failure;
+use crate::sandbox::handler::Handler;
 use crate::sandbox::limits::CallLimits;
 use crate::sandbox::services::acme::{OrderError, OrderRequest, OrderedCertificate};
-use crate::sandbox::services::isolate::{Evaluated, Evaluation, IsolateError, Outcome};
+use crate::sandbox::services::isolate::{Evaluation, IsolateError, Outcome};
 use crate::sandbox::services::{
-    CallContext, KvError, KvPage, Later, LogLevel, OutboundResult, Services, WasiBody, WasiError,
+    CallContext, Charged, KvError, KvPage, Later, LogLevel, OutboundResult, Services, WasiBody,
+    WasiError,
 };
 use crate::sandbox::snapshot::Passed;
 
@@ -34,10 +36,10 @@ pub struct IsolateCaps {
 }
 
 /// The name by which errors call the code.
-const FILE: &str = "isolated.ts";
+pub(super) const FILE: &str = "isolated.ts";
 
 /// Fuel that compiling for an isolate costs its caller: about 3 ms of CPU.
-const COMPILE_FUEL: u64 = 15_000_000;
+pub(super) const COMPILE_FUEL: u64 = 15_000_000;
 
 impl ScriptServices {
     pub async fn evaluate(
@@ -45,11 +47,13 @@ impl ScriptServices {
         call: &CallContext,
         evaluation: Evaluation,
         limits: CallLimits,
-    ) -> Evaluated {
+    ) -> Charged<Result<Outcome, IsolateError>> {
         let code = fences::strip(&evaluation.code).into_owned();
-        let limits = self.capped(limits);
-        let mut fuel = COMPILE_FUEL;
-        let result = match self.compiled(&code, &evaluation, limits.memory_bytes).await {
+        let mut limits = self.capped(limits);
+        let (compiled, loaded) = self.compiled(&code, &evaluation, &limits).await;
+        limits.fuel = limits.fuel.saturating_sub(loaded);
+        let mut fuel = COMPILE_FUEL + loaded;
+        let mut result = match compiled {
             Ok(handler) => {
                 let (result, used) = self.called(call, &evaluation, &handler, &limits).await;
                 fuel += used;
@@ -61,15 +65,19 @@ impl ScriptServices {
                 message: problem.message,
             }),
         };
+        // Only then it has answered the request that it was made for.
+        let is_trial = evaluation.passed.iter().any(|name| name == "req");
+        if is_trial && result.is_ok() && self.is_silent(&code).await {
+            result = Err(silent());
+        }
         match &result {
-            // Only then it has answered the request that it was made for.
-            Ok(outcome) if evaluation.passed.iter().any(|name| name == "req") => {
+            Ok(outcome) if is_trial => {
                 self.notes.worked(code, outcome.status);
             }
             Ok(_) => {}
             Err(error) => self.failed(code, error),
         }
-        Evaluated { result, fuel }
+        Charged { result, fuel }
     }
 
     pub(super) fn failed(&self, code: String, error: &IsolateError) {
@@ -95,29 +103,37 @@ impl ScriptServices {
         }
     }
 
+    /// The code as a handler, and the fuel that its top level has used.
     async fn compiled(
         &self,
         code: &str,
         evaluation: &Evaluation,
-        memory_bytes: usize,
-    ) -> Result<crate::sandbox::handler::Handler, Problem> {
+        limits: &CallLimits,
+    ) -> (Result<Handler, Problem>, u64) {
         let passed = Passed {
             passed: evaluation.passed.clone(),
             data: evaluation.data.clone(),
         };
-        let path = ScriptPath::in_deployment(&self.deployment.exec_id, FILE)
-            .map_err(|error| Problem::of(&error))?;
+        let path = match ScriptPath::in_deployment(&self.deployment.exec_id, FILE) {
+            Ok(path) => path,
+            Err(error) => return (Err(Problem::of(&error)), 0),
+        };
         let (publisher, code) = (self.exec.publisher.clone(), code.to_owned());
-        let compile = move || publisher.isolate(&path, &code, passed, memory_bytes);
+        let (memory_bytes, fuel) = (limits.memory_bytes, limits.fuel);
+        let compile = move || {
+            let mut left = fuel;
+            let handler = publisher.isolate(&path, &code, passed, memory_bytes, &mut left);
+            (handler, fuel - left)
+        };
         let compiled = tokio::task::spawn_blocking(compile).await;
-        Ok(compiled.unwrap_or_else(|_| Err(Problem::not_ready()))?.0)
+        compiled.unwrap_or_else(|_| (Err(Problem::not_ready()), 0))
     }
 
     async fn called(
         &self,
         call: &CallContext,
         evaluation: &Evaluation,
-        handler: &crate::sandbox::handler::Handler,
+        handler: &Handler,
         limits: &CallLimits,
     ) -> (Result<Outcome, IsolateError>, u64) {
         let request = match request(evaluation) {
@@ -219,6 +235,16 @@ fn threw(name: &str, message: &str) -> IsolateError {
     IsolateError {
         code: "ISOLATE_THREW",
         name: name.to_owned(),
+        message: message.to_owned(),
+    }
+}
+
+/// Code of a model that has run and has said nothing.
+pub(super) fn silent() -> IsolateError {
+    let message = "the code answers nothing: return a value at its top level, or use res";
+    IsolateError {
+        code: "ISOLATE_INVALID",
+        name: String::new(),
         message: message.to_owned(),
     }
 }

@@ -6,7 +6,7 @@ use http::Request;
 
 use super::ScriptServices;
 use super::files::error;
-use super::isolate::{RequestBody, failure, outcome, whole};
+use super::isolate::{COMPILE_FUEL, FILE, RequestBody, failure, outcome, silent, whole};
 use crate::exec::ExecError;
 use crate::exec::history::Origin;
 use crate::exec::notes::{Notes, Trigger};
@@ -17,28 +17,43 @@ use crate::model::script::ScriptPath;
 use crate::sandbox::call::Call;
 use crate::sandbox::handler::Handler;
 use crate::sandbox::limits::CallLimits;
-use crate::sandbox::services::files::FileError;
 use crate::sandbox::services::isolate::IsolateError;
-use crate::sandbox::services::{CallContext, Services};
+use crate::sandbox::services::{CallContext, Charged, FileResult, Services};
 
 impl ScriptServices {
-    /// Refuses a text that does not answer. What answered in an isolate, with this
-    /// request, is not run again.
+    /// Refuses a text that does not answer, at the expense of the script that would
+    /// save it. What answered in an isolate, with this request, is not run again.
     pub async fn try_out(
         &self,
         call: &CallContext,
         path: &ScriptPath,
         text: &str,
         limits: CallLimits,
-    ) -> Result<(), FileError> {
+    ) -> Charged<FileResult<()>> {
         let noted = self.notes.now();
         let is_same = |code: &String| without_comments(code) == without_comments(text);
-        if noted.tried_code.iter().any(is_same) {
-            return Ok(());
-        }
         let Some(trigger) = noted.trigger else {
-            return Ok(());
+            return Charged::free(Ok(()));
         };
+        if noted.tried_code.iter().any(is_same) {
+            return Charged::free(Ok(()));
+        }
+        let mut fuel = COMPILE_FUEL;
+        let tried = self.tried(call, path, text, &trigger, (limits, &mut fuel));
+        Charged {
+            result: tried.await,
+            fuel,
+        }
+    }
+
+    async fn tried(
+        &self,
+        call: &CallContext,
+        path: &ScriptPath,
+        text: &str,
+        trigger: &Trigger,
+        (limits, fuel): (CallLimits, &mut u64),
+    ) -> FileResult<()> {
         let checked = self.exec.check(path, text, Origin::Script).await?;
         if let Some(problem) = checked.problem() {
             self.did_not_compile(text, problem);
@@ -51,13 +66,13 @@ impl ScriptServices {
         };
         let handler = self.exec.handler(&script).await;
         let handler = handler.map_err(ExecError::Invalid)?;
-        // All trials of a call together have what one call has.
-        let limits = self.capped(CallLimits {
-            fuel: limits.fuel.saturating_sub(noted.trial_fuel),
-            ..limits
-        });
-        let (answered, used) = self.answer(call, &script, handler, &trigger, &limits).await;
-        self.notes.change(|noted| noted.trial_fuel += used);
+        let limits = self.capped(limits);
+        let (answered, used) = self.answer(call, &script, handler, trigger, &limits).await;
+        *fuel += used;
+        let answered = match answered {
+            Ok(_) if self.is_silent(text).await => Err(silent()),
+            answered => answered,
+        };
         match answered {
             Ok(status) => {
                 self.notes.worked(text.to_owned(), status);
@@ -71,6 +86,19 @@ impl ScriptServices {
                 Err(error("TRIAL_FAILED", why))
             }
         }
+    }
+
+    /// Whether code that a model has written says nothing, whatever it is asked. What
+    /// a person writes may do without an answer.
+    pub async fn is_silent(&self, code: &str) -> bool {
+        let path = ScriptPath::in_deployment(&self.deployment.exec_id, FILE);
+        let has_asked = self.notes.change(|noted| !noted.generations.is_empty());
+        let Some(path) = path.ok().filter(|_| has_asked) else {
+            return false;
+        };
+        let (publisher, code) = (self.exec.publisher.clone(), code.to_owned());
+        let look = move || publisher.is_silent(&path, &code);
+        tokio::task::spawn_blocking(look).await.unwrap_or(false)
     }
 
     /// Takes note of a text that is not saved, so that a model may mend it.

@@ -1,15 +1,12 @@
-//! `footpath:host/isolate`: runs code in an instance of its own and takes what it
-//! used out of the caller's fuel, memory and time. It is linked by hand, since
-//! only so does it get at the store's fuel.
-
-use std::time::Instant;
+//! `footpath:host/isolate`: runs code in an instance of its own, at its caller's
+//! expense. It is linked by hand, since only so does it get at the store's fuel.
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::Linker;
 
+use super::charge::charged;
 use super::{State, bindings::footpath::host::isolate};
-use crate::sandbox::limits::CallLimits;
-use crate::sandbox::services::isolate::{Evaluated, Evaluation};
+use crate::sandbox::services::isolate::Evaluation;
 
 /// The interface's name among a component's imports.
 const INTERFACE: &str = concat!("footpath:host/isolate@", "0.1.0");
@@ -24,13 +21,9 @@ pub fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 }
 
 async fn eval(
-    mut store: StoreContextMut<'_, State>,
+    store: StoreContextMut<'_, State>,
     evaluation: isolate::Evaluation,
 ) -> wasmtime::Result<Result<isolate::Outcome, isolate::Error>> {
-    let fuel = store.get_fuel()?;
-    let state = store.data();
-    let limits = what_is_left(state, fuel);
-    let (services, call) = (state.services.clone(), state.call.clone());
     let request = evaluation.request;
     let evaluation = Evaluation {
         code: evaluation.code,
@@ -41,11 +34,10 @@ async fn eval(
         passed: evaluation.passed,
         data: evaluation.data,
     };
-    let Evaluated { result, fuel: used } = services.isolate(&call, evaluation, limits).await;
-    store.set_fuel(fuel.saturating_sub(used))?;
-    // With none left the caller would trap only at its next yield.
-    store.fuel_async_yield_interval(Some(crate::sandbox::limits::FUEL_PER_TURN))?;
-    Ok(match result {
+    let result = charged(store, |services, call, limits| {
+        services.isolate(call, evaluation, limits)
+    });
+    Ok(match result.await? {
         Ok(outcome) => Ok(isolate::Outcome {
             status: outcome.status,
             headers: outcome.headers,
@@ -57,17 +49,4 @@ async fn eval(
             message: error.message,
         }),
     })
-}
-
-/// The caller's limits less what it has used.
-pub fn what_is_left(state: &State, fuel: u64) -> CallLimits {
-    CallLimits {
-        timeout: state.deadline.saturating_duration_since(Instant::now()),
-        fuel,
-        memory_bytes: state
-            .memory
-            .limit_bytes
-            .saturating_sub(state.memory.used_bytes),
-        ..state.limits.clone()
-    }
 }

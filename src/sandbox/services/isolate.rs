@@ -37,23 +37,12 @@ pub struct IsolateError {
     pub message: String,
 }
 
-/// The end of an evaluation, and what it cost the caller.
-#[derive(Debug)]
-pub struct Evaluated {
-    pub result: Result<Outcome, IsolateError>,
-    pub fuel: u64,
-}
-
-impl Evaluated {
+impl IsolateError {
     pub fn refused(why: &str) -> Self {
-        let error = IsolateError {
+        Self {
             code: "ISOLATE_LIMIT",
             name: String::new(),
             message: why.to_owned(),
-        };
-        Self {
-            result: Err(error),
-            fuel: 0,
         }
     }
 }

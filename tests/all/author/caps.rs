@@ -5,7 +5,7 @@ use serde_json::json;
 use super::lifecycle::read;
 use super::provider::{Provider, says};
 use super::{SEED, catching};
-use crate::harness::skip;
+use crate::harness::{Server, skip};
 
 #[tokio::test]
 async fn odd_paths_and_scanners_reach_no_model() {
@@ -167,6 +167,47 @@ async fn a_path_that_fails_again_is_left_alone_for_a_while() {
         .await
         .expect_error(503, "AUTHOR_BACKOFF");
     assert_eq!(provider.calls(&server).await, 2);
+}
+
+#[tokio::test]
+async fn a_script_that_asks_and_then_refuses_is_not_paid_for_again_and_again() {
+    let refusing = "// @ai true\n\
+        const { ask, status } = metadata.query;\n\
+        if (ask) await generateText({ model, prompt: 'URL' });\n\
+        return res.status(Number(status)).json({ own: true });";
+    let Some(provider) = Provider::start(&[says("URL", "nothing of use")]) else {
+        skip!("aimock is not installed");
+    };
+    let server = provider
+        .configured(Server::with_script("api/[...slug].ts", refusing))
+        .start()
+        .await;
+    let own = json!({ "own": true });
+    for _ in 0..2 {
+        let reply = server.get("/api/dear?ask=1&status=404").await;
+        reply.expect_json(404, own.clone());
+    }
+    let reply = server.get("/api/dear?ask=1&status=404").await;
+    reply.expect_error(503, "AUTHOR_BACKOFF");
+    assert_eq!(provider.calls(&server).await, 2);
+    // Neither a refusal that cost nothing nor an answer is a failure of its path.
+    for (target, status) in [
+        ("/api/cheap?status=404", 404),
+        ("/api/cheap?status=403", 403),
+        ("/api/served?ask=1&status=200", 200),
+        ("/api/moved?ask=1&status=302", 302),
+    ] {
+        for _ in 0..3 {
+            server.get(target).await.expect_json(status, own.clone());
+        }
+    }
+    assert_eq!(provider.calls(&server).await, 8);
+    let failures = read(&server, "author/failures").await.to_string();
+    assert!(failures.contains("/api/dear"), "{failures}");
+    assert!(failures.contains("ERROR_404"), "{failures}");
+    for path in ["cheap", "served", "moved"] {
+        assert!(!failures.contains(path), "{failures}");
+    }
 }
 
 #[tokio::test]

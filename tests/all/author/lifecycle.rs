@@ -205,6 +205,9 @@ async fn a_draft_waits_for_approval() {
         let again = server.get(path).await.expect(202).json()["draft"].clone();
         assert_eq!(again, draft);
     }
+    // One file answers all methods.
+    let posted = server.post("/api/x", "{}").await.expect(202).json()["draft"].clone();
+    assert_eq!(posted, draft);
     assert_eq!(provider.calls(&server).await, asked);
     let other = server.get("/api/y").await.expect(202).json()["draft"].clone();
     server.restart().await;
@@ -222,6 +225,14 @@ async fn a_draft_waits_for_approval() {
     write(&server, &reject, json!({})).await.expect(200);
     assert_eq!(read(&server, "drafts").await["count"], 0);
     write(&server, &reject, json!({})).await.expect(404);
+    // Who has rejected it twice is not shown it at once again.
+    let again = server.get("/api/y").await.expect(202).json()["draft"].clone();
+    let reject = format!("drafts/{}/reject", again.as_str().unwrap());
+    write(&server, &reject, json!({})).await.expect(200);
+    let third = server.get("/api/y").await;
+    third.expect_error(503, "AUTHOR_BACKOFF");
+    let failures = read(&server, "author/failures").await;
+    assert_eq!(failures["failures"][0]["code"], "DRAFT_REJECTED");
 }
 
 #[tokio::test]

@@ -24,6 +24,15 @@ pub fn says(prompt: &str, code: &str) -> Value {
 impl Provider {
     /// None when it is not installed.
     pub fn start(fixtures: &[Value]) -> Option<Self> {
+        Self::start_with(fixtures, None)
+    }
+
+    /// One that answers only who shows this key.
+    pub fn guarded(fixtures: &[Value], key: &str) -> Option<Self> {
+        Self::start_with(fixtures, Some(key))
+    }
+
+    fn start_with(fixtures: &[Value], key: Option<&str>) -> Option<Self> {
         let program = peer("llmock")?;
         let folder = TempDir::new().expect("a temporary folder");
         let document = json!({ "fixtures": fixtures }).to_string();
@@ -39,6 +48,7 @@ impl Provider {
                 "-f",
             ])
             .arg(folder.path())
+            .envs(key.map(|key| ("AIMOCK_API_KEYS", key)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())

@@ -92,6 +92,63 @@ async fn the_seeds_own_script_has_a_bad_answer_mended_once() {
 }
 
 #[tokio::test]
+async fn what_never_answers_is_no_handler() {
+    let silent = [
+        ("empty", ""),
+        ("excuse", "// I am sorry, I cannot do that."),
+        (
+            "uncalled",
+            "async function handler(req, res) { return { a: 1 }; }",
+        ),
+        (
+            "arrow",
+            "const handler = async (req, res) => { res.json({ a: 1 }); };",
+        ),
+        ("fence", "```js\n```"),
+    ];
+    let mut fixtures = vec![says(FAILED, "return { mended: true };")];
+    for (name, code) in silent {
+        fixtures.push(says(&format!("GET /{name}\n"), code));
+        fixtures.push(says(&format!("SAVE /unseen/{name}"), code));
+    }
+    fixtures.push(says("GET /nothing\n", "res.status(204).end();"));
+    let Some(provider) = Provider::start(&fixtures) else {
+        skip!("aimock is not installed");
+    };
+    // It saves what it has not tried.
+    let unseen = "// @ai true\n\
+        const { text } = await generateText({ model, prompt: 'SAVE ' + metadata.path });\n\
+        await fs.write(metadata.path.slice(1) + '.ts', text);\n\
+        return fetch(metadata.path);";
+    let server = catching(&provider)
+        .script("unseen/[...slug].ts", unseen)
+        .set("author.calls_per_minute_per_client", 1_000)
+        .start()
+        .await;
+    for (name, _) in silent {
+        for path in [format!("/api/{name}"), format!("/unseen/{name}")] {
+            eprintln!("{path}");
+            let reply = server.get(&path).await;
+            reply.expect_json(200, json!({ "mended": true }));
+        }
+    }
+    let journal = provider.journal(&server).await;
+    let diagnostics = messages(&journal[1])[3].1.to_owned();
+    assert!(diagnostics.contains("answers nothing"), "{diagnostics}");
+    // An answer without a body is one.
+    for _ in 0..2 {
+        server.get("/api/nothing").await.expect(204);
+    }
+    // A person's code may do without.
+    let server = Server::with_script(
+        "x.ts",
+        "return (await isolate.eval('const a = 1;', { req })) ?? 'none';",
+    );
+    let server = server.start().await;
+    server.get("/x").await.expect_text(200, "none");
+}
+
+#[tokio::test]
 async fn mending_is_within_the_caps_and_can_be_turned_off() {
     let fixtures = mended("URL GET /x\n", "return {", FAILED, "return 1;");
     let Some(provider) = Provider::start(&fixtures) else {

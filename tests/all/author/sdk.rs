@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::provider::{Provider, says};
-use crate::harness::{Server, skip};
+use crate::harness::{Server, footpath, skip};
 
 #[tokio::test]
 async fn the_names_of_the_vercel_sdk() {
@@ -65,4 +65,129 @@ async fn the_names_of_the_vercel_sdk() {
     let last = &journal[journal.len() - 1]["body"];
     assert_eq!(last["messages"][0]["content"], "You are the prompt file.");
     assert_eq!(last["model"], "gemini-2.5-flash-lite");
+}
+
+#[tokio::test]
+async fn the_helpers_of_ai_stream_and_give_objects() {
+    let cut = json!({
+        "match": { "userMessage": "cut" }, "response": { "content": "half of what was to come" },
+        "chunkSize": 5, "latency": 50, "truncateAfterChunks": 4,
+    });
+    let fixtures = [
+        cut,
+        says("text", "four words of text"),
+        says("object", "```json\n{\"name\":\"Ada\"}\n```"),
+        says("wrong", "{\"name\":36}"),
+    ];
+    let Some(provider) = Provider::start(&fixtures) else {
+        skip!("aimock is not installed");
+    };
+    let read = "// @ai true\nconst made = ai.stream(metadata.query.ask);\nlet all = '', code;\n\
+        try { for await (const part of made.textStream) all += part } catch (error) { code = error.code }\n\
+        const rest = await Promise.allSettled([made.text, made.finishReason, made.usage]);\n\
+        return { all, code, rest: rest.map((one) => one.value?.totalTokens > 0 || (one.value ?? one.reason.code)) };";
+    let object = "// @ai true\n\
+        const schema = { type: 'object', properties: { name: { type: 'string' } }, required: ['name'] };\n\
+        const { object, finishReason, usage } = await ai.object({ schema, prompt: metadata.query.ask });\n\
+        return { object, finishReason, tokens: usage.totalTokens > 0 };";
+    let server = provider
+        .configured(Server::with_scripts(&[
+            ("ai/read.ts", read),
+            (
+                "ai/sent.ts",
+                "// @ai true\nreturn ai.stream({ prompt: 'text' });",
+            ),
+            ("ai/object.ts", object),
+        ]))
+        .script("ai/_system.md", "You are the folder's prompt.")
+        .script("ai/object.system.md", "You are the script's prompt.")
+        .start()
+        .await;
+    let all = "four words of text";
+    let reply = server.get("/ai/read?ask=text").await;
+    reply.expect_json(200, json!({ "all": all, "rest": [all, "stop", true] }));
+    server.get("/ai/sent").await.expect_text(200, all);
+    // What came before the end is the script's, and so is the error.
+    let reply = server.get("/ai/read?ask=cut").await.expect(200).json();
+    assert_eq!(reply["code"], "AI_PROVIDER_CUT", "{reply}");
+    assert_eq!(reply["rest"], json!(vec!["AI_PROVIDER_CUT"; 3]), "{reply}");
+    assert!(all_of_half(&reply["all"]), "{reply}");
+    let reply = server.get("/ai/object?ask=object").await;
+    let object = json!({ "object": { "name": "Ada" }, "finishReason": "stop", "tokens": true });
+    reply.expect_json(200, object);
+    let reply = server.get("/ai/object?ask=wrong").await;
+    reply.expect_error(502, "AI_NO_OBJECT");
+    let journal = provider.journal(&server).await;
+    let systems: Vec<_> = journal
+        .iter()
+        .map(|asked| asked["body"]["messages"][0]["content"].as_str().unwrap())
+        .collect();
+    let (folders, scripts) = (
+        "You are the folder's prompt.",
+        "You are the script's prompt.",
+    );
+    assert_eq!(systems, [folders, folders, folders, scripts, scripts]);
+    let format = &journal[3]["body"]["response_format"];
+    assert_eq!(format["type"], "json_schema", "{format}");
+    let schema = &format["json_schema"]["schema"];
+    assert_eq!(schema["required"], json!(["name"]), "{format}");
+}
+
+/// It begins as the answer that was cut does.
+fn all_of_half(text: &serde_json::Value) -> bool {
+    let text = text.as_str().unwrap_or_default();
+    !text.is_empty() && "half of what was to come".starts_with(text)
+}
+
+#[tokio::test]
+async fn the_key_comes_from_a_file_and_is_shown_to_nobody_else() {
+    let key = "sk-from-a-file-0123456789";
+    let Some(provider) = Provider::guarded(&[says("text", "here")], key) else {
+        skip!("aimock is not installed");
+    };
+    let asking = "// @ai true\nreturn (await ai.generate('text')).text;";
+    let own = asking.replacen('\n', &format!("\n// @ai-key {key}\n"), 1);
+    let keys = tempfile::TempDir::new().unwrap();
+    let file = keys.path().join("key");
+    let setup = || {
+        Server::with_scripts(&[("x.ts", asking), ("own.ts", &own)])
+            .set("ai.base_url", provider.base_url())
+            .set("ai.api_key_file", file.display())
+    };
+    // Without the file there is no start, and the check says so before.
+    let missing = setup().refuses_to_start().await.stderr;
+    assert!(missing.contains("ai.api_key_file"), "{missing}");
+    let checked = || {
+        let mut check = footpath();
+        check
+            .arg("check")
+            .arg(keys.path())
+            .env("FOOTPATH_AI_API_KEY_FILE", &file);
+        let output = check.output().unwrap();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    let (sound, said) = checked();
+    assert!(!sound && said.contains("ai.api_key_file"), "{said}");
+    std::fs::write(&file, "  \n").unwrap();
+    let (sound, said) = checked();
+    assert!(!sound && said.contains("holds no key"), "{said}");
+    std::fs::write(&file, "sk-wrong").unwrap();
+    assert!(checked().0);
+    let server = setup().start().await;
+    let reply = server.get("/x").await;
+    reply.expect_error(502, "AI_PROVIDER_AUTH");
+    server.get("/own").await.expect_text(200, "here");
+    std::fs::write(&file, format!("{key}\n")).unwrap();
+    let server = setup().start().await;
+    server.get("/x").await.expect_text(200, "here");
+    // The key that is named goes before the file.
+    let server = setup().set("ai.api_key", "sk-wrong").start().await;
+    let reply = server.get("/x").await;
+    let reply = reply.expect_error(502, "AI_PROVIDER_AUTH");
+    for text in [server.log(), reply.text()] {
+        assert!(!text.contains(key) && !text.contains("sk-wrong"), "{text}");
+    }
 }

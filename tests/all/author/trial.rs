@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::catching;
 use super::provider::{Provider, says};
-use crate::harness::{Server, skip};
+use crate::harness::{ROOT_TOKEN, Reply, Server, skip};
 
 /// Saves the answer unseen, and hands the call to it.
 const TRUSTING: &str = "// @ai true\n\
@@ -98,11 +98,12 @@ async fn what_was_tried_is_what_is_saved() {
 }
 
 #[tokio::test]
-async fn all_trials_of_a_call_share_what_one_may_use() {
+async fn what_trials_use_is_taken_from_their_writers_fuel() {
     let trying = "// @ai true\n\
+        if (metadata.query.top) return isolate.eval('for (let i = 0; i < 1e9; i++) {}\\nexport default () => 1;');\n\
         await generateText({ model, prompt: 'MAKE' });\n\
         const seen = [];\n\
-        for (const n of [1, 2, 3, 4]) {\n\
+        for (const n of [1, 2, 3].slice(0, Number(metadata.query.tries))) {\n\
           const text = `for (let i = 0; i < 1e9; i++) {}\\nreturn ${n};`;\n\
           try { await fs.write(`api/x${n}.ts`, text) } catch (error) { seen.push(Number(/ of ([0-9]+)/.exec(error.message)?.[1] ?? -1)) }\n\
         }\n\
@@ -117,11 +118,37 @@ async fn all_trials_of_a_call_share_what_one_may_use() {
         .set("limits.fuel_units", 700_000_000)
         .start()
         .await;
-    let most = server.get("/api/x").await.expect(200).json();
-    let most: Vec<i64> = serde_json::from_value(most).unwrap();
-    assert_eq!(most[..2], [300_000_000; 2], "{most:?}");
-    assert!((0..=100_000_000).contains(&most[2]), "{most:?}");
-    assert!((0..=1_000_000).contains(&most[3]), "{most:?}");
+    let tried = server.get("/api/x?tries=0").await;
+    tried.expect_json(200, json!([]));
+    let before = fuel_used(&server, 0).await;
+    let tried = server.get("/api/x?tries=2").await;
+    tried.expect_json(200, json!([300_000_000, 300_000_000]));
+    let both = fuel_used(&server, before).await;
+    let used = both - before;
+    assert!((600_000_000..700_000_000).contains(&used), "{used}");
+    // The third one finds less, and uses up what its writer has left.
+    let tried = server.get("/api/x?tries=3").await;
+    tried.expect_error(500, "LIMIT_FUEL");
+    // So it is with what code in an isolate does as it is loaded.
+    let before = fuel_used(&server, both).await;
+    let reply = server.get("/api/x?top=1").await;
+    let error = reply.expect_error(502, "ISOLATE_INVALID").text();
+    assert!(error.contains("(300000000)"), "{error}");
+    let used = fuel_used(&server, before).await - before;
+    assert!((300_000_000..400_000_000).contains(&used), "{used}");
+}
+
+/// By all calls of the catch-all script so far. A call is counted once it is over,
+/// and so only after it is answered: it is more than before then.
+async fn fuel_used(server: &Server, before: u64) -> u64 {
+    let of = |reply: &Reply| -> u64 {
+        let name = "footpath_fuel_used_total{script=\"1/api/[...slug].ts\"} ";
+        let text = reply.text();
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.map_or(0, |used| used.parse().unwrap())
+    };
+    let target = format!("/metrics?token={ROOT_TOKEN}");
+    of(&server.until(&target, |reply| of(reply) > before).await)
 }
 
 #[tokio::test]
