@@ -390,8 +390,11 @@ function toBytes(chunk, encoding) {
 
 /** One request and its answer. A kept instance makes of them only what a call uses. */
 class Exchange {
-  /** The head is sent or cannot change; the body is complete; the call is over. */
-  state = { started: false, ended: false, done: false, callback: false, onEnd: null };
+  /**
+   * The head is sent or cannot change; the body is complete; the call is over; what
+   * sends an answer that is held back.
+   */
+  state = { started: false, ended: false, done: false, callback: false, onEnd: null, release: null };
   /** The promises of waitUntil. */
   background = [];
   /** The request's body. */
