@@ -33,10 +33,19 @@ pub fn prepare(ctx: &Ctx<'_>) {
     *PREPARED.0.borrow_mut() = prepared;
 }
 
+/// Another call begins: the handler gets the `req` and `metadata` of that one.
+pub fn refresh(ctx: &Ctx<'_>) {
+    let stale = PREPARED.0.borrow().as_ref().is_some_and(|one| one.takes_exchange);
+    if stale {
+        prepare(ctx);
+    }
+}
+
 struct Prepared {
     handler: Persistent<Function<'static>>,
     raw_body: bool,
     arguments: Vec<Persistent<Value<'static>>>,
+    takes_exchange: bool,
     object_prototype: Persistent<Object<'static>>,
     array_prototype: Persistent<Object<'static>>,
     /// The name `textStream`.
@@ -63,6 +72,7 @@ impl Prepared {
         Ok(Some(Self {
             handler: Persistent::save(ctx, list.get::<Function>(0)?),
             raw_body: list.get(1)?,
+            takes_exchange: arguments.iter().any(|one| !one.is_undefined()),
             arguments: arguments.into_iter().map(|one| Persistent::save(ctx, one)).collect(),
             object_prototype: Persistent::save(ctx, object),
             array_prototype: Persistent::save(ctx, array),

@@ -21,7 +21,7 @@ pub fn answer(request: IncomingRequest, response_out: ResponseOutparam) {
         // The first call finds everything as it was published.
         if !is_first {
             call_hook(ctx, &hooks().next, ());
-            direct::prepare(ctx);
+            direct::refresh(ctx);
         }
         if !direct::answer(ctx) {
             call_hook(ctx, &hooks().answer, ());
