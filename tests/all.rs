@@ -18,6 +18,7 @@
 //! - `neighbours`: routes that call routes, and the world outside.
 //! - `portable`: components outside of Footpath.
 //! - `proxy`: TLS, certificates, aliases, and what is no HTTP.
+//! - `rejections`: promises that nobody listens to, in handlers that have returned.
 //! - `reload`: a saved file is live; what a restart finds.
 //! - `routes`: from a URL to a script.
 //! - `shapes`: how a script may be written.
@@ -66,6 +67,8 @@ mod neighbours;
 mod portable;
 #[path = "all/proxy.rs"]
 mod proxy;
+#[path = "all/rejections.rs"]
+mod rejections;
 #[path = "all/reload.rs"]
 mod reload;
 #[path = "all/routes.rs"]

@@ -1,5 +1,6 @@
-// One request, from the handler to the native answer. This file is the short way
-// that most calls take; what is rarer is in `answer/`, evaluated when needed.
+// One request, from the handler to the native answer. Handlers that touch neither
+// `res` nor `shared` and return plain JSON never come here: `direct.rs` answers for
+// them. What is rarer than this is in `answer/`, evaluated when needed.
 
 import { native } from "footpath:native.js";
 import { use } from "footpath:lazy.js";
@@ -8,22 +9,40 @@ import { describe } from "footpath:errors.js";
 import { script, importHandler } from "footpath:load.js";
 import { current, nextExchange, toJson } from "footpath:answer/node.js";
 
-let calls = 0;
+/**
+ * `[handler, rawBody, arguments]` for the driver, so that it can call the handler
+ * itself and answer with a plain result; null when there is more to do.
+ */
+export function direct() {
+  if (script.handler === null || script.style !== "node" || script.shared || script.isolate || script.takes.res) return null;
+  return [script.handler, script.spec.rawBody, nodeArguments()];
+}
 
-/** The driver calls it once for each request. */
+/** Another call begins in an instance that has answered one. */
+export function next() {
+  startCall();
+  nextExchange();
+}
+
+/** The driver calls it once for each request that it does not answer itself. */
 export function answer() {
-  // The first call finds everything as it was published.
-  if (calls++ > 0) {
-    startCall();
-    nextExchange();
-  }
   if (script.handler === null) importHandler().then(run, fail);
   else run();
 }
 
 function run() {
+  let result;
   try {
-    const result = script.style === "web" ? use("answer/web.js").callHandler() : callNodeHandler();
+    result = script.style === "web" ? use("answer/web.js").callHandler() : callNodeHandler();
+  } catch (error) {
+    return fail(error);
+  }
+  returned(result);
+}
+
+/** The handler has returned this, maybe to the driver. */
+export function returned(result) {
+  try {
     if (typeof result === "object" && result !== null && typeof result.then === "function") {
       Promise.resolve(result).then(finishAsync, fail);
     } else {
@@ -38,12 +57,15 @@ function run() {
 function callNodeHandler() {
   const method = native.method();
   if (method !== "GET" && method !== "HEAD" && !script.spec.rawBody) use("answer/body.js").read(current);
-  if (script.isolate) return script.handler(...use("isolate/inside.js").parameters());
+  return script.handler(...script.isolate ? use("isolate/inside.js").parameters() : nodeArguments());
+}
+
+function nodeArguments() {
   const { takes } = script;
-  return script.handler(
+  return [
     takes.req ? current.req : undefined, takes.res ? current.res : undefined, takes.metadata ? current.metadata : undefined,
     script.shared ? globalThis.shared : undefined,
-  );
+  ];
 }
 
 function finishAsync(result) {
@@ -54,8 +76,43 @@ function finishAsync(result) {
   }
 }
 
-// The handler has returned.
+// The handler has returned. An error that it has caused and does not wait for is
+// still the answer, if jobs that can run now are all that it takes to come up.
 function finish(result, awaited) {
+  const answers = result !== undefined || awaited || current.held !== null;
+  if (answers && !current.state.started && native.hold()) hold(result, awaited);
+  else send(result, awaited);
+}
+
+// The answer stays what was returned, whatever those jobs write or change.
+function hold(result, awaited) {
+  const { state } = current;
+  const text = current.held === null && !script.isolate && result !== undefined && isPlain(result) ? toJson(result) : null;
+  state.release = () => (text === null ? send(result, awaited) : sendJson(text));
+  state.started = state.ended = true;
+}
+
+/** The jobs have run, and nothing has gone wrong in them. */
+export function release() {
+  const { state } = current;
+  if (state.release === null) return;
+  const { release } = state;
+  takeBack();
+  try {
+    release();
+  } catch (error) {
+    fail(error);
+  }
+}
+
+// What is held back is no answer yet.
+function takeBack() {
+  const { state } = current;
+  if (state.release !== null) state.started = state.ended = false;
+  state.release = null;
+}
+
+function send(result, awaited) {
   const { state } = current;
   // What its reader has not taken yet is still to be sent.
   if (state.ended) state.sent ? done() : state.onEnd = done;
@@ -64,8 +121,7 @@ function finish(result, awaited) {
   else if (result === undefined) {
     if (endWithout(awaited)) done();
   } else if (!state.started && isPlain(result)) {
-    answerJson(result);
-    done();
+    sendJson(toJson(result));
   } else use("answer/result.js").send(result, done, fail);
 }
 
@@ -102,12 +158,12 @@ function isPlain(value) {
   return typeof value === "number" || typeof value === "boolean";
 }
 
-function answerJson(value) {
-  const text = toJson(value);
+function sendJson(text) {
   if (script.shared) saveShared();
   const { state } = current;
   native.respond(current.status, current.flatHeaders("application/json"), text);
   state.started = state.ended = true;
+  done();
 }
 
 // Everything is sent; what was promised with waitUntil may still run.
@@ -135,12 +191,13 @@ function awaitBackground() {
   });
 }
 
-// The handler has thrown: the host answers, unless an answer has begun.
-function fail(error) {
+/** The handler has thrown: the host answers, unless an answer has begun. */
+export function fail(error) {
   failWith(describe(error), error);
 }
 
 function failWith(data, error) {
+  takeBack();
   try { saveShared(); } catch { /* the error that is being reported matters more */ }
   if (current.state.started || !native.fail(JSON.stringify(data))) {
     logError("after the answer began", error);

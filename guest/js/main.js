@@ -3,4 +3,4 @@
 
 import "footpath:globals.js";
 export { load } from "footpath:load.js";
-export { answer, unhandled, stuck } from "footpath:answer.js";
+export { direct, next, answer, returned, fail, release, unhandled, stuck } from "footpath:answer.js";

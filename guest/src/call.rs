@@ -17,11 +17,16 @@ pub struct Call {
     pub response_out: Option<ResponseOutparam>,
     pub waiting: Vec<Waiting>,
     pub timers: Timers,
-    /// Promises that were rejected while nobody listened, with the reason.
-    pub rejections: Vec<(Persistent<Value<'static>>, Persistent<Value<'static>>)>,
+    /// Promises that were rejected while nobody listened.
+    pub rejections: Vec<Rejection>,
+    /// An answer waits until jobs have run and rejections are reported.
+    pub held: bool,
     /// The JavaScript half has answered and has nothing left to do.
     pub finished: bool,
 }
+
+/// A promise and the reason it was rejected with.
+pub type Rejection = (Persistent<Value<'static>>, Persistent<Value<'static>>);
 
 /// A promise that resolves when the host says that something is ready.
 pub struct Waiting {
@@ -90,8 +95,9 @@ struct Cell(RefCell<Option<Call>>);
 unsafe impl Sync for Cell {}
 static CALL: Cell = Cell(RefCell::new(None));
 
-/// Starts a call: everything of the last one is dropped.
-pub fn start(request: IncomingRequest, response_out: ResponseOutparam) {
+/// Starts a call: everything of the last one is dropped. True for the first one
+/// of this instance.
+pub fn start(request: IncomingRequest, response_out: ResponseOutparam) -> bool {
     let call = Call {
         request: Some(request),
         response_out: Some(response_out),
@@ -99,7 +105,8 @@ pub fn start(request: IncomingRequest, response_out: ResponseOutparam) {
     };
     seed_random();
     // The old state is dropped outside of the borrow: dropping may run destructors.
-    let _last = CALL.0.borrow_mut().replace(call);
+    let last = CALL.0.borrow_mut().replace(call);
+    last.is_none_or(|last| last.request.is_none())
 }
 
 pub fn with<R>(f: impl FnOnce(&mut Call) -> R) -> R {

@@ -8,7 +8,7 @@ use crate::{
         http::types::{IncomingRequest, ResponseOutparam},
         io::poll::{self, Pollable},
     },
-    call,
+    call, direct,
     native::hooks::hooks,
     runtime,
 };
@@ -16,8 +16,17 @@ use rquickjs::{Ctx, Function, Persistent, Value};
 
 /// Answers one request. Returns when the answer is complete.
 pub fn answer(request: IncomingRequest, response_out: ResponseOutparam) {
-    call::start(request, response_out);
-    runtime::with(|ctx| call_hook(ctx, &hooks().answer, ()));
+    let is_first = call::start(request, response_out);
+    runtime::with(|ctx| {
+        // The first call finds everything as it was published.
+        if !is_first {
+            call_hook(ctx, &hooks().next, ());
+            direct::refresh(ctx);
+        }
+        if !direct::answer(ctx) {
+            call_hook(ctx, &hooks().answer, ());
+        }
+    });
     loop {
         settle();
         if call::with(|call| call.finished) {
@@ -31,22 +40,34 @@ pub fn answer(request: IncomingRequest, response_out: ResponseOutparam) {
     }
 }
 
-/// Runs jobs, then reports the rejections that nobody took up meanwhile.
+/// Runs jobs, then reports the rejections that nobody took up meanwhile, and only
+/// then lets an answer go that was held back for them.
 fn settle() {
     loop {
         runtime::run_jobs();
-        let rejections = call::with(|call| std::mem::take(&mut call.rejections));
-        if rejections.is_empty() {
-            return;
-        }
-        runtime::with(|ctx| {
-            for (promise, reason) in rejections {
-                if let (Ok(promise), Ok(reason)) = (promise.restore(ctx), reason.restore(ctx)) {
-                    call_hook(ctx, &hooks().unhandled, (reason, promise));
-                }
-            }
+        let (rejections, held) = call::with(|call| {
+            let rejections = std::mem::take(&mut call.rejections);
+            let release = rejections.is_empty() && std::mem::take(&mut call.held);
+            (rejections, release)
         });
+        if held {
+            runtime::with(|ctx| call_hook(ctx, &hooks().release, ()));
+        } else if rejections.is_empty() {
+            return;
+        } else {
+            report(rejections);
+        }
     }
+}
+
+fn report(rejections: Vec<call::Rejection>) {
+    runtime::with(|ctx| {
+        for (promise, reason) in rejections {
+            if let (Ok(promise), Ok(reason)) = (promise.restore(ctx), reason.restore(ctx)) {
+                call_hook(ctx, &hooks().unhandled, (reason, promise));
+            }
+        }
+    });
 }
 
 fn fire_timer() -> bool {
@@ -89,7 +110,7 @@ fn wait() -> bool {
 }
 
 /// Calls a function; what it throws is reported like an unhandled rejection.
-fn call_hook<'js, A: rquickjs::function::IntoArgs<'js>>(
+pub fn call_hook<'js, A: rquickjs::function::IntoArgs<'js>>(
     ctx: &Ctx<'js>,
     function: &Persistent<Function<'static>>,
     arguments: A,

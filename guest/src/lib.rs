@@ -8,6 +8,7 @@
 //! only the linear memory survives.
 
 mod call;
+mod direct;
 mod driver;
 mod load;
 mod native;

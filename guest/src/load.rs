@@ -2,7 +2,7 @@
 //! outcome comes back as JSON; the memory is then the handler. Called by the
 //! host while every import is a stub that traps, so nothing here does I/O.
 
-use crate::{native::hooks::hooks, runtime, scrub};
+use crate::{direct, native::hooks::hooks, runtime, scrub};
 use rquickjs::{Array, Ctx, Function, Object, Result, prelude::Func};
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,6 +47,7 @@ pub extern "C" fn engine_load() -> u64 {
             .and_then(|answer| answer.call(()))
             .unwrap_or_else(|error| panic!("load: {error}: {:?}", ctx.catch()))
     });
+    runtime::with(direct::prepare);
     runtime::collect_garbage();
     scrub::end();
     reserve_memory();

@@ -16,7 +16,7 @@ mod log;
 mod model;
 mod multipart;
 pub mod rejections;
-mod respond;
+pub mod respond;
 mod storage;
 mod text;
 mod timers;

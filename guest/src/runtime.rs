@@ -12,6 +12,7 @@ use rquickjs::{
     Ctx, Module, Result,
     loader::{ImportAttributes, Loader},
     module::Declared,
+    qjs,
 };
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -65,6 +66,12 @@ pub fn with<R>(f: impl FnOnce(&Ctx<'_>) -> R) -> R {
 /// Runs QuickJS jobs (promise reactions) until none is left.
 pub fn run_jobs() {
     drain_jobs(runtime());
+}
+
+/// Whether QuickJS has jobs to run; inside the context, where `Runtime` is locked.
+pub fn has_pending_jobs(ctx: &Ctx<'_>) -> bool {
+    // SAFETY: the context is alive, and asking changes nothing.
+    unsafe { qjs::JS_IsJobPending(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) }
 }
 
 /// Frees cycles that nothing reaches, which the image would carry otherwise.

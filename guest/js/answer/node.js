@@ -17,8 +17,8 @@ function lazily(target, computations, exchange) {
 class Lazy {
   #computations;
   #exchange;
-  // The names that are not computed yet; null while that is all of them.
-  #missing = null;
+  // The names that were computed; null while that is none of them.
+  #computed = null;
 
   constructor(computations, exchange) {
     this.#computations = computations;
@@ -26,11 +26,10 @@ class Lazy {
   }
 
   #compute(target, name) {
-    if (!(this.#missing === null ? Object.hasOwn(this.#computations, name) : this.#missing.has(name))) return;
+    if (!Object.hasOwn(this.#computations, name) || this.#computed?.has(name)) return;
     const value = this.#computations[name](this.#exchange);
-    this.#missing ??= new Set(Object.keys(this.#computations));
-    this.#missing.delete(name);
-    Object.defineProperty(target, name, { value, writable: true, enumerable: true, configurable: true });
+    (this.#computed ??= new Set()).add(name);
+    setOwn(target, name, value);
   }
 
   #computeAll(target) {
@@ -136,16 +135,23 @@ const METADATA = {
     const flat = native.formParse(splitTarget()[1]);
     const query = {};
     for (let i = 0; i < flat.length; i += 2) setOwn(query, flat[i], flat[i + 1]);
-    for (const [name, value] of Object.entries(exchange.metadata.parameters)) setOwn(query, name, value);
+    const { parameters } = exchange.metadata;
+    for (const name of Object.keys(parameters)) setOwn(query, name, parameters[name]);
     return query;
   },
   depth: () => hostContext()?.depth ?? 0,
 };
 
-// `__proto__` is a name like any other in a query.
+// What the prototype has is a name like any other in a query, `__proto__` too.
 function setOwn(object, name, value) {
-  Object.defineProperty(object, name, { value, writable: true, enumerable: true, configurable: true });
+  if (name in object) Object.defineProperty(object, name, { value, writable: true, enumerable: true, configurable: true });
+  else object[name] = value;
 }
+
+// QuickJS makes a builtin when something first asks for it; these are part of the
+// image, since most calls ask for them.
+void [Object.hasOwn, Object.keys, Object.defineProperty, Reflect.get, Set.prototype.has, Set.prototype.add,
+  String.prototype.indexOf, String.prototype.slice, String.prototype.toLowerCase, Promise.resolve, Promise.prototype.then, JSON.stringify];
 
 function headersSent() {
   return Object.assign(new Error("the headers are already sent"), { code: "ERR_HTTP_HEADERS_SENT" });
@@ -391,8 +397,11 @@ function toBytes(chunk, encoding) {
 
 /** One request and its answer. A kept instance makes of them only what a call uses. */
 class Exchange {
-  /** The head is sent or cannot change; the script ended the body; the host has all of it; the call is over. */
-  state = { started: false, ended: false, sent: false, done: false, callback: false, onEnd: null };
+  /**
+   * The head is sent or cannot change; the script ended the body; the host has all of
+   * it; the call is over; what sends an answer that is held back.
+   */
+  state = { started: false, ended: false, sent: false, done: false, callback: false, onEnd: null, release: null };
   /** The promises of waitUntil. */
   background = [];
   /** The request's body. */

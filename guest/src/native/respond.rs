@@ -13,7 +13,7 @@ use crate::{
             ErrorCode, Fields, IncomingRequest, Method, OutgoingResponse, ResponseOutparam, Scheme,
         },
     },
-    call, load,
+    call, load, runtime,
 };
 use rquickjs::{
     Array, Class, Ctx, Exception, FromJs, IntoJs, Null, Object, Result, String as JsString,
@@ -30,6 +30,7 @@ pub fn add(native: &Object<'_>) -> Result<()> {
     native.set("requestBody", Func::from(request_body))?;
     native.set("respond", Func::from(respond))?;
     native.set("startResponse", Func::from(start_response))?;
+    native.set("hold", Func::from(hold))?;
     native.set("fail", Func::from(fail))?;
     native.set("finished", Func::from(finished))
 }
@@ -38,6 +39,11 @@ pub fn add(native: &Object<'_>) -> Result<()> {
 /// call of the host does, makes it run with each request instead.
 fn incoming<R>(f: impl FnOnce(&IncomingRequest) -> R) -> R {
     call::with(|call| call.request.as_ref().map(f)).unwrap_or_else(|| std::process::abort())
+}
+
+/// Whether the method says that there is no body to read.
+pub fn has_no_body() -> bool {
+    incoming(|request| matches!(request.method(), Method::Get | Method::Head))
 }
 
 fn method() -> String {
@@ -92,6 +98,7 @@ fn request_body<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
 /// Answers completely. The body is text (sent as UTF-8), bytes or null; its
 /// length is announced.
 fn respond<'js>(ctx: Ctx<'js>, status: u16, headers: Array<'js>, body: Value<'js>) -> Result<()> {
+    let headers = header_list(headers)?;
     if body.is_string() {
         return respond_bytes(&ctx, status, headers, Text::from_js(&ctx, body)?.0.as_bytes());
     }
@@ -101,8 +108,15 @@ fn respond<'js>(ctx: Ctx<'js>, status: u16, headers: Array<'js>, body: Value<'js
     }
 }
 
-fn respond_bytes<'js>(ctx: &Ctx<'js>, status: u16, headers: Array<'js>, bytes: &[u8]) -> Result<()> {
-    let mut list = header_list(headers)?;
+/// Answers with JSON text, and that is all there is to the call.
+pub fn json<'js>(ctx: &Ctx<'js>, text: &JsString<'js>) -> Result<()> {
+    let headers = vec![("content-type".to_owned(), b"application/json".to_vec())];
+    respond_bytes(ctx, 200, headers, Text::from_js(ctx, text.clone().into_value())?.0.as_bytes())?;
+    finished();
+    Ok(())
+}
+
+fn respond_bytes(ctx: &Ctx<'_>, status: u16, mut list: Vec<(String, Vec<u8>)>, bytes: &[u8]) -> Result<()> {
     if load::portable() {
         // RFC 9110 section 8.6: no length on 1xx, 204 and 304.
         if status >= 200 && status != 204 && status != 304 {
@@ -150,6 +164,14 @@ fn fail(detail: Text) -> bool {
     let Some(out) = call::with(|call| call.response_out.take()) else { return false };
     ResponseOutparam::set(out, Err(ErrorCode::InternalError(Some(detail.0))));
     true
+}
+
+/// Whether an answer must wait for jobs that are pending or rejections that nobody
+/// has taken up yet; the driver then calls `release`.
+fn hold(ctx: Ctx<'_>) -> bool {
+    let unsettled = runtime::has_pending_jobs(&ctx) || call::with(|call| !call.rejections.is_empty());
+    call::with(|call| call.held = unsettled);
+    unsettled
 }
 
 fn finished() {
