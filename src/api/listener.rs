@@ -21,10 +21,13 @@ use super::front::{Front, Peer};
 use crate::proxy::tls::{TlsAcceptor, TlsInfo, TlsStream};
 use crate::shutdown::Shutdown;
 use guard::{Guarded, Upgrade};
+use refusal::Refusals;
 
 mod gather;
 mod guard;
 mod h1;
+mod linger;
+mod refusal;
 
 /// Connections at once; further ones wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 10_000;
@@ -159,18 +162,22 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     peer: Peer,
     watcher: Watcher,
 ) {
-    let upgrade = Arc::<Upgrade>::default();
+    let (upgrade, refusals) = (Arc::<Upgrade>::default(), Arc::<Refusals>::default());
     let stream = match is_h2 {
         true => Guarded::http2(stream, start),
-        false => Guarded::http1(stream, start, upgrade.clone()),
+        false => Guarded::http1(stream, start, upgrade.clone(), refusals.clone()),
     };
     let builder = if is_h2 { &shared.http2 } else { &shared.http1 };
     let service = hyper::service::service_fn(|request: hyper::Request<Incoming>| {
         let (shared, peer, upgrade) = (shared.clone(), peer.clone(), upgrade.clone());
         let asks =
             request.headers().contains_key(header::UPGRADE) || *request.method() == Method::CONNECT;
+        let refused = refusals.next();
         // In a box, since HTTP/2 moves it about until it runs.
         Box::pin(async move {
+            if let Some(violation) = refused {
+                return Ok(shared.front.refuse(violation.into(), &peer));
+            }
             let request = request.map(axum::body::Body::new);
             let response = shared.front.answer(request, peer).await;
             if asks {
