@@ -335,7 +335,7 @@ impl Bundles {
         certified: Arc<rustls::sign::CertifiedKey>,
     ) -> Result<Installed, BundleError> {
         let domain = record.domain.clone();
-        let count = self.0.serving.load().table.len();
+        let count = self.0.serving.load().table.count();
         if count >= BUNDLES_MAX && record.generation == 1 {
             return Err(BundleError::TooMany { max: BUNDLES_MAX });
         }

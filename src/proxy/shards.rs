@@ -41,7 +41,7 @@ impl<T: Clone> Shards<T> {
         removed
     }
 
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.count
     }
 
@@ -78,7 +78,7 @@ mod tests {
             (original.get("n7"), changed.get("n7")),
             (Some(&7), Some(&8))
         );
-        assert_eq!((original.len(), changed.len()), (1000, 999));
+        assert_eq!((original.count(), changed.count()), (1000, 999));
         assert_eq!(changed.values().count(), 999);
         let both = original.shards.iter().zip(&changed.shards);
         let copied = both.filter(|(one, other)| !Arc::ptr_eq(one, other)).count();

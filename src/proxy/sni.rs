@@ -138,8 +138,8 @@ impl CertTable {
         self.bundles.get(domain)
     }
 
-    pub fn len(&self) -> usize {
-        self.bundles.len()
+    pub fn count(&self) -> usize {
+        self.bundles.count()
     }
 
     /// All bundles, by domain.

@@ -60,8 +60,11 @@ pub fn still_open(
     let asks = papers
         .all()
         .any(|permissions| !permissions.groups.is_empty());
-    let headers = asks.then(|| request.headers().clone()).unwrap_or_default();
-    let query = request.uri().query().filter(|_| asks).map(str::to_owned);
+    let (headers, query) = match asks {
+        true => (request.headers().clone(), request.uri().query()),
+        false => (HeaderMap::new(), None),
+    };
+    let query = query.map(str::to_owned);
     let (aliases, id) = (aliases.clone(), papers.alias.id.clone());
     Arc::new(move || {
         let now = Utc::now();
