@@ -7,8 +7,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use bytes::BytesMut;
 use http::{Method, StatusCode, header};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -22,12 +24,14 @@ use crate::proxy::tls::{TlsAcceptor, TlsInfo, TlsStream};
 use crate::shutdown::Shutdown;
 use guard::{Guarded, Upgrade};
 use refusal::Refusals;
+use unread::Unread;
 
 mod gather;
 mod guard;
 mod h1;
 mod linger;
 mod refusal;
+mod unread;
 
 /// Connections at once; further ones wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 10_000;
@@ -178,8 +182,16 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
             if let Some(violation) = refused {
                 return Ok(shared.front.refuse(violation.into(), &peer));
             }
-            let request = request.map(axum::body::Body::new);
-            let response = shared.front.answer(request, peer).await;
+            let is_read = !is_h2 || request.body().is_end_stream();
+            let unread = (!is_read).then(Unread::default);
+            let request = request.map(|body| match &unread {
+                Some(unread) => unread.of(Body::new(body)),
+                None => Body::new(body),
+            });
+            let mut response = shared.front.answer(request, peer).await;
+            if let Some(unread) = unread {
+                response = response.map(|answer| unread.after(answer));
+            }
             if asks {
                 upgrade.decide(response.status() == StatusCode::SWITCHING_PROTOCOLS);
             }

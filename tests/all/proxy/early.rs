@@ -1,13 +1,15 @@
 //! Answers that do not wait for the request's body, and clients that send all of it
 //! before they read anything.
 
+use std::io::Write;
 use std::net::SocketAddr;
+use std::process::{Command, Stdio};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::handshake_for;
-use crate::harness::{PATIENCE, Server};
+use crate::harness::{PATIENCE, Server, skip};
 
 /// More than the kernel keeps for a connection.
 const UPLOAD_BYTES: usize = 12 << 20;
@@ -119,5 +121,39 @@ async fn who_sends_too_much_reads_why() {
             answer.starts_with("HTTP/1.1 413 ") && answer.contains("LIMIT_REQUEST_BODY"),
             "{answer}"
         );
+    }
+}
+
+/// The status that curl tells of an upload over HTTP/2, and the body.
+fn curl(server: &Server, host: &str) -> Option<String> {
+    let address = server.https_address();
+    let mut child = Command::new("curl")
+        .args(["-sSk", "--http2", "--max-time", "30", "--data-binary", "@-"])
+        .args(["-w", " %{http_version} %{http_code}"])
+        .args(["--connect-to", &format!("{host}:443:{address}")])
+        .arg(format!("https://{host}/a"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .ok()?;
+    let mut upload = child.stdin.take().unwrap();
+    upload.write_all(&vec![b'x'; UPLOAD_BYTES]).unwrap();
+    drop(upload);
+    let output = child.wait_with_output().unwrap();
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_comes_before_the_reset_of_its_stream() {
+    for goes in [true, false] {
+        let server = before(upstream(REFUSAL, goes).await).await;
+        for _ in 0..8 {
+            let Some(said) = curl(&server, "app.example") else {
+                skip!("there is no curl");
+            };
+            assert_eq!(said, "no 2 403");
+            let said = curl(&server, "other.example").unwrap();
+            assert!(said.ends_with(" 2 413"), "{said}");
+        }
     }
 }
