@@ -49,7 +49,12 @@ events { worker_connections 4096; }
 http {
     access_log off; keepalive_requests 100000000; keepalive_timeout 300;
     client_body_temp_path $work; proxy_temp_path $work; fastcgi_temp_path $work; uwsgi_temp_path $work; scgi_temp_path $work;
-    server { listen 127.0.0.1:$origin; location / { default_type text/plain; return 200 "hello world\n"; } }
+    server {
+        listen 127.0.0.1:$origin;
+        location / { default_type text/plain; return 200 "hello world\n"; }
+        # Waits for the whole body, which never comes.
+        location /slow { proxy_pass http://127.0.0.1:$origin/; }
+    }
 }
 CONF
     nginx -e "$work/nginx.log" -c "$work/nginx.conf" &

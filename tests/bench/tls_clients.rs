@@ -10,7 +10,7 @@
 //! ```
 //!
 //! `reload` and `slow` want aliases: `bench.example` to anything that answers 200, and
-//! `echo.example` to `echo`.
+//! `echo.example` to `echo`. For `slow`, what answers must wait for bodies below `/slow`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};

@@ -65,7 +65,7 @@ async fn good(address: &str, span: Duration) -> Vec<Duration> {
 async fn drip(address: String, index: usize, begun: Arc<AtomicUsize>, stop: Arc<AtomicBool>) {
     let start = match index % 2 {
         0 => "GET / HTTP/1.1\r\nHost: bench.example\r\nA: ",
-        _ => "POST / HTTP/1.1\r\nHost: bench.example\r\nContent-Length: 1000000\r\n\r\n",
+        _ => "POST /slow HTTP/1.1\r\nHost: bench.example\r\nContent-Length: 1000000\r\n\r\n",
     };
     let mut is_first = true;
     while !stop.load(Relaxed) {
