@@ -26,6 +26,7 @@ mod between;
 mod connect;
 mod error;
 mod headers;
+mod heard;
 mod policy;
 #[cfg(test)]
 mod tests;

@@ -13,5 +13,6 @@ pub mod documents;
 pub mod forward;
 pub mod log;
 pub mod permission;
+mod shards;
 pub mod sni;
 pub mod tls;

@@ -103,6 +103,18 @@ impl Front {
         response
     }
 
+    /// Answers in the place of what is no request.
+    pub fn refuse(&self, error: ApiError, peer: &Peer) -> Response {
+        let mut pending = self.gate.log.begin(Line {
+            message: Some(error.error.clone()),
+            ..unread(peer)
+        });
+        let mut response = noted(error.into_response(), &mut pending);
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+        response
+    }
+
     async fn routed(
         &self,
         mut request: Request<Body>,
@@ -208,13 +220,21 @@ fn line(request: &Request<Body>, peer: &Peer, client: IpAddr) -> Line {
         Some(query) => format!("{}?{}", uri.path(), auth::without_tokens(query)),
         None => uri.path().to_owned(),
     };
-    let tls = peer.tls.as_deref();
     Line {
-        kind: Kind::Response,
         method: Some(request.method().clone()),
         host: host(request).to_owned(),
         url,
         client_ip: Some(client),
+        ..unread(peer)
+    }
+}
+
+/// What is known before a request is.
+fn unread(peer: &Peer) -> Line {
+    let tls = peer.tls.as_deref();
+    Line {
+        kind: Kind::Response,
+        client_ip: Some(peer.client.ip()),
         tls: tls.map(|tls| tls.version),
         fingerprint: tls.map(|tls| tls.fingerprint.clone()),
         message: None,

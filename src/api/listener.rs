@@ -7,8 +7,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use bytes::BytesMut;
 use http::{Method, StatusCode, header};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -21,10 +23,15 @@ use super::front::{Front, Peer};
 use crate::proxy::tls::{TlsAcceptor, TlsInfo, TlsStream};
 use crate::shutdown::Shutdown;
 use guard::{Guarded, Upgrade};
+use refusal::Refusals;
+use unread::Unread;
 
 mod gather;
 mod guard;
 mod h1;
+mod linger;
+mod refusal;
+mod unread;
 
 /// Connections at once; further ones wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 10_000;
@@ -159,20 +166,32 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     peer: Peer,
     watcher: Watcher,
 ) {
-    let upgrade = Arc::<Upgrade>::default();
+    let (upgrade, refusals) = (Arc::<Upgrade>::default(), Arc::<Refusals>::default());
     let stream = match is_h2 {
         true => Guarded::http2(stream, start),
-        false => Guarded::http1(stream, start, upgrade.clone()),
+        false => Guarded::http1(stream, start, upgrade.clone(), refusals.clone()),
     };
     let builder = if is_h2 { &shared.http2 } else { &shared.http1 };
     let service = hyper::service::service_fn(|request: hyper::Request<Incoming>| {
         let (shared, peer, upgrade) = (shared.clone(), peer.clone(), upgrade.clone());
         let asks =
             request.headers().contains_key(header::UPGRADE) || *request.method() == Method::CONNECT;
+        let refused = refusals.next();
         // In a box, since HTTP/2 moves it about until it runs.
         Box::pin(async move {
-            let request = request.map(axum::body::Body::new);
-            let response = shared.front.answer(request, peer).await;
+            if let Some(violation) = refused {
+                return Ok(shared.front.refuse(violation.into(), &peer));
+            }
+            let is_read = !is_h2 || request.body().is_end_stream();
+            let unread = (!is_read).then(Unread::default);
+            let request = request.map(|body| match &unread {
+                Some(unread) => unread.of(Body::new(body)),
+                None => Body::new(body),
+            });
+            let mut response = shared.front.answer(request, peer).await;
+            if let Some(unread) = unread {
+                response = response.map(|answer| unread.after(answer));
+            }
             if asks {
                 upgrade.decide(response.status() == StatusCode::SWITCHING_PROTOCOLS);
             }

@@ -10,7 +10,8 @@ use super::exec::{
     authoring, cache, component, listing, logs, magic_comments, monitor, route, scripts,
     shared_state, tree, user_openapi, validate, versions,
 };
-use super::proxy::{aliases, bundles, certs, logs as access_log, permissions};
+use super::proxy::permissions::{self, overview};
+use super::proxy::{aliases, bundles, certs, logs as access_log};
 use super::{
     AUTH, CRON, EXEC_READ, EXEC_WRITE, LOGS, PROXY_ALIAS, PROXY_CERT, auth, cron, health, openapi,
 };
@@ -50,7 +51,7 @@ macro_rules! exec {
 
 /// The control plane's envelope around answers.
 macro_rules! control {
-    ($method:ident $path:literal, $permission:ident, $function:path) => {
+    ($method:ident $path:expr, $permission:ident, $function:path) => {
         Endpoint::new(
             Surface::ControlPlane,
             $method,
@@ -97,6 +98,26 @@ macro_rules! permissions {
                 .about("A group may do everything"),
             at!(DELETE "/permissions/{group}/{program}", permissions::remove_access)
                 .about("Forget what a group may do with a program"),
+        ]
+    }};
+}
+
+/// Parts of those permissions by themselves, where they hold for several aliases.
+macro_rules! overview {
+    ($base:literal) => {{
+        macro_rules! at {
+            ($method:ident $below:literal, $function:path) => {
+                control!($method concat!($base, $below), PROXY_ALIAS, $function)
+            };
+        }
+        [
+            at!(GET "/settings", overview::settings).about("What holds for everybody"),
+            at!(PUT "/settings", overview::set_settings)
+                .about("Refuse everybody or not, and those that are in no group"),
+            at!(GET "/groups", overview::groups).about("The groups, without their secrets"),
+            at!(GET "/services", overview::services)
+                .about("The aliases that the permissions hold for, and who may use them"),
+            at!(GET "/services/{service}", overview::service).about("One of these aliases, by its id"),
         ]
     }};
 }
@@ -329,6 +350,8 @@ pub fn all() -> Vec<Endpoint> {
         "/api/v1/containers/{container}/proxy/permissions"
     ));
     all.extend(permissions!("/api/v1/projects/{project}/proxy/permissions"));
+    all.extend(overview!("/api/v1/containers/{container}/proxy"));
+    all.extend(overview!("/api/v1/projects/{project}/proxy"));
     all.extend(cron!(""));
     all.extend(cron!("/api/v1/cron"));
     all

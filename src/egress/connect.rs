@@ -21,16 +21,15 @@ use hyper_util::{
     client::legacy::connect::{HttpConnector, dns::Name},
     rt::TokioIo,
 };
-use tokio::net::TcpStream;
 use tower::Service;
 
-use super::{EgressError, Phase, Policy, error::explain};
+use super::{EgressError, Phase, Policy, error::explain, heard::Heard};
 
 /// A connection that is still being made after this, for whomever, is given up.
 const CONNECT_MAX: Duration = Duration::from_secs(60);
 
 /// A connection, with TLS or without.
-pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+pub(super) type Stream = MaybeHttpsStream<TokioIo<Heard>>;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -114,7 +113,7 @@ struct Dialer {
 }
 
 impl Service<Uri> for Dialer {
-    type Response = TokioIo<TcpStream>;
+    type Response = TokioIo<Heard>;
     type Error = BoxError;
     type Future = BoxFuture<Result<Self::Response, BoxError>>;
 
@@ -140,7 +139,10 @@ impl Service<Uri> for Dialer {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         let connecting = tcp.call(uri);
-        Box::pin(async move { Ok(connecting.await?) })
+        Box::pin(async move {
+            let tcp = connecting.await?.into_inner();
+            Ok(TokioIo::new(Heard::new(tcp)))
+        })
     }
 }
 

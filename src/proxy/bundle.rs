@@ -5,7 +5,6 @@
 //! refused changes nothing. The key leaves this module only towards TLS and, by
 //! [`Bundles::key_pem`], towards whoever renews; never towards an answer or a log.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -98,8 +97,9 @@ impl Bundles {
         let bundles = bundles.await.map_err(|error| BundleError::Tls {
             reason: error.to_string(),
         })??;
-        let default = default_of(&bundles, default_domain.as_deref(), &self_signed);
-        let serving = tls::serving(CertTable::new(bundles, default))?;
+        let mut table = CertTable::new(bundles, self_signed.clone());
+        table.default = default_of(&table, default_domain.as_deref(), &self_signed);
+        let serving = tls::serving(table)?;
         Ok(Self(Arc::new(Shared {
             store,
             master,
@@ -234,9 +234,7 @@ impl Bundles {
             .ok_or_else(|| BundleError::not_found(&domain))?;
         if !dry_run {
             self.0.store.delete(&store_key(&domain)).await?;
-            self.swap(|bundles| {
-                bundles.remove(&domain);
-            })?;
+            self.swap(|table| table.remove(&domain))?;
         }
         Ok(info)
     }
@@ -245,7 +243,7 @@ impl Bundles {
     pub fn get(&self, domain: &str) -> Option<BundleInfo> {
         let domain = name::normalise(domain).ok()?;
         let serving = self.0.serving.load();
-        let served = serving.table.bundles().get(&domain)?;
+        let served = serving.table.bundle(&domain)?;
         Some(served.info.clone())
     }
 
@@ -253,7 +251,7 @@ impl Bundles {
     pub fn chain_pem(&self, domain: &str) -> Option<String> {
         let domain = name::normalise(domain).ok()?;
         let serving = self.0.serving.load();
-        let served = serving.table.bundles().get(&domain)?;
+        let served = serving.table.bundle(&domain)?;
         Some(check::to_pem(&served.certified.cert))
     }
 
@@ -270,14 +268,14 @@ impl Bundles {
     /// When a handshake first showed the certificate in force.
     pub fn first_handshake(&self, domain: &str) -> Option<DateTime<Utc>> {
         let serving = self.0.serving.load();
-        let served = serving.table.bundles().get(domain)?;
+        let served = serving.table.bundle(domain)?;
         served.first_handshake.get().copied()
     }
 
     /// All bundles, by domain.
     pub fn list(&self) -> Vec<BundleInfo> {
         let serving = self.0.serving.load();
-        let bundles = serving.table.bundles().values();
+        let bundles = serving.table.list().into_iter();
         bundles.map(|served| served.info.clone()).collect()
     }
 
@@ -291,7 +289,7 @@ impl Bundles {
         domain: &str,
         precondition: Precondition,
     ) -> Result<Option<Arc<Served>>, BundleError> {
-        let current = self.0.serving.load().table.bundles().get(domain).cloned();
+        let current = self.0.serving.load().table.bundle(domain).cloned();
         let generation = current.as_ref().map(|served| served.info.generation);
         let holds = match precondition {
             Precondition::None => true,
@@ -337,16 +335,14 @@ impl Bundles {
         certified: Arc<rustls::sign::CertifiedKey>,
     ) -> Result<Installed, BundleError> {
         let domain = record.domain.clone();
-        let count = self.0.serving.load().table.bundles().len();
+        let count = self.0.serving.load().table.count();
         if count >= BUNDLES_MAX && record.generation == 1 {
             return Err(BundleError::TooMany { max: BUNDLES_MAX });
         }
         self.0.store.put_json(&store_key(&domain), &record).await?;
         let info = info_of(&record, facts);
         let served = Served::new(info.clone(), certified);
-        self.swap(|bundles| {
-            bundles.insert(domain, served);
-        })?;
+        self.swap(|table| table.put(served))?;
         tracing::info!(
             domain = info.domain,
             serial = info.serial,
@@ -362,16 +358,13 @@ impl Bundles {
         })
     }
 
-    fn swap(
-        &self,
-        change: impl FnOnce(&mut BTreeMap<String, Arc<Served>>),
-    ) -> Result<(), BundleError> {
-        let mut bundles = self.0.serving.load().table.bundles().clone();
-        change(&mut bundles);
+    /// A copy of the table shares all but what changes, however many there are.
+    fn swap(&self, change: impl FnOnce(&mut CertTable)) -> Result<(), BundleError> {
+        let mut table = CertTable::clone(&self.0.serving.load().table);
+        change(&mut table);
         let default_domain = self.0.default_domain.as_deref();
-        let default = default_of(&bundles, default_domain, &self.0.self_signed);
-        let serving = tls::serving(CertTable::new(bundles, default))?;
-        self.0.serving.store(Arc::new(serving));
+        table.default = default_of(&table, default_domain, &self.0.self_signed);
+        self.0.serving.store(Arc::new(tls::serving(table)?));
         Ok(())
     }
 }

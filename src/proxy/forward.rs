@@ -46,8 +46,8 @@ pub struct Destination {
     pub url: String,
     pub preserve_host: bool,
     pub path_and_query: String,
-    /// Whether a tunnel may go on; none for as long as it likes.
-    pub still_open: Option<StillOpen>,
+    /// Whether a tunnel may go on.
+    pub still_open: StillOpen,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -190,6 +190,7 @@ impl Forwarder {
             head.uri = uri;
             // What hyper knows of the connection from the client ends here.
             head.extensions.clear();
+            progress.begin(&body);
             let body = Watched::new(body, shared.patience.idle, pending.bytes_in())
                 .reporting(progress.clone());
             Request::from_parts(head, body.boxed_unsync())
@@ -232,6 +233,10 @@ impl Forwarder {
             return Err(ForwardError::NoUpgrade);
         }
         headers::for_client(response.headers_mut());
+        if !response.status().is_success() && !progress.is_ended() {
+            // A refusal that did not wait for the body: nobody will read the rest.
+            headers::close(response.headers_mut());
+        }
         *response.version_mut() = Version::HTTP_11;
         Ok(Exchange::Answer(response, permit))
     }

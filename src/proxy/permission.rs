@@ -157,10 +157,16 @@ impl Permissions {
     }
 
     fn may(&self, group: &str) -> bool {
+        self.of_group(group) == Verdict::Allow
+    }
+
+    /// What who is in this group may.
+    pub fn of_group(&self, group: &str) -> Verdict {
         let programs = self.permissions.get(group);
-        programs.is_none_or(|programs| {
+        let may = programs.is_none_or(|programs| {
             programs.is_empty() || programs.values().any(|verdict| *verdict == Verdict::Allow)
-        })
+        });
+        if may { Verdict::Allow } else { Verdict::Deny }
     }
 
     /// The names under which secrets of groups come, which nobody behind the proxy

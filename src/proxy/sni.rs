@@ -1,7 +1,7 @@
 //! Which certificate a handshake gets: exact name, then wildcard, then the
-//! default. A table that is never changed, only replaced.
+//! default. A table that is never changed while it is read, only replaced.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -9,6 +9,7 @@ use rustls::sign::CertifiedKey;
 use tokio::sync::OnceCell;
 
 use super::bundle::BundleInfo;
+use super::shards::Shards;
 
 /// A certificate that is served.
 #[derive(Debug)]
@@ -38,16 +39,20 @@ impl Served {
     }
 }
 
-/// All certificates, by domain and by the names that they cover.
+/// All certificates, by domain and by the names that they cover. A copy is cheap,
+/// and so is changing one entry of it.
 #[derive(Debug, Clone)]
 pub struct CertTable {
-    bundles: BTreeMap<String, Arc<Served>>,
-    exact: HashMap<String, Arc<Served>>,
+    bundles: Shards<Arc<Served>>,
+    exact: Shards<Covering>,
     /// By what follows `*.`.
-    wildcard: HashMap<String, Arc<Served>>,
+    wildcard: Shards<Covering>,
     /// For clients that send no name, and for unknown names.
     pub default: Arc<Served>,
 }
+
+/// All that cover a name; the first is served.
+type Covering = Vec<Arc<Served>>;
 
 /// How a name led to a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,34 +62,51 @@ pub enum Match {
 }
 
 impl CertTable {
-    pub fn new(bundles: BTreeMap<String, Arc<Served>>, default: Arc<Served>) -> Self {
+    pub fn new(bundles: impl IntoIterator<Item = Arc<Served>>, default: Arc<Served>) -> Self {
         let mut table = Self {
-            bundles: BTreeMap::new(),
-            exact: HashMap::new(),
-            wildcard: HashMap::new(),
+            bundles: Shards::default(),
+            exact: Shards::default(),
+            wildcard: Shards::default(),
             default,
         };
-        // A bundle serves its own domain. Other names that its certificate covers
-        // go to the newest bundle, unless they are a domain of their own.
-        let mut by_age: Vec<&Arc<Served>> = bundles.values().collect();
-        by_age.sort_by_key(|served| (served.info.installed_at, &served.info.domain));
-        for served in by_age {
-            for name in &served.info.names {
-                table.enter(name, served);
-            }
+        for served in bundles {
+            table.put(served);
         }
-        for (domain, served) in &bundles {
-            table.enter(domain, served);
-        }
-        table.bundles = bundles;
         table
     }
 
-    fn enter(&mut self, name: &str, served: &Arc<Served>) {
-        match name.strip_prefix("*.") {
-            Some(rest) => self.wildcard.insert(rest.to_owned(), served.clone()),
-            None => self.exact.insert(name.to_owned(), served.clone()),
+    /// Adds a bundle, in the place of the one that its domain had.
+    pub fn put(&mut self, served: Arc<Served>) {
+        self.remove(&served.info.domain);
+        for name in names(&served) {
+            let (shards, key) = self.named_mut(name);
+            let mut covering = shards.remove(key).unwrap_or_default();
+            let place = covering.partition_point(|one| rank(one, name) > rank(&served, name));
+            covering.insert(place, served.clone());
+            shards.insert(key, covering);
+        }
+        self.bundles.insert(&served.info.domain.clone(), served);
+    }
+
+    pub fn remove(&mut self, domain: &str) {
+        let Some(served) = self.bundles.remove(domain) else {
+            return;
         };
+        for name in names(&served) {
+            let (shards, key) = self.named_mut(name);
+            let mut covering = shards.remove(key).unwrap_or_default();
+            covering.retain(|one| one.info.domain != domain);
+            if !covering.is_empty() {
+                shards.insert(key, covering);
+            }
+        }
+    }
+
+    fn named_mut<'a>(&mut self, name: &'a str) -> (&mut Shards<Covering>, &'a str) {
+        match name.strip_prefix("*.") {
+            Some(rest) => (&mut self.wildcard, rest),
+            None => (&mut self.exact, name),
+        }
     }
 
     /// The certificate for a name that a client sent; none for no name.
@@ -104,14 +126,41 @@ impl CertTable {
     }
 
     fn named(&self, name: &str) -> Option<&Arc<Served>> {
-        self.exact.get(name).or_else(|| {
+        let covering = self.exact.get(name).or_else(|| {
             let (_, rest) = name.split_once('.')?;
             self.wildcard.get(rest)
-        })
+        });
+        covering?.first()
     }
 
-    /// By domain, in order.
-    pub fn bundles(&self) -> &BTreeMap<String, Arc<Served>> {
-        &self.bundles
+    /// The bundle of exactly this domain.
+    pub fn bundle(&self, domain: &str) -> Option<&Arc<Served>> {
+        self.bundles.get(domain)
     }
+
+    pub fn count(&self) -> usize {
+        self.bundles.count()
+    }
+
+    /// All bundles, by domain.
+    pub fn list(&self) -> Vec<&Arc<Served>> {
+        let mut all: Vec<_> = self.bundles.values().collect();
+        all.sort_by(|a, b| a.info.domain.cmp(&b.info.domain));
+        all
+    }
+}
+
+/// Its domain, and what else its certificate covers.
+fn names(served: &Served) -> impl Iterator<Item = &str> {
+    let domain = served.info.domain.as_str();
+    let covered = served.info.names.iter().map(String::as_str);
+    let unique: BTreeSet<&str> = covered.chain([domain]).collect();
+    unique.into_iter()
+}
+
+/// A bundle serves its own domain. Other names that its certificate covers go to the
+/// newest bundle, unless they are a domain of their own.
+fn rank<'a>(served: &'a Served, name: &str) -> (bool, DateTime<Utc>, &'a str) {
+    let info = &served.info;
+    (info.domain == name, info.installed_at, &info.domain)
 }

@@ -23,6 +23,10 @@ mod abuse;
 mod aliases;
 #[path = "proxy/bundles.rs"]
 mod bundles;
+#[path = "proxy/early.rs"]
+mod early;
+#[path = "proxy/lasting.rs"]
+mod lasting;
 #[path = "proxy/malformed.rs"]
 mod malformed;
 #[path = "proxy/names.rs"]

@@ -12,7 +12,7 @@ clients="$target/release/examples/tls_clients"
 seconds="${BENCH_SECONDS:-5}"
 rounds="${BENCH_ROUNDS:-3}"
 certificates="${BENCH_CERTIFICATES:-10000}"
-reloads="${BENCH_RELOADS:-1000}" sockets="${BENCH_SOCKETS:-1000}" rate="${BENCH_RATE:-2000}"
+slow="${BENCH_SLOW:-1000}" reloads="${BENCH_RELOADS:-1000}" sockets="${BENCH_SOCKETS:-1000}" rate="${BENCH_RATE:-2000}"
 token=bench-root-token-0123456789
 host=bench.example
 work="$(mktemp -d)"
@@ -49,7 +49,12 @@ events { worker_connections 4096; }
 http {
     access_log off; keepalive_requests 100000000; keepalive_timeout 300;
     client_body_temp_path $work; proxy_temp_path $work; fastcgi_temp_path $work; uwsgi_temp_path $work; scgi_temp_path $work;
-    server { listen 127.0.0.1:$origin; location / { default_type text/plain; return 200 "hello world\n"; } }
+    server {
+        listen 127.0.0.1:$origin;
+        location / { default_type text/plain; return 200 "hello world\n"; }
+        # Waits for the whole body, which never comes.
+        location /slow { proxy_pass http://127.0.0.1:$origin/; }
+    }
 }
 CONF
     nginx -e "$work/nginx.log" -c "$work/nginx.conf" &
@@ -193,6 +198,11 @@ reloading() {
         "$("$clients" reload "$http" "127.0.0.1:$https" "$token" "$reloads" "$sockets" "$rate")"
 }
 
+# Heads and bodies that never end, and whether others have to wait for them.
+beside_slow() {
+    row "8 good clients, alone and amid $slow slow ones" "$("$clients" slow "127.0.0.1:$https" "$slow" "$seconds")"
+}
+
 resident() { awk '/VmRSS/ {print $2}' "/proc/$pid/status"; }
 
 # Starts on the data folder of the many, with as many as there are.
@@ -227,6 +237,7 @@ upstream
 certificate
 passing
 reloading
+beside_slow
 stop_all
 upstream
 many

@@ -6,10 +6,11 @@
 //! tls_clients handshakes HTTPS_ADDR COUNT NAMES one after the other, names in turn
 //! tls_clients echo ADDR                         an upstream that upgrades and echoes
 //! tls_clients reload HTTP_URL HTTPS_ADDR TOKEN RELOADS SOCKETS RATE
+//! tls_clients slow HTTPS_ADDR COUNT SECONDS     good clients alone, then amid so many slow ones
 //! ```
 //!
-//! `reload` wants aliases: `bench.example` to anything that answers 200, and
-//! `echo.example` to `echo`.
+//! `reload` and `slow` want aliases: `bench.example` to anything that answers 200, and
+//! `echo.example` to `echo`. For `slow`, what answers must wait for bodies below `/slow`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -28,6 +29,8 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 #[path = "../all/harness/credulous.rs"]
 mod credulous;
+#[path = "tls_clients/slow.rs"]
+mod slow;
 use credulous::Credulous;
 
 /// Installing at once; the server changes its table one at a time anyway.
@@ -52,6 +55,9 @@ async fn main() {
                 rate: number(rate),
             };
             reload(url, address, token, number(reloads), load).await
+        }
+        ["slow", address, count, seconds] => {
+            slow::slow(address, number(count), number(seconds)).await;
         }
         _ => panic!("see the top of this file"),
     }
@@ -206,18 +212,23 @@ async fn requests(mut stream: TlsStream<TcpStream>, pause: Duration, running: Ru
     let mut next = tokio::time::interval(pause);
     while !running.0.stop.load(Relaxed) {
         next.tick().await;
-        let ask = "GET / HTTP/1.1\r\nHost: bench.example\r\n\r\n";
-        stream.write_all(ask.as_bytes()).await.expect("it is sent");
-        let head = head(&mut stream).await.to_ascii_lowercase();
-        assert!(head.starts_with("http/1.1 200"), "{head}");
-        let length = head
-            .split("content-length: ")
-            .nth(1)
-            .and_then(|rest| rest.lines().next());
-        let mut body = vec![0; number(length.expect("a length"))];
-        stream.read_exact(&mut body).await.expect("a body");
+        request(&mut stream).await;
         running.0.requests.fetch_add(1, Relaxed);
     }
+}
+
+/// A request and its whole answer, which is 200.
+async fn request(stream: &mut TlsStream<TcpStream>) {
+    let ask = "GET / HTTP/1.1\r\nHost: bench.example\r\n\r\n";
+    stream.write_all(ask.as_bytes()).await.expect("it is sent");
+    let head = head(stream).await.to_ascii_lowercase();
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    let length = head
+        .split("content-length: ")
+        .nth(1)
+        .and_then(|rest| rest.lines().next());
+    let mut body = vec![0; number(length.expect("a length"))];
+    stream.read_exact(&mut body).await.expect("a body");
 }
 
 /// Up to the empty line, and no byte more.

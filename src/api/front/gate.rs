@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::super::access::host;
 use super::super::dispatch::{Dispatcher, Origin};
 use super::super::error::ApiError;
+use super::super::lasting::while_so;
 use super::secrets::{self, Papers};
 use super::{Peer, noted};
 use crate::auth;
@@ -83,13 +84,13 @@ impl Gate {
             }
             Ok(path) => {
                 let aliases = &self.aliases;
-                let still_open = secrets::still_open(aliases, &request, alias, visitor.client);
+                let still_open = secrets::still_open(aliases, &request, papers, visitor.client);
                 let request = without_secret_headers(request, papers);
                 let path_and_query = with_query(&path, query.as_deref());
                 pending.line.upstream = Some(alias.target_name());
-                let to = (&alias.target, still_open);
-                self.send(request, to, path_and_query, visitor, pending)
-                    .await
+                let to = (&alias.target, still_open.clone());
+                let sending = self.send(request, to, path_and_query, visitor, pending);
+                while_so(sending.await, move || still_open())
             }
         };
         if had_secret {
@@ -127,7 +128,7 @@ impl Gate {
     async fn send(
         &self,
         request: Request<Body>,
-        (target, still_open): (&Target, Option<StillOpen>),
+        (target, still_open): (&Target, StillOpen),
         path_and_query: String,
         visitor: Visitor,
         mut pending: Pending,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use chrono::Utc;
-use http::{HeaderMap, Method, Request, header};
+use http::{HeaderMap, Request, header};
 
 use crate::auth::{self, SECRET_PREFIX, TOKEN_HEADER, TOKEN_PARAMETER};
 use crate::proxy::alias::Alias;
@@ -48,22 +48,25 @@ pub fn presents_any<'a>(
     secrets.any(is_shown)
 }
 
-/// For a request that may become a tunnel: whether it would still be let in. So a
-/// secret that was replaced ends what was opened with it.
+/// Whether a request would still be let in: so a secret that was replaced ends what
+/// streams, and the tunnels, that began with it.
 pub fn still_open(
     aliases: &Aliases,
     request: &Request<Body>,
-    alias: &Alias,
+    papers: Papers<'_>,
     client: IpAddr,
-) -> Option<StillOpen> {
-    let is_tunnel =
-        request.headers().contains_key(header::UPGRADE) || request.method() == Method::CONNECT;
-    if !is_tunnel {
-        return None;
-    }
-    let (aliases, id, headers) = (aliases.clone(), alias.id.clone(), request.headers().clone());
-    let query = request.uri().query().map(str::to_owned);
-    Some(Arc::new(move || {
+) -> StillOpen {
+    // Where no group asks for anything, nothing need be kept for another time.
+    let asks = papers
+        .all()
+        .any(|permissions| !permissions.groups.is_empty());
+    let (headers, query) = match asks {
+        true => (request.headers().clone(), request.uri().query()),
+        false => (HeaderMap::new(), None),
+    };
+    let query = query.map(str::to_owned);
+    let (aliases, id) = (aliases.clone(), papers.alias.id.clone());
+    Arc::new(move || {
         let now = Utc::now();
         aliases.get(&id).is_ok_and(|alias| {
             let above = aliases.documents().above(&alias);
@@ -77,7 +80,7 @@ pub fn still_open(
             });
             alias.is_on(now) && is_admitted
         })
-    }))
+    })
 }
 
 fn has_cookie(headers: &HeaderMap, name: &str) -> bool {

@@ -1,33 +1,31 @@
 //! The stream that hyper reads from: bytes pass once [`Framing`] has found that
 //! they can be read in one way only. In the place of a request that cannot, hyper
-//! is given one that it refuses too, so that it answers 400 after the answers to
-//! what came before, and closes.
+//! is given a stand-in, so that the refusal comes after the answers to what came
+//! before, and closes. What the refusal says is not for here.
 
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
 
-use super::HEAD_BYTES_MAX;
 use super::gather::Gathered;
 use super::h1::Framing;
+use super::linger::Linger;
+use super::refusal::{Refusals, Violation};
 
 /// Read at once.
 const READ_BYTES: usize = 8 << 10;
 /// What a client may send before it knows whether it may go on in another protocol.
 const EARLY_BYTES_MAX: usize = 64 << 10;
-/// What hyper refuses as a request, and as a chunk.
-const REFUSED: &[u8] = b"\0\r\n\r\n";
-/// A refused client has this long to read why; closing at once would discard the
-/// answer if the client were still sending.
-const LINGER: Duration = Duration::from_secs(1);
+/// Whoever is called with it answers why the request in whose place it is is refused.
+const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n";
+/// What is no chunk: it ends a body that goes wrong midway.
+const NO_CHUNK: &[u8] = b"\0\r\n\r\n";
 
 /// Whether the connection goes on in another protocol; the answer to a request
 /// says so.
@@ -55,11 +53,14 @@ pub struct Guarded<S> {
     buffer: BytesMut,
     /// So much of the buffer may pass.
     passed: usize,
-    /// Where the current request starts in the buffer, while none of it has passed.
+    /// Where the current request starts in the buffer, while hyper has none of it.
     request_at: Option<usize>,
+    /// Heads that may pass, or have passed.
+    heads: u64,
     mode: Mode,
     upgrade: Arc<Upgrade>,
-    linger: Option<Pin<Box<Sleep>>>,
+    refusals: Arc<Refusals>,
+    linger: Option<Linger>,
     gathered: Option<Gathered>,
 }
 
@@ -67,33 +68,44 @@ enum Mode {
     Http(Framing),
     /// Not HTTP/1: everything passes.
     Raw,
-    /// Nothing passes any more.
+    /// The stand-in is the last that passes.
     Refused,
+    /// A body went wrong midway: nothing passes any more.
+    Broken,
 }
 
 impl<S> Guarded<S> {
     /// `start` was read already.
-    pub fn http1(stream: S, start: BytesMut, upgrade: Arc<Upgrade>) -> Self {
-        let mut guarded = Self::new(stream, start, Mode::Http(Framing::default()), upgrade);
+    pub fn http1(
+        stream: S,
+        start: BytesMut,
+        upgrade: Arc<Upgrade>,
+        refusals: Arc<Refusals>,
+    ) -> Self {
+        let mut guarded = Self::new(stream, start, Mode::Http(Framing::default()));
+        guarded.upgrade = upgrade;
+        guarded.refusals = refusals;
         guarded.judge();
         guarded
     }
 
     pub fn http2(stream: S, start: BytesMut) -> Self {
-        let mut guarded = Self::new(stream, start, Mode::Raw, Arc::default());
+        let mut guarded = Self::new(stream, start, Mode::Raw);
         guarded.gathered = Some(Gathered::default());
         guarded.judge();
         guarded
     }
 
-    fn new(stream: S, buffer: BytesMut, mode: Mode, upgrade: Arc<Upgrade>) -> Self {
+    fn new(stream: S, buffer: BytesMut, mode: Mode) -> Self {
         Self {
             stream,
             buffer,
             passed: 0,
             request_at: None,
+            heads: 0,
             mode,
-            upgrade,
+            upgrade: Arc::default(),
+            refusals: Arc::default(),
             linger: None,
             gathered: None,
         }
@@ -117,32 +129,37 @@ impl<S> Guarded<S> {
             if framing.is_between() && self.passed < self.buffer.len() {
                 self.request_at = Some(self.passed);
             }
+            let is_in_head = framing.is_in_head();
             match framing.step(&self.buffer[self.passed..]) {
-                Ok(0) => break,
+                Ok(0) => return,
                 Ok(taken) => {
                     self.passed += taken;
+                    self.heads += u64::from(is_in_head);
                     if framing.asked_to_upgrade() {
                         self.upgrade.state.store(UNDECIDED, Ordering::Release);
                     }
                 }
-                Err(violation) => {
-                    tracing::debug!(reason = violation.0, "a request is refused");
-                    // Where a body was begun, what is no chunk ends it.
-                    let keep = self.request_at.unwrap_or(self.passed);
-                    self.buffer.truncate(keep);
-                    self.buffer.extend_from_slice(REFUSED);
-                    self.mode = Mode::Refused;
-                }
+                Err(violation) => self.refuse(violation, is_in_head),
             }
         }
-        // hyper has the same limit, and an answer for it.
-        let unfinished = self.buffer.len() - self.passed;
-        if matches!(&self.mode, Mode::Http(framing) if framing.is_in_head())
-            && unfinished >= HEAD_BYTES_MAX
-        {
-            self.mode = Mode::Refused;
-            self.passed = self.buffer.len();
-        }
+    }
+
+    fn refuse(&mut self, violation: Violation, is_in_head: bool) {
+        tracing::debug!(reason = %violation, "a request is refused");
+        let (place, instead) = match self.request_at {
+            Some(at) => {
+                let heads_before = self.heads - u64::from(!is_in_head);
+                self.refusals.refuse(heads_before, violation);
+                self.mode = Mode::Refused;
+                (at, STAND_IN)
+            }
+            None => {
+                self.mode = Mode::Broken;
+                (self.passed, NO_CHUNK)
+            }
+        };
+        self.buffer.truncate(place);
+        self.buffer.extend_from_slice(instead);
     }
 
     /// Hands out what may pass.
@@ -152,6 +169,17 @@ impl<S> Guarded<S> {
         self.buffer.advance(count);
         self.passed -= count;
         self.request_at = self.request_at.and_then(|at| at.checked_sub(count));
+    }
+}
+
+impl<S> Guarded<S> {
+    /// Whether the client may still be sending what nobody reads.
+    fn is_unread(&self) -> bool {
+        match &self.mode {
+            Mode::Http(framing) => framing.is_in_body(),
+            Mode::Refused | Mode::Broken => true,
+            Mode::Raw => false,
+        }
     }
 }
 
@@ -180,7 +208,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
                 Mode::Raw if this.buffer.is_empty() => {
                     return Pin::new(&mut this.stream).poll_read(context, out);
                 }
-                Mode::Refused => return Poll::Ready(Ok(())),
+                // An end would mean that nobody waits for the refusal.
+                Mode::Refused => return Poll::Pending,
+                Mode::Broken => return Poll::Ready(Ok(())),
                 Mode::Http(framing) if framing.asked_to_upgrade() => {
                     this.upgrade.waker.register(context.waker());
                     if this.upgrade.state.load(Ordering::Acquire) != UNDECIDED {
@@ -272,17 +302,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         }
         if this.linger.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
-            if !matches!(this.mode, Mode::Refused) {
+            if !this.is_unread() {
                 return Poll::Ready(Ok(()));
             }
         }
-        let linger = this.linger.get_or_insert_with(|| Box::pin(sleep(LINGER)));
-        if linger.as_mut().poll(context).is_ready() {
-            return Poll::Ready(Ok(()));
-        }
-        while ready!(this.poll_fill(context)).unwrap_or(false) {
+        loop {
             this.buffer.clear();
+            let linger = this.linger.get_or_insert_with(Linger::new);
+            if linger.poll_over(context).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            match ready!(this.poll_fill(context)) {
+                Ok(true) => this.linger.iter_mut().for_each(Linger::heard),
+                Ok(false) | Err(_) => return Poll::Ready(Ok(())),
+            }
         }
-        Poll::Ready(Ok(()))
     }
 }

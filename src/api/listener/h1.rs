@@ -7,14 +7,18 @@
 
 use std::ops::ControlFlow;
 
+use http::Uri;
+
+use super::refusal::Violation::{self, Malformed};
+use super::{HEAD_BYTES_MAX, HEADERS_MAX};
+use syntax::{authority, field, is_host, is_text, is_token, is_usual, line};
+
+mod syntax;
+
 /// A size line of a chunk with its extensions; they mean nothing to anybody.
 const CHUNK_LINE_BYTES_MAX: usize = 256;
 /// Trailer fields of one request together.
 const TRAILER_BYTES_MAX: usize = 8 << 10;
-
-/// Why a request is refused, for the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Violation(pub &'static str);
 
 /// Follows the bytes of one connection.
 #[derive(Debug, Default)]
@@ -45,6 +49,8 @@ struct Head {
     /// Bytes that were looked at.
     scanned: usize,
     has_request_line: bool,
+    /// Header fields, counted.
+    fields: usize,
     is_http_10: bool,
     is_connect: bool,
     /// In a target of the absolute form.
@@ -66,7 +72,7 @@ impl Framing {
             State::ChunkEnd => match bytes {
                 [b'\r', b'\n', ..] => Ok(self.to(State::ChunkLine, 2)),
                 [] | [b'\r'] => Ok(0),
-                _ => Err(Violation("a chunk is longer than its size")),
+                _ => Err(Malformed("a chunk is longer than its size")),
             },
             State::Trailer(seen) => self.trailer(seen, bytes),
             State::AskedToUpgrade => Ok(0),
@@ -80,6 +86,10 @@ impl Framing {
 
     pub fn is_in_head(&self) -> bool {
         self.state == State::Head
+    }
+
+    pub fn is_in_body(&self) -> bool {
+        !matches!(self.state, State::Head | State::AskedToUpgrade)
     }
 
     pub fn asked_to_upgrade(&self) -> bool {
@@ -135,6 +145,7 @@ impl Framing {
             self.head.scanned += line.len() + 2;
             if self.head.line(line)?.is_break() {
                 let taken = self.head.scanned;
+                is_small(taken)?;
                 let next = match (self.head.chunked, self.head.length) {
                     (true, _) => State::ChunkLine,
                     (false, Some(left @ 1..)) => State::Body(left),
@@ -148,6 +159,7 @@ impl Framing {
                 return Ok(self.to(next, taken));
             }
         }
+        is_small(bytes.len())?;
         Ok(0)
     }
 
@@ -155,16 +167,16 @@ impl Framing {
         let Some(line) = line(bytes)? else {
             return match bytes.len() {
                 0..CHUNK_LINE_BYTES_MAX => Ok(0),
-                _ => Err(Violation("the size line of a chunk is too long")),
+                _ => Err(Malformed("the size line of a chunk is too long")),
             };
         };
         let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit());
         let (digits, extension) = line.split_at(digits.count());
         if !(1..=15).contains(&digits.len()) {
-            return Err(Violation("the size of a chunk is no number"));
+            return Err(Malformed("the size of a chunk is no number"));
         }
         if !(extension.is_empty() || extension.starts_with(b";")) || !is_text(extension) {
-            return Err(Violation("something follows the size of a chunk"));
+            return Err(Malformed("something follows the size of a chunk"));
         }
         let size = digits.iter().fold(0, |size: u64, digit| {
             size * 16 + u64::from(char::from(*digit).to_digit(16).unwrap_or_default())
@@ -180,7 +192,7 @@ impl Framing {
         let line = line(bytes)?;
         let seen = seen + line.map_or(bytes.len(), |line| line.len() + 2);
         if seen > TRAILER_BYTES_MAX {
-            return Err(Violation("the trailer fields are too long"));
+            return Err(Malformed("the trailer fields are too long"));
         }
         match line {
             None => Ok(0),
@@ -200,7 +212,7 @@ impl Framing {
                     .iter()
                     .any(|one| name.eq_ignore_ascii_case(one.as_bytes()))
                 {
-                    return Err(Violation("a trailer field that belongs in the head"));
+                    return Err(Malformed("a trailer field that belongs in the head"));
                 }
                 Ok(self.to(State::Trailer(seen), line.len() + 2))
             }
@@ -221,26 +233,34 @@ impl Head {
             return Ok(ControlFlow::Break(()));
         }
         let (name, value) = field(line)?;
+        self.fields += 1;
+        if self.fields > HEADERS_MAX {
+            return Err(Violation::TooLarge {
+                what: "header fields",
+                used: self.fields,
+                max: HEADERS_MAX,
+            });
+        }
         let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
         if is("content-length") {
             let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
             let number = std::str::from_utf8(value).ok().filter(|_| digits);
             let length = number.and_then(|text| text.parse().ok());
-            let length = length.ok_or(Violation("Content-Length is no number"))?;
+            let length = length.ok_or(Malformed("Content-Length is no number"))?;
             if self.length.replace(length).is_some() {
-                return Err(Violation("there are two Content-Length"));
+                return Err(Malformed("there are two Content-Length"));
             }
         } else if is("transfer-encoding") {
             if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
-                return Err(Violation("Transfer-Encoding is not `chunked`"));
+                return Err(Malformed("Transfer-Encoding is not `chunked`"));
             }
             self.chunked = true;
         } else if is("host") {
             if !is_host(value) {
-                return Err(Violation("Host is no host"));
+                return Err(Malformed("Host is no host"));
             }
             if self.host.replace(value.to_vec()).is_some() {
-                return Err(Violation("there are two Host"));
+                return Err(Malformed("there are two Host"));
             }
         } else if is("upgrade") {
             self.upgrade = true;
@@ -253,29 +273,33 @@ impl Head {
         let (Some(method), Some(target), Some(version), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
-            return Err(Violation("the request line has not three parts"));
+            return Err(Malformed("the request line has not three parts"));
         };
         if method.is_empty() || !method.iter().all(is_token) {
-            return Err(Violation("the method is no token"));
+            return Err(Malformed("the method is no token"));
         }
         self.is_http_10 = match version {
             b"HTTP/1.1" => false,
             b"HTTP/1.0" => true,
-            _ => return Err(Violation("the version is not 1.0 or 1.1")),
+            _ => return Err(Malformed("the version is not 1.0 or 1.1")),
         };
         self.is_connect = method == b"CONNECT";
         self.upgrade = self.is_connect;
         let is_plain = |byte: &u8| *byte > b' ' && *byte != 0x7f && *byte != b'#';
         if target.is_empty() || !target.iter().all(is_plain) {
-            return Err(Violation(
+            return Err(Malformed(
                 "the target has a character that it must not have",
             ));
+        }
+        // What the crate `http` cannot read, nobody behind it could answer.
+        if !target.iter().all(is_usual) && Uri::try_from(target).is_err() {
+            return Err(Malformed("the target is no URL"));
         }
         if let Some(authority) = authority(target) {
             self.authority = Some(authority.to_vec());
             return match is_host(authority) && !authority.is_empty() {
                 true => Ok(()),
-                false => Err(Violation("the target's host is no host")),
+                false => Err(Malformed("the target's host is no host")),
             };
         }
         let fits = match target {
@@ -285,87 +309,40 @@ impl Head {
         };
         match fits {
             true => Ok(()),
-            false => Err(Violation("the target has none of the four forms")),
+            false => Err(Malformed("the target has none of the four forms")),
         }
     }
 
     fn end(&self) -> Result<(), Violation> {
         if self.chunked && self.length.is_some() {
-            return Err(Violation("both Content-Length and Transfer-Encoding"));
+            return Err(Malformed("both Content-Length and Transfer-Encoding"));
         }
         if self.chunked && self.is_http_10 {
-            return Err(Violation("Transfer-Encoding in HTTP/1.0"));
+            return Err(Malformed("Transfer-Encoding in HTTP/1.0"));
         }
         if self.is_connect && (self.chunked || self.length.is_some()) {
-            return Err(Violation("CONNECT with a body"));
+            return Err(Malformed("CONNECT with a body"));
         }
         match (&self.host, &self.authority) {
-            (None, _) if !self.is_http_10 => Err(Violation("there is no Host")),
+            (None, _) if !self.is_http_10 => Err(Malformed("there is no Host")),
             (Some(host), Some(authority)) if !host.eq_ignore_ascii_case(authority) => {
-                Err(Violation("Host and the target name two hosts"))
+                Err(Malformed("Host and the target name two hosts"))
             }
             _ => Ok(()),
         }
     }
 }
 
-/// The first line without its end; none if that is still to come.
-fn line(bytes: &[u8]) -> Result<Option<&[u8]>, Violation> {
-    // Every byte is looked at again when more come, but a head has few pieces.
-    for (index, byte) in bytes.iter().enumerate() {
-        match byte {
-            b'\r' => match bytes.get(index + 1) {
-                Some(b'\n') => return Ok(Some(&bytes[..index])),
-                Some(_) => return Err(Violation("CR without LF")),
-                None => return Ok(None),
-            },
-            b'\n' => return Err(Violation("LF without CR")),
-            b'\t' | b' '..=b'~' | 0x80.. => {}
-            _ => return Err(Violation("a control character")),
-        }
+/// A head up to here, or a whole one.
+fn is_small(head_bytes: usize) -> Result<(), Violation> {
+    match head_bytes < HEAD_BYTES_MAX {
+        true => Ok(()),
+        false => Err(Violation::TooLarge {
+            what: "bytes of a head",
+            used: head_bytes,
+            max: HEAD_BYTES_MAX,
+        }),
     }
-    Ok(None)
-}
-
-/// A field's name and its value without the space around it.
-fn field(line: &[u8]) -> Result<(&[u8], &[u8]), Violation> {
-    let colon = line.iter().position(|byte| *byte == b':');
-    let (name, value) = line.split_at(colon.ok_or(Violation("a field has no colon"))?);
-    if name.is_empty() || !name.iter().all(is_token) {
-        return Err(Violation("the name of a field is no token"));
-    }
-    Ok((name, value[1..].trim_ascii()))
-}
-
-fn is_text(bytes: &[u8]) -> bool {
-    bytes
-        .iter()
-        .all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..))
-}
-
-/// RFC 9110, section 5.6.2.
-fn is_token(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
-}
-
-/// A host and perhaps a port; empty is legal where there is no authority.
-fn is_host(bytes: &[u8]) -> bool {
-    bytes
-        .iter()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+;=".contains(byte))
-}
-
-/// Of a target in absolute form.
-fn authority(target: &[u8]) -> Option<&[u8]> {
-    let scheme = target.windows(3).position(|three| three == b"://")?;
-    if !target[..scheme].eq_ignore_ascii_case(b"http")
-        && !target[..scheme].eq_ignore_ascii_case(b"https")
-    {
-        return None;
-    }
-    let rest = &target[scheme + 3..];
-    let end = rest.iter().position(|byte| b"/?".contains(byte));
-    Some(&rest[..end.unwrap_or(rest.len())])
 }
 
 #[cfg(test)]

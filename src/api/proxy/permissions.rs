@@ -21,6 +21,7 @@ use crate::proxy::documents::Place;
 use crate::proxy::permission::{Group, PermissionError, Permissions, TokenPlace, Verdict};
 
 mod group;
+pub mod overview;
 
 pub use group::GroupRequest;
 
@@ -43,18 +44,20 @@ impl PermissionsView {
     fn of(permissions: &Permissions) -> Self {
         let groups = permissions.groups.iter();
         Self {
-            version: format!("file:v{}", permissions.version),
+            version: version(permissions),
             enable_proxy: permissions.enable_proxy,
-            default: match permissions.default {
-                Verdict::Allow => "allow".to_owned(),
-                Verdict::Deny => "deny".to_owned(),
-            },
+            default: word(permissions.default).to_owned(),
             groups: groups
                 .map(|(name, group)| (name.clone(), shown(group)))
                 .collect(),
             permissions: json!(permissions.permissions),
         }
     }
+}
+
+/// For `If-Match`.
+fn version(permissions: &Permissions) -> String {
+    format!("file:v{}", permissions.version)
 }
 
 fn shown(group: &Group) -> Value {
@@ -79,16 +82,15 @@ fn shown(group: &Group) -> Value {
 type Reply = Result<Answer<Envelope<PermissionsView>>, ApiError>;
 
 pub async fn get(call: Call<Nothing>) -> Reply {
-    let permissions = match place(&call)? {
-        Some(place) => call.api.aliases.documents().get(&place),
-        None => call
-            .api
-            .aliases
-            .get(call.parameter("id"))?
-            .permissions
-            .clone(),
-    };
-    Ok(reply(&permissions, "Permissions"))
+    Ok(reply(&current(&call)?, "Permissions"))
+}
+
+fn current(call: &Call<Nothing>) -> Result<Permissions, ApiError> {
+    let aliases = &call.api.aliases;
+    match place(call)? {
+        Some(place) => Ok(aliases.documents().get(&place)),
+        None => Ok(aliases.get(call.parameter("id"))?.permissions.clone()),
+    }
 }
 
 /// None: an alias.
@@ -272,12 +274,19 @@ fn take_body<B>(call: Call<Nothing, B>) -> (Call<Nothing>, B) {
     (call, body)
 }
 
-/// Changes the permissions if they are at the version that the caller names.
 async fn change(
     call: &Call<Nothing>,
     message: &str,
     change: impl FnOnce(&mut Permissions) -> Result<(), PermissionError>,
 ) -> Reply {
+    Ok(reply(&changed(call, change).await?, message))
+}
+
+/// Changes the permissions if they are at the version that the caller names.
+async fn changed(
+    call: &Call<Nothing>,
+    change: impl FnOnce(&mut Permissions) -> Result<(), PermissionError>,
+) -> Result<Permissions, ApiError> {
     let header = call.headers.get(header::IF_MATCH);
     let header = header.ok_or_else(|| {
         let error = "Say which version this changes: `If-Match: file:v0` when there is none yet";
@@ -299,22 +308,32 @@ async fn change(
         Ok(())
     };
     let (aliases, dry_run) = (&call.api.aliases, call.scope.dry_run);
-    let changed = match place(call)? {
-        Some(place) => aliases.documents().update(&place, dry_run, apply).await?,
+    match place(call)? {
+        Some(place) => Ok(aliases.documents().update(&place, dry_run, apply).await?),
         None => {
             let apply = |alias: &mut Alias| apply(&mut alias.permissions);
             let id = call.parameter("id");
             let alias = aliases.update(id, Utc::now(), dry_run, apply).await?;
-            alias.permissions.clone()
+            Ok(alias.permissions.clone())
         }
-    };
-    Ok(reply(&changed, message))
+    }
 }
 
 fn reply(permissions: &Permissions, message: &str) -> Answer<Envelope<PermissionsView>> {
     let view = PermissionsView::of(permissions);
-    let etag = format!("\"{}\"", view.version);
-    wrapped(StatusCode::OK, message, view).with_etag(Some(etag))
+    let etag = etag(&view.version);
+    wrapped(StatusCode::OK, message, view).with_etag(etag)
+}
+
+fn etag(version: &str) -> Option<String> {
+    Some(format!("\"{version}\""))
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Allow => "allow",
+        Verdict::Deny => "deny",
+    }
 }
 
 fn verdict(text: &str) -> Result<Verdict, ApiError> {

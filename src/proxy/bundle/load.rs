@@ -1,21 +1,17 @@
 //! From the store to what is served, at a start.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::info::info_of;
 use super::record::{BundleRecord, KEY_PREFIX};
 use super::{BUNDLES_MAX, BundleError, check};
-use crate::proxy::sni::Served;
+use crate::proxy::sni::{CertTable, Served};
 use crate::store::sealed::MasterKey;
 use crate::store::{Entry, Store, from_record};
 
 /// All bundles that can be served. Reading keys is arithmetic, so all cores
 /// share it. Blocks.
-pub fn read_all(
-    store: &Store,
-    master: &MasterKey,
-) -> Result<BTreeMap<String, Arc<Served>>, BundleError> {
+pub fn read_all(store: &Store, master: &MasterKey) -> Result<Vec<Arc<Served>>, BundleError> {
     let entries = store.range(KEY_PREFIX, None, BUNDLES_MAX)?.entries;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let share = entries.len().div_ceil(cores).max(1);
@@ -31,11 +27,11 @@ pub fn read_all(
     Ok(parts.into_iter().flatten().collect())
 }
 
-fn read_part(entries: &[Entry], master: &MasterKey) -> Vec<(String, Arc<Served>)> {
+fn read_part(entries: &[Entry], master: &MasterKey) -> Vec<Arc<Served>> {
     let mut part = Vec::with_capacity(entries.len());
     for entry in entries {
         match read_one(entry, master) {
-            Ok(served) => part.push((served.info.domain.clone(), served)),
+            Ok(served) => part.push(served),
             Err(error) => {
                 tracing::error!(key = entry.key, %error, "a stored certificate is not served");
             }
@@ -54,10 +50,10 @@ fn read_one(entry: &Entry, master: &MasterKey) -> Result<Arc<Served>, BundleErro
 
 /// What unknown names get.
 pub fn default_of(
-    bundles: &BTreeMap<String, Arc<Served>>,
+    table: &CertTable,
     default_domain: Option<&str>,
     self_signed: &Arc<Served>,
 ) -> Arc<Served> {
-    let chosen = default_domain.and_then(|domain| bundles.get(domain));
+    let chosen = default_domain.and_then(|domain| table.bundle(domain));
     chosen.unwrap_or(self_signed).clone()
 }

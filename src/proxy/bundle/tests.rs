@@ -6,6 +6,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod names;
+
 /// A certificate for these names, signed by a fresh authority: chain, key.
 fn pair(names: &[&str]) -> (String, String) {
     dated(names, (2020, 2090))
@@ -285,38 +287,6 @@ async fn what_cannot_be_served_is_refused_and_the_old_one_stays() {
     }
     assert_eq!(bundles.list(), std::slice::from_ref(&installed.info));
     assert_eq!(shown(&bundles, "a.example"), installed.info.fingerprint);
-}
-
-#[tokio::test]
-async fn exact_names_win_over_wildcards_and_those_over_the_default() {
-    let dir = TempDir::new().unwrap();
-    let bundles = open(&dir).await;
-    let install = async |domain: &str, names: &[&str]| {
-        let new = bundle(domain, &pair(names));
-        let installed = bundles.install(new, Precondition::None).await.unwrap();
-        installed.info.fingerprint
-    };
-    let wide = install("*.example.com", &["*.example.com", "example.com"]).await;
-    let exact = install("www.example.com", &["www.example.com"]).await;
-    let default = shown(&bundles, "nothing.example");
-    let long = "a".repeat(255);
-    let cases = [
-        ("www.example.com", &exact),
-        ("WWW.example.com.", &exact),
-        ("api.example.com", &wide),
-        ("example.com", &wide),
-        ("a.b.example.com", &default),
-        ("com", &default),
-        ("", &default),
-        (&long, &default),
-    ];
-    for (name, expected) in cases {
-        assert_eq!(&shown(&bundles, name), expected, "{name}");
-    }
-    // A bundle's own domain is not taken over by another that covers it too.
-    let both = install("api.example.com", &["api.example.com", "www.example.com"]).await;
-    assert_eq!(shown(&bundles, "api.example.com"), both);
-    assert_eq!(shown(&bundles, "www.example.com"), exact);
 }
 
 /// `cargo test --lib -- --ignored --nocapture ten_thousand`.

@@ -4,7 +4,7 @@
 use std::any::Any;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -70,6 +70,9 @@ impl Body for Watched {
             this.clock = None;
             if let Some(progress) = &this.progress {
                 progress.touch();
+                if frame.is_none() || this.body.is_end_stream() {
+                    progress.end();
+                }
             }
             if let Some(data) = frame
                 .as_ref()
@@ -96,11 +99,12 @@ impl Body for Watched {
     }
 }
 
-/// When something last went by.
+/// When something last went by, and whether it was the last.
 #[derive(Clone)]
 pub struct Progress {
     start: Instant,
     last_ms: Arc<AtomicU64>,
+    is_ended: Arc<AtomicBool>,
 }
 
 impl Progress {
@@ -108,7 +112,22 @@ impl Progress {
         Self {
             start: Instant::now(),
             last_ms: Arc::default(),
+            is_ended: Arc::default(),
         }
+    }
+
+    /// A body without anything in it is never asked for.
+    pub fn begin(&self, body: &UpstreamBody) {
+        self.is_ended.store(body.is_end_stream(), Ordering::Relaxed);
+    }
+
+    pub fn end(&self) {
+        self.is_ended.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether all of the body went by.
+    pub fn is_ended(&self) -> bool {
+        self.is_ended.load(Ordering::Relaxed)
     }
 
     pub fn touch(&self) {

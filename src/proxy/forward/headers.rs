@@ -85,6 +85,11 @@ pub fn for_client(headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
 }
 
+/// Tells a client of HTTP/1 to send no more (RFC 9112, section 9.6).
+pub fn close(headers: &mut HeaderMap) {
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+}
+
 /// A client's wish to go on in another protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wish {

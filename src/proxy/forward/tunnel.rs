@@ -36,7 +36,7 @@ pub async fn run(
     idle: Duration,
     stop: Shutdown,
     pending: Pending,
-    still_open: Option<StillOpen>,
+    still_open: StillOpen,
 ) {
     let Sides {
         client,
@@ -58,10 +58,7 @@ pub async fn run(
     drop((permit, pending));
 }
 
-async fn closed(still_open: Option<StillOpen>) {
-    let Some(still_open) = still_open else {
-        return std::future::pending().await;
-    };
+async fn closed(still_open: StillOpen) {
     while still_open() {
         tokio::time::sleep(CHECK_INTERVAL).await;
     }

@@ -633,6 +633,83 @@ async fn a_deployment_and_the_project_have_permissions_too() {
 }
 
 #[tokio::test]
+async fn settings_groups_and_services_are_there_by_themselves() {
+    let server = Server::with_script("a.ts", "return 'a'")
+        .set("proxy.allow", "127.0.0.1:9")
+        .start()
+        .await;
+    let scripts = json!({ "host": "one.example", "container_id": "1" });
+    let scripts = created(&server, scripts).await;
+    let upstream = json!({ "host": "two.example", "upstream": "http://127.0.0.1:9" });
+    let upstream = created(&server, upstream).await;
+    const CONTAINER: &str = "/api/v1/containers/1/proxy";
+    const PROJECT: &str = "/api/v1/projects/any/proxy";
+    let read = async |path: String| {
+        let reply = server.get(&path).as_root().await.expect(200).json();
+        data(&reply).clone()
+    };
+    let put = |body: Value, version: &str| {
+        let request = server.request(Method::PUT, &format!("{CONTAINER}/settings"));
+        let request = request.as_root().json(&body);
+        request.header("if-match", version)
+    };
+    let settings = |version: u64, enabled: bool, default: &str| {
+        let version = format!("file:v{version}");
+        json!({ "version": version, "enable_proxy": enabled, "default": default })
+    };
+    let at_first = read(format!("{CONTAINER}/settings")).await;
+    assert_eq!(at_first, settings(0, true, "allow"));
+    put(json!({ "default": "deny" }), "file:v1")
+        .await
+        .expect(412);
+    put(json!({ "default": "maybe" }), "file:v0")
+        .await
+        .expect(400);
+    let set = put(json!({ "default": "deny" }), "file:v0")
+        .await
+        .expect(200);
+    assert_eq!(data(&set.json()), &settings(1, true, "deny"));
+    at(&server, "one.example", "/a").await.expect(403);
+    let access =
+        async |base: &str, id: &str| read(format!("{base}/services/{id}")).await["access"].clone();
+    assert_eq!(access(CONTAINER, &scripts).await, "deny");
+    let group = format!("{CONTAINER}/permissions/groups/g/token");
+    let group = server.request(Method::PUT, &group).as_root();
+    let group = group.json(&json!({ "header": "x-key", "value": "s3cret" }));
+    group.header("if-match", "file:v1").await.expect(200);
+    let groups = read(format!("{CONTAINER}/groups")).await;
+    assert_eq!(
+        groups["groups"],
+        json!({ "g": { "type": "token", "header": "x-key" } })
+    );
+    assert_eq!(
+        (&groups["count"], &groups["version"]),
+        (&json!(1), &json!("file:v2"))
+    );
+    // A deployment has those that lead to it, the project has all.
+    let services = read(format!("{CONTAINER}/services")).await;
+    assert_eq!(
+        (&services["count"], &services["services"][0]["host"]),
+        (&json!(1), &json!("one.example"))
+    );
+    let documents = &services["services"][0]["documents"];
+    assert_eq!(
+        documents[1],
+        json!({ "of": "container", "enable_proxy": true, "default": "deny", "groups": { "g": "allow" } })
+    );
+    assert_eq!(read(format!("{PROJECT}/services")).await["count"], 2);
+    assert_eq!(access(PROJECT, &scripts).await, "groups");
+    assert_eq!(access(PROJECT, &upstream).await, "allow");
+    let elsewhere = format!("{CONTAINER}/services/{upstream}");
+    server.get(&elsewhere).as_root().await.expect(404);
+    put(json!({ "enable_proxy": false }), "file:v2")
+        .await
+        .expect(200);
+    assert_eq!(access(PROJECT, &scripts).await, "deny");
+    server.get(&format!("{PROJECT}/groups")).await.expect(401);
+}
+
+#[tokio::test]
 async fn an_upstream_with_tls_is_believed_only_by_its_certificate() {
     let upstream = Server::with_script("where.ts", "return { host: req.headers.host }")
         .https()

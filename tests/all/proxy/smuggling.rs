@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -136,4 +137,90 @@ async fn a_head_that_never_ends_is_too_large() {
     );
     let answer = say(&server, many.as_bytes()).await;
     assert_eq!(statuses(&answer), ["431"], "{answer}");
+}
+
+/// The last answer: its head, and its body as JSON.
+fn last(answer: &str) -> (&str, Value) {
+    let last = answer.rsplit("HTTP/1.1 ").next().unwrap();
+    let (head, body) = last.split_once("\r\n\r\n").expect("a head");
+    let body = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"));
+    (head, body)
+}
+
+#[tokio::test]
+async fn a_refusal_says_why_as_every_error_does() {
+    let server = Server::with_script("a.ts", "return 'a'").start().await;
+    server.get("/a").await.expect_text(200, "a");
+    let good = "GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
+    let many = "A: b\r\n".repeat(200);
+    let long = "a".repeat(100 << 10);
+    let cases = [
+        (
+            "GET /a HTTP/1.1\r\n\r\n".to_owned(),
+            "MALFORMED_REQUEST",
+            "there is no Host",
+        ),
+        (
+            "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nno\r\n".to_owned(),
+            "MALFORMED_REQUEST",
+            "the size of a chunk",
+        ),
+        (
+            format!("GET /a HTTP/1.1\r\nHost: x\r\n{many}\r\n"),
+            "LIMIT_HEADERS",
+            "128 header fields",
+        ),
+        (
+            format!("GET /a?{long} HTTP/1.1\r\nHost: x\r\n\r\n"),
+            "LIMIT_HEADERS",
+            "65536 bytes",
+        ),
+    ];
+    for (bad, code, reason) in cases {
+        for before in [0, 2] {
+            let sent = good.repeat(before) + &bad + good;
+            let answer = say(&server, sent.as_bytes()).await;
+            let statuses = statuses(&answer);
+            assert_eq!(statuses.len(), before + 1, "{answer}");
+            assert!(statuses[..before].iter().all(|status| *status == "200"));
+            let (head, body) = last(&answer);
+            let status = if code == "LIMIT_HEADERS" {
+                "431 "
+            } else {
+                "400 "
+            };
+            assert!(head.starts_with(status), "{answer}");
+            assert!(head.contains("connection: close"), "{answer}");
+            assert!(head.contains("content-type: application/json"), "{answer}");
+            assert_eq!(body["code"], code, "{answer}");
+            let error = body["error"].as_str().unwrap();
+            assert!(
+                error.contains(reason) && body["timestamp"].is_string(),
+                "{answer}"
+            );
+        }
+    }
+    // Bytes that are no text at all.
+    let answer = say(&server, b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(last(&answer).1["code"], "MALFORMED_REQUEST", "{answer}");
+    let logs = server.get("/_logs").as_root().await.expect(200);
+    assert!(logs.text().contains("there is no Host"), "{logs:?}");
+}
+
+#[tokio::test]
+async fn who_is_refused_while_sending_reads_why() {
+    let server = Server::empty().start().await;
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    let head =
+        b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\nContent-Length: 1\r\n\r\n";
+    stream.write_all(head).await.unwrap();
+    for _ in 0..200 {
+        stream
+            .write_all(&[b'x'; 32 << 10])
+            .await
+            .expect("somebody takes it");
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert_eq!(last(&answer).1["code"], "MALFORMED_REQUEST", "{answer}");
 }
