@@ -101,8 +101,8 @@ impl Cron {
     /// Claims and begins everything that is due; gives the time by which it was.
     pub async fn tick(self: &Arc<Self>) -> Result<DateTime<Utc>, StoreError> {
         let mut clocks = self.ticking.lock().await;
-        let now = Utc::now();
-        if let Some(step) = clocks.step(now) {
+        let (now, step) = clocks.look();
+        if let Some(step) = step {
             self.stepped(step, now).await?;
         }
         loop {

@@ -1,11 +1,17 @@
 //! The system's wall clock: how far it was set between two looks, and a wait until
 //! somebody sets it. What follows from that it must not decide; `verdict` does.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
 /// Wall clock and monotonic clock may drift apart by this between two looks.
 const DRIFT_MAX: TimeDelta = TimeDelta::seconds(5);
+/// Two clocks that are read further apart are read again, as often as this: a thread may
+/// lose its core between the readings, and what it misses would look like a step.
+const APART_MAX: Duration = Duration::from_millis(100);
+const READINGS_MAX: u32 = 10;
 
 /// Both clocks of the system, to find out when one of them was set.
 #[derive(Debug)]
@@ -17,21 +23,40 @@ pub struct Clocks {
 
 impl Clocks {
     pub fn now() -> Clocks {
+        let read = || {
+            let monotonic = Instant::now();
+            let wall = Utc::now();
+            (monotonic.elapsed(), wall, monotonic)
+        };
+        let mut nearest = read();
+        for _ in 1..READINGS_MAX {
+            if nearest.0 <= APART_MAX {
+                break;
+            }
+            nearest = std::cmp::min_by_key(nearest, read(), |(apart, ..)| *apart);
+        }
+        let (_, wall, monotonic) = nearest;
         Clocks {
-            wall: Utc::now(),
-            monotonic: Instant::now(),
+            wall,
+            monotonic,
             uptime: uptime(),
         }
     }
 
-    /// How far the wall clock was set since the last look, if it was. The time that
-    /// the machine was asleep, which only its uptime knows of, has really passed.
-    pub fn step(&mut self, now: DateTime<Utc>) -> Option<TimeDelta> {
+    /// The time now, and how far the wall clock was set since the last look, if it was.
+    /// The time that the machine was asleep, which only its uptime knows of, has really
+    /// passed.
+    pub fn look(&mut self) -> (DateTime<Utc>, Option<TimeDelta>) {
         let before = std::mem::replace(self, Clocks::now());
         let passed = self.monotonic - before.monotonic;
         let passed = TimeDelta::from_std(passed).unwrap_or(TimeDelta::MAX);
         let up = self.uptime.zip(before.uptime);
-        step(now - before.wall, passed, up.map(|(now, then)| now - then))
+        let step = step(
+            self.wall - before.wall,
+            passed,
+            up.map(|(now, then)| now - then),
+        );
+        (self.wall, step)
     }
 }
 
