@@ -103,7 +103,26 @@ struct Row {
     changed: AtomicBool,
 }
 
-type Rows = HashMap<(ScriptPath, String), Arc<Row>>;
+#[derive(Debug, Default)]
+struct Rows {
+    /// By script, then by method.
+    by_script: HashMap<ScriptPath, BTreeMap<String, Arc<Row>>>,
+    count: usize,
+}
+
+impl Rows {
+    fn get(&self, path: &ScriptPath, method: &str) -> Option<&Arc<Row>> {
+        self.by_script.get(path)?.get(method)
+    }
+
+    fn insert(&mut self, path: ScriptPath, method: &str, row: Row) -> Arc<Row> {
+        let row = Arc::new(row);
+        let methods = self.by_script.entry(path).or_default();
+        let before = methods.insert(method.to_owned(), row.clone());
+        self.count += usize::from(before.is_none());
+        row
+    }
+}
 
 pub struct Traffic {
     store: Store,
@@ -114,7 +133,7 @@ pub struct Traffic {
 impl Traffic {
     pub fn open(store: Store) -> Result<Self, StoreError> {
         let page = store.range(PREFIX, None, ROWS_MAX)?;
-        let mut rows = Rows::new();
+        let mut rows = Rows::default();
         for entry in page.entries {
             let name = entry
                 .key
@@ -129,7 +148,7 @@ impl Traffic {
                 seen: Mutex::new(seen),
                 changed: AtomicBool::new(false),
             };
-            rows.insert((path, method.to_owned()), Arc::new(row));
+            rows.insert(path, method, row);
         }
         Ok(Self {
             store,
@@ -175,8 +194,8 @@ impl Traffic {
     /// What was seen of a script, by method.
     pub fn of(&self, path: &ScriptPath) -> BTreeMap<String, Seen> {
         let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
-        let own = rows.iter().filter(|((known, _), _)| known == path);
-        own.map(|((_, method), row)| (method.clone(), lock(&row.seen).clone()))
+        let own = rows.by_script.get(path).into_iter().flatten();
+        own.map(|(method, row)| (method.clone(), lock(&row.seen).clone()))
             .collect()
     }
 
@@ -184,11 +203,11 @@ impl Traffic {
     pub async fn save(&self) -> Result<(), StoreError> {
         let changed: Vec<_> = {
             let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
-            let changed = rows
-                .iter()
-                .filter(|(_, row)| row.changed.swap(false, Ordering::Relaxed));
-            changed
-                .map(|((path, method), row)| {
+            let all = rows.by_script.iter().flat_map(|(path, methods)| {
+                (methods.iter()).map(move |(method, row)| (path, method, row))
+            });
+            all.filter(|(.., row)| row.changed.swap(false, Ordering::Relaxed))
+                .map(|(path, method, row)| {
                     (format!("{PREFIX}{path}\0{method}"), lock(&row.seen).clone())
                 })
                 .collect()
@@ -201,17 +220,15 @@ impl Traffic {
 
     fn row(&self, path: &ScriptPath, method: &str) -> Option<Arc<Row>> {
         let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
-        rows.get(&(path.clone(), method.to_owned())).cloned()
+        rows.get(path, method).cloned()
     }
 
     fn add(&self, path: &ScriptPath, method: &str) -> Option<Arc<Row>> {
         let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
-        let full = rows.len() >= ROWS_MAX;
-        let key = (path.clone(), method.to_owned());
-        if full && !rows.contains_key(&key) {
-            return None;
+        if let Some(row) = rows.get(path, method) {
+            return Some(row.clone());
         }
-        Some(rows.entry(key).or_default().clone())
+        (rows.count < ROWS_MAX).then(|| rows.insert(path.clone(), method, Row::default()))
     }
 }
 
