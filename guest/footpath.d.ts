@@ -764,6 +764,7 @@ interface ModelUsage {
 }
 type FinishReason = "stop" | "length" | "content-filter" | "tool-calls" | "other";
 interface ModelResult { usage: ModelUsage; finishReason: FinishReason; response: { id: string; modelId: string } }
+/** Whoever asks for `text` or another promise need not read `textStream`; without them, to break off reading ends the request. */
 interface TextStream {
   textStream: AsyncIterable<string>;
   text: Promise<string>;

@@ -54,10 +54,13 @@ function textOf(content) {
 }
 
 async function* parts(generation, abortSignal) {
+  // What waits for a generation that was aborted would wait for ever.
+  const aborted = new Promise((_, no) => abortSignal?.addEventListener("abort", () => no(abortSignal.reason)));
+  aborted.catch(() => {});
   for (;;) {
     abortSignal?.throwIfAborted();
     const part = call(() => generation.next());
-    if (part === null) await generation.wait();
+    if (part === null) await Promise.race([generation.wait(), aborted]);
     else {
       yield part;
       if (part.reason !== undefined) return;
@@ -90,34 +93,76 @@ export async function generateText(options) { return whole(options, false, null)
 export function streamText(options) { return stream(options, false); }
 
 function stream(options, promptFile) {
-  const generation = start(options, promptFile);
-  let resolve, reject;
-  const end = new Promise((yes, no) => { resolve = yes; reject = no; });
-  end.catch(() => {});
-  const one = (name) => {
-    const promise = end.then((result) => result[name]);
-    promise.catch(() => {});
-    return promise;
+  const answer = received(start(options, promptFile), options.abortSignal);
+  return {
+    textStream: answer.texts(),
+    get text() { return answer.promised("text"); },
+    get usage() { return answer.promised("usage"); },
+    get finishReason() { return answer.promised("finishReason"); },
+    get response() { return answer.promised("response"); },
   };
-  async function* texts() {
-    let text = "";
+}
+
+// An answer that is read as it comes, as a whole, or both ways at once. What one
+// reader was given is kept, so that another one misses nothing.
+function received(generation, abortSignal) {
+  const source = parts(generation, abortSignal);
+  const pieces = [];
+  let asked = null, isOver = false, isWanted = false;
+  const { promise: end, resolve, reject } = Promise.withResolvers();
+  end.catch(() => {});
+
+  async function read() {
     try {
-      for await (const part of parts(generation, options.abortSignal)) {
-        if (part.text === undefined) resolve({ text, ...described(part) });
-        else {
-          text += part.text;
-          yield part.text;
-        }
+      const { value } = await source.next();
+      if (value.text === undefined) {
+        isOver = true;
+        resolve({ text: pieces.join(""), ...described(value) });
+      } else {
+        pieces.push(value.text);
+        asked = null;
       }
     } catch (error) {
       reject(error);
       throw error;
-    } finally {
-      generation.abort();
-      reject(named("AiError", "AI_ABORTED", "the stream was not read to its end"));
     }
   }
-  return { textStream: texts(), text: one("text"), usage: one("usage"), finishReason: one("finishReason"), response: one("response") };
+  // All who wait for the next piece wait for one read. One that failed stays.
+  const more = () => asked ??= read();
+
+  // No generator: what it does at a `break` would come after what is asked for next.
+  function texts() {
+    let at = 0;
+    return {
+      [Symbol.asyncIterator]() { return this; },
+      async next() {
+        while (at === pieces.length && !isOver) await more();
+        return at < pieces.length ? { value: pieces[at++], done: false } : { value: undefined, done: true };
+      },
+      async return(value) {
+        at = Infinity;
+        if (!isWanted) stop();
+        return { value, done: true };
+      },
+    };
+  }
+  function stop() {
+    isOver = true;
+    generation.abort();
+    reject(named("AiError", "AI_ABORTED", "the stream was not read to its end"));
+  }
+  async function drain() {
+    isWanted = true;
+    while (!isOver) await more();
+  }
+  // Who asks for the whole needs not read the stream besides.
+  function promised(name) {
+    if (!isWanted) drain().catch(() => {});
+    const promise = end.then((result) => result[name]);
+    promise.catch(() => {});
+    return promise;
+  }
+  return { texts, promised };
 }
 
 /** `{ object, usage, finishReason, response }`: JSON that fits the schema (JSON Schema). */

@@ -229,7 +229,7 @@ fn mismatch(value: &Value, property: &Value) -> Option<&'static str> {
         _ => true,
     };
     if types.iter().any(fits) {
-        return None;
+        return out_of_range(value, property);
     }
     Some(match types.first().copied() {
         Some("string") => "a string",
@@ -239,6 +239,22 @@ fn mismatch(value: &Value, property: &Value) -> Option<&'static str> {
         Some("array") => "an array",
         _ => "an object",
     })
+}
+
+/// What a whole number should have been that the type behind it cannot hold.
+fn out_of_range(value: &Value, property: &Value) -> Option<&'static str> {
+    let least = property["minimum"].as_i64();
+    if value
+        .as_i64()
+        .is_some_and(|number| least == Some(0) && number < 0)
+    {
+        return Some("at least 0");
+    }
+    let is_small = property["format"] == "int32";
+    let is_large = value
+        .as_u64()
+        .is_some_and(|number| number > u32::MAX.into());
+    (is_small && is_large).then_some("a smaller number")
 }
 
 fn expects(property: &Value, expected: &str) -> bool {

@@ -82,8 +82,7 @@ impl Caller {
         headers: &CronHeaders,
         timeout: Duration,
     ) -> Attempted {
-        let own = command.timeout_ms.map(Duration::from_millis);
-        let timeout = own.map_or(timeout, |own| own.min(timeout));
+        let timeout = command.timeout(timeout);
         let mut attempt = Attempt::default();
         let call = self.follow(command, headers, &mut attempt);
         let ended = tokio::time::timeout(timeout, call).await;
@@ -188,6 +187,17 @@ impl Caller {
         let answer = self.routes.clone().call(request, id).await;
         attempt.usage = Some(answer.usage);
         answer.response
+    }
+
+    /// Whether a call stays in the process.
+    pub fn is_own(&self, target: &Target) -> bool {
+        match target {
+            Target::Own(_) => true,
+            Target::Url(url) => {
+                let url: Result<Uri, _> = url.parse();
+                url.is_ok_and(|url| self.own_authority(&url).is_some())
+            }
+        }
     }
 
     /// The authority of a URL, if it is ours.

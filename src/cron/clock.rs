@@ -191,7 +191,6 @@ impl Cron {
     /// The table is again as it was before a claim, except for what an API call has
     /// changed since.
     fn undo(&self, undo: Undo) {
-        self.metrics.refused(undo.rows.len());
         let id = &undo.entry.record.id;
         self.displace(id, &undo.rows);
         let mut table = self.table();
@@ -200,7 +199,8 @@ impl Cron {
             (Some(accounted), Some(after)) if accounted == after => table.account(id, undo.before),
             (None, None) => table.put(undo.entry, undo.before),
             // A new schedule counts from when it was set; or it has been deleted since.
-            _ => {}
+            // So nobody claims these again.
+            _ => self.metrics.lost(undo.rows.len()),
         }
     }
 

@@ -36,6 +36,14 @@ pub enum Line {
     Text(String),
 }
 
+/// What takes, or would take, the place of a user's entries.
+#[derive(Debug)]
+pub struct Replaced {
+    pub crontab: String,
+    /// Entries that were left out since they have expired.
+    pub removed_expired: usize,
+}
+
 /// What a crontab holds besides entries, in order.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Layout(Vec<Placed>);
@@ -107,15 +115,15 @@ impl Cron {
         Ok(users)
     }
 
-    /// Replaces all entries of a user; gives how many of the new ones were left
-    /// out since they have expired.
+    /// Replaces all entries of a user. In a dry run new entries have names that will
+    /// be others.
     pub async fn replace_crontab(
         self: &Arc<Self>,
         user: &str,
         text: &str,
         dry_run: bool,
         now: DateTime<Utc>,
-    ) -> Result<usize, CronError> {
+    ) -> Result<Replaced, CronError> {
         let _changing = self.changing(user).lock().await;
         let old = self.entries(user).await;
         let known: HashMap<&str, &Arc<Entry>> = old
@@ -137,8 +145,12 @@ impl Cron {
         if self.table().count() - old.len() + entries.len() > max {
             return Err(CronError::TooManyEntries { max });
         }
+        let replaced = Replaced {
+            crontab: render::render(&lines),
+            removed_expired,
+        };
         if dry_run {
-            return Ok(removed_expired);
+            return Ok(replaced);
         }
         let placed = lines.into_iter().map(|line| match line {
             Line::Entry(entry) => Placed::Entry(entry.record.id.clone()),
@@ -146,7 +158,7 @@ impl Cron {
         });
         self.swap_crontab(user, &old, &entries, Layout(placed.collect()), now)
             .await?;
-        Ok(removed_expired)
+        Ok(replaced)
     }
 
     async fn swap_crontab(

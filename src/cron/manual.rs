@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use tokio::task::JoinHandle;
 
 use super::Cron;
+use super::command::Target;
 use super::error::CronError;
 use super::run::{Outcome, Run, Trigger};
 
@@ -18,6 +19,11 @@ pub struct Asked {
 }
 
 impl Cron {
+    /// Whether a command's call would stay in the process.
+    pub fn is_own(&self, target: &Target) -> bool {
+        self.caller.is_own(target)
+    }
+
     /// Runs an entry now, under its overlap policy.
     pub async fn trigger(
         self: &Arc<Self>,

@@ -45,8 +45,8 @@ impl Metrics {
         self.skew_sum_ms.fetch_add(skew_ms, Ordering::Relaxed);
     }
 
-    /// The store refused the rows of occurrences; they are claimed again.
-    pub fn refused(&self, count: usize) {
+    /// Occurrences were due that will never have a row.
+    pub fn lost(&self, count: usize) {
         self.lost.fetch_add(count as u64, Ordering::Relaxed);
     }
 
@@ -108,7 +108,7 @@ impl Metrics {
         family(
             "footpath_cron_lost_slots_total",
             "counter",
-            "Occurrences whose rows the store refused at first; must be 0.",
+            "Occurrences that were due and have no row; must be 0.",
             &single(load(&self.lost)),
         );
         family(

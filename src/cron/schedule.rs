@@ -113,9 +113,6 @@ impl Schedule {
     }
 
     fn of_macro(name: Part<'_>, next: Option<&Part<'_>>) -> Result<Schedule, (usize, String)> {
-        if let Some(next) = next {
-            return Err((next.at, "nothing may follow a macro".to_owned()));
-        }
         let lower = name.text.to_ascii_lowercase();
         if lower == "@reboot" {
             let reason = "@reboot is no time; a schedule says when, not after what";
@@ -126,6 +123,9 @@ impl Schedule {
             let names: Vec<&str> = MACROS.iter().map(|(known, _)| *known).collect();
             (name.at, format!("there are only {}", names.join(", ")))
         })?;
+        if let Some(next) = next {
+            return Err((next.at, "nothing may follow a macro".to_owned()));
+        }
         let schedule = Schedule::parse(fields).map_err(|error| (name.at, error.reason))?;
         Ok(Schedule {
             text: (*known).to_owned(),

@@ -141,6 +141,8 @@ impl Shell {
 
 fn spawn(dir: &Path, line: &str, headers: &CronHeaders) -> std::io::Result<Child> {
     std::fs::create_dir_all(dir)?;
+    // The program is in this folder, where a relative `HOME` would mean another.
+    let dir = &std::path::absolute(dir)?;
     let mut command = Command::new("/bin/sh");
     command
         .arg("-c")

@@ -128,10 +128,14 @@ impl Setup {
     fn spawn(&self) -> Result<Process, Refusal> {
         let mut command = footpath();
         command.arg("serve").arg(self.scripts());
-        if !self.arguments.iter().any(|argument| argument == "--http") {
+        let is_given = |flag: &str| self.arguments.iter().any(|argument| argument == flag);
+        if !is_given("--http") {
             command.args(["--http", "127.0.0.1:0"]);
         }
-        command.arg("--data").arg(self.data()).args(&self.arguments);
+        if !is_given("--data") {
+            command.arg("--data").arg(self.data());
+        }
+        command.args(&self.arguments);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         Process::spawn(command)
     }

@@ -71,15 +71,11 @@ pub async fn write(
 ) -> Result<Answer<CrontabWritten>, ApiError> {
     let user = user(&call)?;
     let (text, dry_run, now) = (&call.body.crontab, call.scope.dry_run, Utc::now());
-    let removed_expired = call
-        .api
-        .cron
-        .replace_crontab(&user, text, dry_run, now)
-        .await?;
-    let crontab = call.api.cron.crontab(&user).await?;
+    let cron = &call.api.cron;
+    let replaced = cron.replace_crontab(&user, text, dry_run, now).await?;
     Ok(Answer::ok(CrontabWritten {
         user,
-        crontab,
-        removed_expired,
+        crontab: replaced.crontab,
+        removed_expired: replaced.removed_expired,
     }))
 }

@@ -1,5 +1,7 @@
 //! `/users/{user}/runs` and those of one entry, and runs that are asked for.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use http::StatusCode;
@@ -12,6 +14,7 @@ use super::{token, user};
 use crate::api::endpoint::Call;
 use crate::api::error::ApiError;
 use crate::api::reply::Answer;
+use crate::cron::Cron;
 use crate::cron::command::{Command, Target};
 use crate::cron::entry::Entry;
 use crate::cron::error::CronError;
@@ -126,7 +129,7 @@ pub async fn start(call: Call<StartQuery>) -> Result<Response, ApiError> {
     let (id, cron, now) = (call.parameter("id"), &call.api.cron, Utc::now());
     if call.scope.dry_run {
         let entry = cron.entry(&user, id).await?;
-        let body = json!({ "dry_run": true, "entry_id": id, "would": would(&entry) });
+        let body = json!({ "dry_run": true, "entry_id": id, "would": would(cron, &entry) });
         return Ok(axum::Json(body).into_response());
     }
     let asked_by = token(&call)?.alias.clone();
@@ -143,20 +146,31 @@ pub async fn start(call: Call<StartQuery>) -> Result<Response, ApiError> {
 }
 
 /// What a run would call. Headers and bodies may hold secrets and are only counted.
-fn would(entry: &Entry) -> Value {
+fn would(cron: &Cron, entry: &Entry) -> Value {
     match &entry.command {
         Some(Command::Curl(curl)) => {
-            let (kind, url) = match &curl.target {
-                Target::Own(path) => ("route", path),
-                Target::Url(url) => ("url", url),
+            let (Target::Own(url) | Target::Url(url)) = &curl.target;
+            let kind = match cron.is_own(&curl.target) {
+                true => "route",
+                false => "url",
             };
+            let of_entry = Duration::from_secs(entry.record.policy.timeout_seconds.into());
+            let timeout = curl.timeout(of_entry).as_millis() as u64;
             let headers: Vec<&str> = curl.headers.keys().map(|name| name.as_str()).collect();
             json!({
                 "call": kind, "method": curl.method.as_str(), "url": url, "headers": headers,
-                "body_bytes": curl.body.len(), "timeout_seconds": entry.record.policy.timeout_seconds,
+                "body_bytes": curl.body.len(), "timeout_seconds": seconds(timeout),
             })
         }
         Some(Command::Shell(line)) => json!({ "call": "shell", "command": line }),
         None => json!({ "call": "script", "script": entry.record.script }),
+    }
+}
+
+/// Whole seconds as a whole number.
+fn seconds(ms: u64) -> Value {
+    match ms % 1000 {
+        0 => json!(ms / 1000),
+        _ => json!(ms as f64 / 1000.0),
     }
 }

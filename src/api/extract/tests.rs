@@ -38,6 +38,15 @@ fn texts_of_errors() {
             json!({ "path": "x", "limit": 1.5 }),
             "limit must be an integer",
         ),
+        // What the type behind it cannot hold.
+        (
+            json!({ "path": "x", "limit": -1 }),
+            "limit must be at least 0",
+        ),
+        (
+            json!({ "path": "x", "limit": 1_u64 << 32 }),
+            "limit must be a smaller number",
+        ),
         (
             json!({ "path": "x", "values": [] }),
             "values must be an object",

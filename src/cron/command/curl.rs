@@ -1,5 +1,7 @@
 //! The arguments of `curl` that are understood, as one HTTP request.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
@@ -28,6 +30,14 @@ pub struct CurlCommand {
     pub timeout_ms: Option<u64>,
     /// `--retry`.
     pub retries: u32,
+}
+
+impl CurlCommand {
+    /// How long a call may take, given its entry's `timeout_seconds`.
+    pub fn timeout(&self, of_entry: Duration) -> Duration {
+        let own = self.timeout_ms.map(Duration::from_millis);
+        own.map_or(of_entry, |own| own.min(of_entry))
+    }
 }
 
 /// Where a call goes.

@@ -73,7 +73,7 @@ impl Kind {
         };
         let (first, last) = match range.split_once('-') {
             _ if range == "*" => (self.min, if self.max == 7 { 6 } else { self.max }),
-            Some((first, last)) => {
+            Some((first, last)) if !first.is_empty() => {
                 let start = self.value(first, 0)?;
                 let end = self.value(last, first.len() + 1)?;
                 if start > end {
@@ -82,7 +82,7 @@ impl Kind {
                 }
                 (start, end)
             }
-            None => {
+            _ => {
                 let value = self.value(range, 0)?;
                 if let Some((at, _)) = step {
                     let why = "a step needs `*` or a range before it".to_owned();
@@ -105,6 +105,9 @@ impl Kind {
     }
 
     fn value(self, text: &str, at: usize) -> Result<u32, Wrong> {
+        if text.is_empty() {
+            return Err((at, "a value is missing".to_owned()));
+        }
         let lower = text.to_ascii_lowercase();
         if let Some(index) = self.names.iter().position(|name| *name == lower) {
             // Weekdays count from 0 and months from 1, as their fields do.

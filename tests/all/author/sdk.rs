@@ -133,6 +133,77 @@ async fn the_helpers_of_ai_stream_and_give_objects() {
     assert_eq!(schema["required"], json!(["name"]), "{format}");
 }
 
+#[tokio::test]
+async fn a_streams_promises_need_nobody_who_reads_it() {
+    let slow = json!({
+        "match": { "userMessage": "slow" }, "response": { "content": "never to be heard of in full" },
+        "chunkSize": 5, "latency": 3000,
+    });
+    let cut = json!({
+        "match": { "userMessage": "cut" }, "response": { "content": "half of what was to come" },
+        "chunkSize": 5, "latency": 50, "truncateAfterChunks": 4,
+    });
+    let Some(provider) = Provider::start(&[says("text", "four words of text"), slow, cut]) else {
+        skip!("aimock is not installed");
+    };
+    let ask =
+        "// @ai true\nconst made = streamText({ model, prompt: metadata.query.ask ?? 'text' });\n";
+    let script = |rest: &str| format!("{ask}{rest}");
+    let text = script("return await made.text;");
+    let usage = script("return [(await made.usage).totalTokens > 0, await made.finishReason];");
+    // Read after the whole, besides the whole, and not to its end.
+    let both = script(
+        "const text = await made.text; let all = '';\n\
+         for await (const part of made.textStream) all += part;\nreturn [text, all];",
+    );
+    let besides = script(
+        "const { text, textStream } = made; let first;\n\
+         for await (const part of textStream) { first = part; break }\n\
+         return [first.length > 0, await text];",
+    );
+    let broken = script(
+        "for await (const part of made.textStream) break;\n\
+         return made.text.catch((error) => error.code);",
+    );
+    let failed = script("return made.usage.catch((error) => error.code);");
+    // The promises of a call that is over keep nobody, nor does their failure end it.
+    let left = script("made.text;\nreturn 'over';");
+    let aborted = "// @ai true\nconst names = [];\n\
+        const options = () => ({ prompt: 'slow', abortSignal: AbortSignal.timeout(20) });\n\
+        for (const ask of [() => generateText(options()), () => streamText(options()).text])\n\
+          try { await ask() } catch (error) { names.push(error.name) }\nreturn names;";
+    let server = provider
+        .configured(Server::with_scripts(&[
+            ("text.ts", &text),
+            ("usage.ts", &usage),
+            ("both.ts", &both),
+            ("besides.ts", &besides),
+            ("broken.ts", &broken),
+            ("failed.ts", &failed),
+            ("left.ts", &left),
+            ("aborted.ts", aborted),
+        ]))
+        .start()
+        .await;
+    let all = "four words of text";
+    server.get("/text").await.expect_text(200, all);
+    let usage = server.get("/usage").await;
+    usage.expect_json(200, json!([true, "stop"]));
+    server
+        .get("/both")
+        .await
+        .expect_json(200, json!([all, all]));
+    let besides = server.get("/besides").await;
+    besides.expect_json(200, json!([true, all]));
+    let broken = server.get("/broken").await;
+    broken.expect_text(200, "AI_ABORTED");
+    let failed = server.get("/failed?ask=cut").await;
+    failed.expect_text(200, "AI_PROVIDER_CUT");
+    server.get("/left?ask=slow").await.expect_text(200, "over");
+    let aborted = server.get("/aborted").await;
+    aborted.expect_json(200, json!(["TimeoutError", "TimeoutError"]));
+}
+
 /// It begins as the answer that was cut does.
 fn all_of_half(text: &serde_json::Value) -> bool {
     let text = text.as_str().unwrap_or_default();

@@ -291,6 +291,7 @@ async fn what_is_wrong_has_its_code() {
         ("/users/me/entries?page=0", "INVALID_PAGINATION"),
         ("/users/me/entries?limit=201", "INVALID_PAGINATION"),
         ("/users/me/entries?limit=x", "INVALID_PAGINATION"),
+        ("/users/me/entries?limit=-1", "INVALID_PAGINATION"),
         ("/users/me/runs?limit=0", "INVALID_PAGINATION"),
         ("/users/me/runs?outcome=fine", "INVALID_FILTER"),
         ("/users/me/runs?since=monday", "INVALID_FILTER"),

@@ -76,6 +76,28 @@ async fn a_crontab_replaces_everything() {
 }
 
 #[tokio::test]
+async fn a_dry_run_answers_with_what_would_be() {
+    let server = Server::empty().start().await;
+    let managed = add(&server, never("curl /x")).await;
+    let before = get(&server, CRONTAB).await.json()["crontab"].clone();
+    let text = "CRON_TZ=Europe/Berlin\n0 5 * * * curl /new\n\
+                # hoody-cron: {\"expires_at\":\"2020-01-01T00:00:00Z\"}\n* * * * * curl /old\n";
+    let body = json!({ "crontab": text });
+    let target = format!("{CRONTAB}?dry_run=true");
+    let preview = send(&server, Method::PUT, &target, body).await;
+    let would = "CRON_TZ=Europe/Berlin\n0 5 * * * curl /new\n";
+    let expected = json!({ "user": "root", "crontab": would, "removed_expired": 1 });
+    preview.expect_json(200, expected.clone());
+    assert_eq!(get(&server, CRONTAB).await.json()["crontab"], before);
+    assert_eq!(get(&server, ENTRIES).await.json()["total"], 1);
+    let target = format!("{ENTRIES}/{}", id(&managed));
+    get(&server, &target).await.expect(200);
+    // And so it is then.
+    put(&server, text).await.expect_json(200, expected);
+    assert_eq!(get(&server, CRONTAB).await.json()["crontab"], would);
+}
+
+#[tokio::test]
 async fn what_is_wrong_changes_nothing() {
     let server = Server::empty().start().await;
     let managed = add(&server, never("curl /x")).await;

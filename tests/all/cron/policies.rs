@@ -199,3 +199,22 @@ async fn a_deleted_entry_is_not_tried_again() {
     assert_eq!(outcomes(&rows), ["error"]);
     assert_eq!(rows[0]["attempt"], 1);
 }
+
+#[tokio::test]
+async fn a_number_out_of_range_is_refused_by_its_name() {
+    let server = Server::empty().start().await;
+    let entry = add(&server, never("curl /x")).await;
+    let target = format!("{ENTRIES}/{}", id(&entry));
+    for (field, value) in [
+        ("retries", json!(-1)),
+        ("timeout_seconds", json!(1_u64 << 32)),
+        ("jitter_seconds", json!(1.5)),
+        ("deadline_seconds", json!(-1)),
+    ] {
+        let change = json!({ field: value });
+        let reply = send(&server, Method::PATCH, &target, change).await;
+        let refused = reply.expect_error(400, "INVALID_POLICY").json();
+        let message = refused["message"].as_str().unwrap();
+        assert!(message.starts_with(field), "{message}");
+    }
+}

@@ -179,6 +179,23 @@ async fn a_dry_run_says_what_would_be_called() {
         (&json!("route"), &json!("POST"), &json!("/x"))
     );
     assert!(rows(&server, &entry).await.is_empty());
+    // A URL of this server is a route too, and the shorter time counts.
+    let own = format!("http://{}/x", server.address());
+    let elsewhere = "http://example.com/x";
+    for (line, call, seconds) in [
+        (format!("curl --max-time 2.5 {own}"), "route", json!(2.5)),
+        (format!("curl -m 9999 {elsewhere}"), "url", json!(600)),
+    ] {
+        let entry = add(&server, never(&line)).await;
+        let target = format!("{ENTRIES}/{}/run?dry_run=true", id(&entry));
+        let reply = server.post(&target, "").as_root().await.expect(200).json();
+        let would = &reply["would"];
+        assert_eq!(
+            (&would["call"], &would["timeout_seconds"]),
+            (&json!(call), &seconds),
+            "{line}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -246,6 +263,18 @@ async fn rows_are_listed_by_time_and_outcome_with_a_cursor() {
     .await
     .expect(200);
     assert_eq!(rows(&server, &bad).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_programs_home_is_its_folder_where_the_data_folder_is_relative() {
+    let setup = Server::empty().set("cron.shell", true);
+    let here = std::env::current_dir().unwrap();
+    let to_root = "../".repeat(here.components().count() - 1);
+    let data = format!("{to_root}.{}", setup.data().display());
+    let server = setup.argument("--data").argument(&data).start().await;
+    let entry = add(&server, never("[ \"$HOME\" -ef . ]")).await;
+    let row = run(&server, &entry).await;
+    assert_eq!(row["outcome"], "ok", "{row:#}");
 }
 
 #[tokio::test]

@@ -206,6 +206,10 @@ async fn what_the_store_refused_to_claim_is_claimed_when_there_is_room() {
     assert_eq!(calls_at(&server, MINUTE).await, "1");
     let rows = rows_until(&server, &ends, |rows| !rows.is_empty()).await;
     assert_eq!(short(&rows), ["03-01T00:01 schedule expired"]);
+    // What has its row in the end was not lost.
+    let metrics = get(&server, "/metrics").await.expect(200).text();
+    let lost = "footpath_cron_lost_slots_total 0\n";
+    assert!(metrics.contains(lost), "{metrics}");
     get(&server, &format!("{ENTRIES}/{}", id(&ends)))
         .await
         .expect_error(404, "ENTRY_NOT_FOUND");
