@@ -49,6 +49,7 @@ use crate::model::exec_id::ExecId;
 use crate::model::script::ScriptPath;
 use crate::sandbox::PUBLISHERS_MAX;
 use crate::sandbox::handler::Handler;
+use crate::sandbox::lane::blocking;
 use crate::sandbox::services::Services;
 use crate::store::kv::Kv;
 use crate::store::{Store, StoreError};
@@ -207,7 +208,7 @@ impl Exec {
                     &program,
                 )
             };
-            let loaded = tokio::task::spawn_blocking(load).await;
+            let loaded = blocking(load).await;
             self.keeping.loaded();
             loaded.unwrap_or_else(|_| Err(Problem::not_ready()))
         };
@@ -248,7 +249,7 @@ impl Exec {
             exec: self.clone(),
             notes,
             script: script.path.clone(),
-            program: script.program.clone(),
+            program: script.program.as_ref().map(Arc::downgrade),
             ai: script.directives.ai.clone(),
             is_persons: script.origin == Origin::Person,
             detail: script.directives.log.level,

@@ -9,7 +9,7 @@ mod eviction;
 pub mod failure;
 pub mod handler;
 pub mod host;
-mod lane;
+pub mod lane;
 pub mod limits;
 mod run;
 pub mod services;

@@ -57,7 +57,8 @@ export function returned(result) {
 function callNodeHandler() {
   const method = native.method();
   if (method !== "GET" && method !== "HEAD" && !script.spec.rawBody) use("answer/body.js").read(current);
-  return script.handler(...script.isolate ? use("isolate/inside.js").parameters() : nodeArguments());
+  const { handler } = script;
+  return handler(...script.isolate ? use("isolate/inside.js").parameters() : nodeArguments());
 }
 
 function nodeArguments() {
@@ -80,7 +81,9 @@ function finishAsync(result) {
 // still the answer, if jobs that can run now are all that it takes to come up.
 function finish(result, awaited) {
   const answers = result !== undefined || awaited || current.held !== null;
-  if (answers && !current.state.started && native.hold()) hold(result, awaited);
+  // With waitUntil the script has said that its answer need not wait.
+  const waits = answers && !current.state.started && current.background.length === 0;
+  if (waits && native.hold()) hold(result, awaited);
   else send(result, awaited);
 }
 
@@ -88,7 +91,8 @@ function finish(result, awaited) {
 function hold(result, awaited) {
   const { state } = current;
   const text = current.held === null && !script.isolate && result !== undefined && isPlain(result) ? toJson(result) : null;
-  state.release = () => (text === null ? send(result, awaited) : sendJson(text));
+  const head = text === null ? null : [current.status, current.flatHeaders("application/json")];
+  state.release = () => (text === null ? send(result, awaited) : sendJson(text, ...head));
   state.started = state.ended = true;
 }
 
@@ -158,10 +162,10 @@ function isPlain(value) {
   return typeof value === "number" || typeof value === "boolean";
 }
 
-function sendJson(text) {
+function sendJson(text, status = current.status, headers = current.flatHeaders("application/json")) {
   if (script.shared) saveShared();
   const { state } = current;
-  native.respond(current.status, current.flatHeaders("application/json"), text);
+  native.respond(status, headers, text);
   state.started = state.ended = true;
   done();
 }

@@ -40,13 +40,19 @@ pub fn answer(request: IncomingRequest, response_out: ResponseOutparam) {
     }
 }
 
+/// So many jobs an answer is held back for: an error that it has caused comes up within
+/// few, and a script that goes on computing shall not keep its caller waiting.
+const HELD_JOBS_MAX: u32 = 1_000;
+
 /// Runs jobs, then reports the rejections that nobody took up meanwhile, and only
 /// then lets an answer go that was held back for them.
 fn settle() {
     loop {
-        runtime::run_jobs();
+        let jobs_max = if call::with(|call| call.held) { HELD_JOBS_MAX } else { runtime::ALL_JOBS };
+        let all_ran = runtime::run_jobs(jobs_max);
         let (rejections, held) = call::with(|call| {
-            let rejections = std::mem::take(&mut call.rejections);
+            // While jobs are left, somebody may still take them up.
+            let rejections = if all_ran { std::mem::take(&mut call.rejections) } else { Vec::new() };
             let release = rejections.is_empty() && std::mem::take(&mut call.held);
             (rejections, release)
         });

@@ -40,7 +40,7 @@ pub extern "C" fn engine_load() -> u64 {
         Ok(answer) => answer,
         Err(error) => panic!("load: {error}: {:?}", ctx.catch()),
     });
-    runtime::run_jobs();
+    runtime::run_jobs(runtime::ALL_JOBS);
     let text: String = runtime::with(|ctx| {
         answer
             .restore(ctx)

@@ -63,9 +63,19 @@ pub fn with<R>(f: impl FnOnce(&Ctx<'_>) -> R) -> R {
     runtime().context().with(|ctx| f(&ctx))
 }
 
-/// Runs QuickJS jobs (promise reactions) until none is left.
-pub fn run_jobs() {
-    drain_jobs(runtime());
+/// More than any fuel is enough for.
+pub const ALL_JOBS: u32 = u32::MAX;
+
+/// Runs QuickJS jobs (promise reactions), so many at most. True when none is left.
+pub fn run_jobs(jobs_max: u32) -> bool {
+    let quickjs = runtime().context().runtime();
+    for _ in 0..jobs_max {
+        // A job that throws is a rejection somewhere, and those are tracked.
+        if let Ok(false) = quickjs.execute_pending_job() {
+            return true;
+        }
+    }
+    !quickjs.is_job_pending()
 }
 
 /// Whether QuickJS has jobs to run; inside the context, where `Runtime` is locked.

@@ -289,6 +289,7 @@ impl Dispatcher {
             dry_run: origin.dry_run,
             token: entry.asked_by().map(|AskedBy(name)| name.into()),
             cron_run: origin.scheduled.and_then(|scheduled| scheduled.run),
+            spent: Arc::default(),
         };
         let worker = script
             .program

@@ -11,6 +11,7 @@ use super::{Exec, ExecError};
 use crate::compile::typescript::{self, Language, Role};
 use crate::model::diagnostic::{Diagnostic, code_frame};
 use crate::model::script::ScriptPath;
+use crate::sandbox::lane::blocking;
 
 /// A text that was looked at.
 pub enum Checked {
@@ -76,9 +77,7 @@ impl Exec {
             true => syntax(path.relative(), &content, language),
             false => publisher.check_import(&path, &content),
         };
-        let result = tokio::task::spawn_blocking(check)
-            .await
-            .map_err(|_| ExecError::Stopping)?;
+        let result = blocking(check).await.map_err(|_| ExecError::Stopping)?;
         Ok(Checked::Other(result.err()))
     }
 }

@@ -19,6 +19,7 @@ use super::script::{Problem, Script, hash};
 use super::{Exec, ExecError};
 use crate::model::directives::Secret;
 use crate::model::script::ScriptPath;
+use crate::sandbox::lane::blocking;
 use crate::store::StoreError;
 
 /// What a caller believes is stored, as [`Precondition`] says.
@@ -351,9 +352,7 @@ impl Exec {
     ) -> Result<(), ExecError> {
         let (folder, path) = (self.folder().clone(), path.clone());
         let write = move || folder.write(&path, &content, only_new);
-        Ok(tokio::task::spawn_blocking(write)
-            .await
-            .map_err(|_| ExecError::Stopping)??)
+        Ok(blocking(write).await.map_err(|_| ExecError::Stopping)??)
     }
 
     /// After a failure further on. If this fails too, the watcher publishes what is there.

@@ -13,6 +13,7 @@ use super::script::{Problem, Program, Script, hash};
 use super::{Exec, ExecError, environment};
 use crate::compile::hooks;
 use crate::model::script::ScriptPath;
+use crate::sandbox::lane::blocking;
 
 /// What publishing did.
 pub struct Published {
@@ -229,9 +230,7 @@ impl Exec {
         let (path, directives) = (script.path.clone(), script.directives.clone());
         let origin = script.origin;
         let build = move || publisher.publish(&path, &source, &directives, origin);
-        tokio::task::spawn_blocking(build)
-            .await
-            .map_err(|_| ExecError::Stopping)
+        blocking(build).await.map_err(|_| ExecError::Stopping)
     }
 
     /// The script itself, or the one that publishing it now makes of it: a request

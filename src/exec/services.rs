@@ -105,8 +105,9 @@ pub struct ScriptServices {
     pub exec: Arc<Exec>,
     pub notes: Notes,
     pub script: ScriptPath,
-    /// What runs, for the places in what it prints.
-    pub program: Option<Arc<Program>>,
+    /// What runs, for the places in what it prints. A program keeps its worker's
+    /// instance, which keeps this.
+    pub program: Option<Weak<Program>>,
     /// See [`Caller::is_persons`].
     pub is_persons: bool,
     /// Its `@ai*`.
@@ -170,7 +171,8 @@ impl Services for ScriptServices {
     fn log(&self, call: &CallContext, level: LogLevel, message: &str) {
         // An error that is printed says where in the source it was, not in what
         // that was compiled to.
-        let mapped = match &self.program {
+        let program = self.program.as_ref().and_then(Weak::upgrade);
+        let mapped = match &program {
             Some(program) if message.contains("\n    at ") => {
                 let maps = self.exec.maps_of(&self.script, program);
                 Some(maps.map_text(message))

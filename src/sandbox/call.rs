@@ -1,8 +1,7 @@
 //! One call of a handler: a fresh instance, a request in, an answer or a failure
 //! out, and a report of what it used. It must not choose limits or log.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,7 +20,7 @@ use super::lane::Lane;
 use super::limits::CallLimits;
 use super::run::{Run, millis};
 use super::services::{CallContext, Services};
-use super::worker::Worker;
+use super::worker::{Turn, Worker};
 
 /// What a call used.
 #[derive(Debug, Clone, Copy, Default)]
@@ -181,29 +180,43 @@ where
     B::Error: Into<wasmtime_wasi_http::Error>,
 {
     let limits = job.limits.clone();
-    let begun = Arc::new(AtomicBool::new(false));
     let (reply, mut replied) = oneshot::channel();
-    let beginning = begun.clone();
-    worker.queue(Box::new(move |run| {
-        // Whoever has gone away needs no turn.
-        if reply.is_closed() {
-            return Box::pin(std::future::ready(run));
-        }
-        beginning.store(true, Ordering::Relaxed);
-        Box::pin(turn(run, job, permit, reply))
-    }));
+    let seat = Seat(Arc::new(Mutex::new(Some((job, permit, reply)))));
+    let (wanted, taken) = (seat.0.clone(), seat.0.clone());
+    worker.queue(Turn {
+        is_wanted: Box::new(move || lock(&wanted).is_some()),
+        take: Box::new(move |run| match lock(&taken).take() {
+            Some((job, permit, reply)) => Box::pin(turn(run, job, permit, reply)),
+            // Whoever has gone away needs no turn.
+            None => Box::pin(std::future::ready(run)),
+        }),
+    });
     let replied = tokio::select! {
         biased;
         replied = &mut replied => replied,
         () = tokio::time::sleep(limits.timeout) => {
-            if !begun.load(Ordering::Relaxed) {
+            if lock(&seat.0).take().is_some() {
                 return Err(no_turn(&limits));
             }
-            // The call's own time runs since its beginning.
+            // It has begun, and its own time runs since then.
             replied.await
         }
     };
     replied.unwrap_or_else(|_| Err(lost()))
+}
+
+/// What a call waits with for its turn. Whoever goes away takes it along.
+struct Seat<T>(Arc<Mutex<Option<T>>>);
+
+impl<T> Drop for Seat<T> {
+    fn drop(&mut self) {
+        drop(lock(&self.0).take());
+    }
+}
+
+fn lock<T>(seat: &Mutex<Option<T>>) -> MutexGuard<'_, Option<T>> {
+    // It is taken or not, whoever panicked.
+    seat.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 type Reply = oneshot::Sender<Result<Answer, Report>>;

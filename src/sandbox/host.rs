@@ -56,7 +56,6 @@ pub struct State {
     pub memory: MemoryWatch,
     pub call: Arc<CallContext>,
     pub services: Arc<dyn Services>,
-    pub log: log::LogBudget,
     pub limits: CallLimits,
     /// When the call's time is over.
     pub deadline: Instant,
@@ -75,7 +74,6 @@ impl State {
         Self {
             table: ResourceTable::new(),
             memory: MemoryWatch::new(limits.memory_bytes),
-            log: log::LogBudget::new(limits.log_bytes),
             limits: limits.clone(),
             deadline: Instant::now() + limits.timeout,
             outgoing: Outgoing::new(call.clone(), services.clone(), limits),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::task::JoinError;
 
 /// A call that has computed for this long is a long one. Most take a tenth of a
 /// millisecond; a thread costs as much.
@@ -88,6 +89,15 @@ where
             })
         })
     }
+}
+
+/// `tokio::task::spawn_blocking`, asked for by a thread of the runtime's own. The threads
+/// for such work inherit the priority of whoever starts them, and keep it; what scripts
+/// lead to must not start them in a long call's thread.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, JoinError> {
+    tokio::spawn(async move { tokio::task::spawn_blocking(work).await }).await?
 }
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;

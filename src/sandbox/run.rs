@@ -68,6 +68,7 @@ impl Run {
         limits: &CallLimits,
     ) -> Self {
         self.store.data_mut().begin(context, services, limits);
+        self.limits = limits.clone();
         self
     }
 

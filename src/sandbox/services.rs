@@ -12,6 +12,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
 
 use serde::Serialize;
 pub use wasmtime_wasi_http::{Error as WasiError, WasiBody};
@@ -61,6 +62,17 @@ pub struct CallContext {
     pub token: Option<Arc<str>>,
     /// The run of cron that led here, perhaps through other calls.
     pub cron_run: Option<Arc<CronRun>>,
+    /// Shared with what runs in isolates on its behalf.
+    pub spent: Arc<Spent>,
+}
+
+/// What a call has used of what is limited for all of it.
+#[derive(Debug, Default)]
+pub struct Spent {
+    pub outbound_calls: AtomicU32,
+    pub log_bytes: AtomicUsize,
+    /// The log is full, and says so.
+    pub log_is_full: AtomicBool,
 }
 
 /// Routes that a chain of calls is making, the outermost first.

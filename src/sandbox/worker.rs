@@ -11,9 +11,19 @@ use futures_util::FutureExt;
 
 use super::run::Run;
 
-/// One turn: it gets the instance, if there is one, and gives it back if it is still good.
-pub type Turn = Box<dyn FnOnce(Option<Run>) -> Taken + Send>;
+/// One turn.
+pub struct Turn {
+    /// Whether somebody still waits for it.
+    pub is_wanted: Box<dyn Fn() -> bool + Send>,
+    /// Gets the instance, if there is one, and gives it back if it is still good.
+    pub take: Box<dyn FnOnce(Option<Run>) -> Taken + Send>,
+}
+
 pub type Taken = Pin<Box<dyn Future<Output = Option<Run>> + Send>>;
+
+/// From here on the queue is rid of turns that nobody waits for whenever one is added:
+/// their callers are gone, and with them the permits that bound its length.
+const UNWANTED_MAX: usize = 64;
 
 /// The kept instance of a script. Clones share it.
 #[derive(Clone, Default)]
@@ -22,7 +32,8 @@ pub struct Worker(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     kept: Option<Run>,
-    /// As many as there may be calls at once, since each waits with its permit.
+    /// As many as there may be calls at once, since each waits with its permit, and
+    /// `UNWANTED_MAX`.
     waiting: VecDeque<Turn>,
     /// A task takes the turns; it ends when none is left.
     at_work: bool,
@@ -39,6 +50,9 @@ impl Worker {
     /// next begins at once, and not only when somebody has been woken for it.
     pub fn queue(&self, turn: Turn) {
         let mut state = self.state();
+        if state.waiting.len() >= UNWANTED_MAX {
+            state.waiting.retain(|turn| (turn.is_wanted)());
+        }
         state.waiting.push_back(turn);
         if !std::mem::replace(&mut state.at_work, true) {
             tokio::spawn(self.clone().take_turns());
@@ -48,7 +62,7 @@ impl Worker {
     async fn take_turns(self) {
         while let Some((turn, kept)) = self.next() {
             // Whoever waits for a turn that panics sees it; those behind go on.
-            let taken = AssertUnwindSafe(turn(kept)).catch_unwind().await;
+            let taken = AssertUnwindSafe((turn.take)(kept)).catch_unwind().await;
             self.state().kept = taken.ok().flatten();
         }
     }

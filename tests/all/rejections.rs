@@ -145,8 +145,36 @@ async fn what_was_returned_is_the_answer_whatever_runs_before_it_is_out() {
 }
 
 #[tokio::test]
-async fn jobs_without_end_are_computing_without_end() {
+async fn an_answer_does_not_wait_for_jobs_without_end() {
     let source = "// @fuel 20m\n(async () => { for (;;) await 0 })(); return 1";
     let server = Server::with_script("endless.ts", source).start().await;
-    server.get("/endless").await.expect_error(500, "LIMIT_FUEL");
+    server.get("/endless").await.expect_json(200, json!(1));
+    server.logs("fuel").await;
+}
+
+#[tokio::test]
+async fn what_was_given_to_wait_until_is_no_answer() {
+    let source = "export default { fetch(request, env, ctx) {
+        ctx.waitUntil(Promise.reject(new Error('metrics')));
+        ctx.waitUntil((async () => { await 0; throw new Error('later') })());
+        return Response.json({ a: 1 });
+    } }";
+    let server = Server::with_script("w.ts", source).start().await;
+    let reply = server.get("/w").await;
+    reply.expect_json(200, json!({ "a": 1 }));
+    server.logs("metrics").await;
+    server.logs("later").await;
+}
+
+#[tokio::test]
+async fn a_head_stays_what_it_was_at_the_return() {
+    let source = "module.exports = (req, res) => {
+        queueMicrotask(() => { res.statusCode = 500 });
+        return { a: 1 };
+    }";
+    let server = Server::with_script("late.ts", source).start().await;
+    server
+        .get("/late")
+        .await
+        .expect_json(200, json!({ "a": 1 }));
 }

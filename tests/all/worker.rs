@@ -1,5 +1,7 @@
 //! `@mode worker`: one instance that is kept, calls that take turns.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -167,6 +169,44 @@ async fn more_workers_than_there_is_room_for_leave_others_theirs() {
         reply.expect_json(200, json!(1));
     }
     let fresh = join_all((0..16).map(|_| async { server.get("/fresh").await })).await;
+    for reply in fresh {
+        reply.expect_json(200, json!(2));
+    }
+}
+
+#[tokio::test]
+async fn an_instance_goes_with_the_text_that_it_was_made_from() {
+    let source = |n: u32| {
+        format!(
+            "// @mode worker\nconst kept = globalThis.kept ??= [];\nkept.push({n});\nreturn kept;"
+        )
+    };
+    let server = Server::with_script("w.ts", &source(0)).set("limits.instances", 16);
+    let server = server.start().await;
+    // More often than instances can be kept.
+    for n in 1..=20 {
+        server.save("w.ts", &source(n));
+        server.until("/w", |reply| reply.json()[0] == n).await;
+    }
+    let kept = server.get("/w").await.expect(200).json();
+    assert!(kept.as_array().unwrap().len() > 1, "{kept}");
+}
+
+#[tokio::test]
+async fn who_has_gone_away_holds_no_place_in_the_queue() {
+    let server = Server::with_scripts(&[
+        ("slow.ts", "// @mode worker\n// @timeout 60s\nawait new Promise((done) => setTimeout(done, 10_000)); return 1;"),
+        ("fresh.ts", "return 2;"),
+    ])
+    .set("limits.instances", 16)
+    .start()
+    .await;
+    let waiting: Vec<_> = (0..15)
+        .map(|_| tokio::time::timeout(Duration::from_millis(500), server.get("/slow").send()))
+        .collect();
+    assert!(join_all(waiting).await.iter().all(Result::is_err));
+    // All but perhaps the one whose turn it was are gone.
+    let fresh = join_all((0..14).map(|_| async { server.get("/fresh").await })).await;
     for reply in fresh {
         reply.expect_json(200, json!(2));
     }

@@ -277,10 +277,11 @@ class ServerResponse {
   }
 
   #ended(encoding, callback) {
+    // First of all: a listener may throw.
+    this.#exchange.state.sent = true;
     (typeof encoding === "function" ? encoding : callback)?.();
     this.emit("finish");
     this.emit("close");
-    this.#exchange.state.sent = true;
     this.#exchange.state.onEnd?.();
   }
 

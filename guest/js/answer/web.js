@@ -15,7 +15,12 @@ function prepare() {
   const { background, metadata } = current;
   const ctx = {
     /** What must end before the call is over, though the answer need not wait for it. */
-    waitUntil(promise) { background.push(Promise.resolve(promise)); },
+    waitUntil(promise) {
+      const one = Promise.resolve(promise);
+      // How it ends is logged, and never the answer.
+      one.catch(() => {});
+      background.push(one);
+    },
     passThroughOnException() {},
     metadata,
   };
@@ -27,5 +32,6 @@ function prepare() {
 export function callHandler() {
   const { request, ctx } = prepared ?? prepare();
   prepared = null;
-  return script.handler(request, process.env, ctx);
+  const { handler } = script;
+  return handler(request, process.env, ctx);
 }

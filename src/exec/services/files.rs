@@ -20,6 +20,7 @@ use crate::model::generation::Authorship;
 use crate::model::script::ScriptPath;
 use crate::model::script::directory::ScriptDirectory;
 use crate::model::script::error::PathError;
+use crate::sandbox::lane::blocking;
 use crate::sandbox::limits::CallLimits;
 use crate::sandbox::services::files::{FileEntry, FileError, FileStat, WriteOptions};
 use crate::sandbox::services::{CallContext, Charged, FileResult};
@@ -346,7 +347,7 @@ pub async fn off_the_threads<T: Send + 'static>(
     work: impl FnOnce(&ScriptServices) -> Result<T, FileError> + Send + 'static,
 ) -> Result<T, FileError> {
     let services = Arc::new(services.clone());
-    tokio::task::spawn_blocking(move || work(&services))
+    blocking(move || work(&services))
         .await
         .unwrap_or_else(|_| Err(error("UNAVAILABLE", "the server is stopping")))
 }

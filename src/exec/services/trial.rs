@@ -16,6 +16,7 @@ use crate::model::generation::Trial;
 use crate::model::script::ScriptPath;
 use crate::sandbox::call::Call;
 use crate::sandbox::handler::Handler;
+use crate::sandbox::lane::blocking;
 use crate::sandbox::limits::CallLimits;
 use crate::sandbox::services::isolate::IsolateError;
 use crate::sandbox::services::{CallContext, Charged, FileResult, Services};
@@ -98,7 +99,7 @@ impl ScriptServices {
         };
         let (publisher, code) = (self.exec.publisher.clone(), code.to_owned());
         let look = move || publisher.is_silent(&path, &code);
-        tokio::task::spawn_blocking(look).await.unwrap_or(false)
+        blocking(look).await.unwrap_or(false)
     }
 
     /// Takes note of a text that is not saved, so that a model may mend it.

@@ -1,28 +1,13 @@
 //! `footpath:host/log`: lines within the call's budget. What is over it is cut,
 //! and the log says so once.
 
+use std::sync::atomic::Ordering;
+
 use super::{State, bindings::footpath::host::log};
 use crate::sandbox::services::LogLevel;
 
 /// One message at most.
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
-
-/// How much a call may still log.
-pub struct LogBudget {
-    max_bytes: usize,
-    used_bytes: usize,
-    exhausted: bool,
-}
-
-impl LogBudget {
-    pub fn new(max_bytes: usize) -> Self {
-        Self {
-            max_bytes,
-            used_bytes: 0,
-            exhausted: false,
-        }
-    }
-}
 
 impl log::Host for State {
     fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
@@ -33,19 +18,17 @@ impl log::Host for State {
             log::Level::Warn => LogLevel::Warn,
             log::Level::Error => LogLevel::Error,
         };
-        if self.log.exhausted {
+        let (spent, max) = (&self.call.spent, self.limits.log_bytes);
+        if spent.log_is_full.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let left = self.log.max_bytes - self.log.used_bytes;
+        let left = max.saturating_sub(spent.log_bytes.load(Ordering::Relaxed));
         let kept = prefix(&message, left.min(MESSAGE_BYTES_MAX));
-        self.log.used_bytes += kept.len();
+        spent.log_bytes.fetch_add(kept.len(), Ordering::Relaxed);
         self.services.log(&self.call, level, kept);
         if message.len() > left {
-            self.log.exhausted = true;
-            let note = format!(
-                "the log of this call is full at {} bytes; the rest is dropped",
-                self.log.max_bytes
-            );
+            spent.log_is_full.store(true, Ordering::Relaxed);
+            let note = format!("the log of this call is full at {max} bytes; the rest is dropped");
             self.services.log(&self.call, LogLevel::Warn, &note);
         }
         Ok(())

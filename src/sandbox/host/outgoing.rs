@@ -2,6 +2,7 @@
 //! lets so many run at once, and hands them to the deployment's services.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
@@ -13,7 +14,6 @@ pub struct Outgoing {
     call: Arc<CallContext>,
     services: Arc<dyn Services>,
     calls_max: u32,
-    calls: u32,
     at_once: Arc<Semaphore>,
 }
 
@@ -23,7 +23,6 @@ impl Outgoing {
             call,
             services,
             calls_max: limits.outbound_calls,
-            calls: 0,
             at_once: Arc::new(Semaphore::new(limits.outbound_calls_at_once as usize)),
         }
     }
@@ -44,8 +43,8 @@ impl WasiHttpHooks for Outgoing {
         _: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        self.calls += 1;
-        if self.calls > self.calls_max {
+        let calls = &self.call.spent.outbound_calls;
+        if calls.fetch_add(1, Ordering::Relaxed) >= self.calls_max {
             let message = format!(
                 "a call may make {} requests; raise limits.outbound_calls",
                 self.calls_max
