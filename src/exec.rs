@@ -83,7 +83,7 @@ pub struct Exec {
     states: Mutex<HashMap<ExecId, Arc<DeploymentState>>>,
     /// Held from writing a file to swapping it in.
     changing: tokio::sync::Mutex<()>,
-    publishing: Semaphore,
+    publishing: Arc<Semaphore>,
     keeping: Keeping,
 }
 
@@ -118,7 +118,7 @@ impl Exec {
             store,
             states: Mutex::default(),
             changing: tokio::sync::Mutex::new(()),
-            publishing: Semaphore::new(publishing_at_once()),
+            publishing: Arc::new(Semaphore::new(publishing_at_once())),
             keeping: Keeping::new(keep),
         })
     }

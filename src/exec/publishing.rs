@@ -221,15 +221,16 @@ impl Exec {
         script: &Script,
         source: String,
     ) -> Result<Result<Program, Problem>, ExecError> {
-        let _turn = self
-            .publishing
-            .acquire()
-            .await
-            .map_err(|_| ExecError::Stopping)?;
+        let turn = self.publishing.clone().acquire_owned().await;
+        let turn = turn.map_err(|_| ExecError::Stopping)?;
         let publisher = self.publisher.clone();
         let (path, directives) = (script.path.clone(), script.directives.clone());
         let origin = script.origin;
-        let build = move || publisher.publish(&path, &source, &directives, origin);
+        let build = move || {
+            // Held to the end of the work, which goes on when nobody waits for it any more.
+            let _turn = turn;
+            publisher.publish(&path, &source, &directives, origin)
+        };
         blocking(build).await.map_err(|_| ExecError::Stopping)
     }
 

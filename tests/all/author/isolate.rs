@@ -227,3 +227,17 @@ async fn a_script_that_does_not_compile_is_not_written() {
     assert!(message.contains("bad.ts:2:"), "{message}");
     server.get("/bad").await.expect(404);
 }
+
+#[tokio::test]
+async fn isolates_share_their_callers_outbound_calls() {
+    let script = "const code = \"return fetch('/ok').then((one) => one.status, (error) => error.cause.code)\";\n\
+                  const answers = [];\n\
+                  for (let i = 0; i < 5; i++) answers.push(await isolate.eval(code, { fetch }));\nreturn answers;";
+    let server = Server::with_scripts(&[("x.ts", script), ("ok.ts", "return 1")])
+        .set("limits.outbound_calls", 3)
+        .start()
+        .await;
+    let spent = "LIMIT_OUTBOUND_CALLS";
+    let expected = json!([200, 200, 200, spent, spent]);
+    server.get("/x").await.expect_json(200, expected);
+}
