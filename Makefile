@@ -43,7 +43,7 @@ release: ## Build the optimised binary: target/release/footpath
 .PHONY: bench
 bench: release ## Print figures beside peers measured in the same run (needs wrk)
 	cargo build --locked --release --example bare_axum --example tls_clients
-	! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(PEERS) workerd @bytecodealliance/componentize-js || true
+	! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(PEERS) workerd @bytecodealliance/componentize-js @bytecodealliance/preview2-shim || true
 	tests/bench/run.sh
 
 .PHONY: guest

@@ -13,7 +13,7 @@ use tokio::task::JoinError;
 
 /// A call that has computed for this long is a long one. Most take a tenth of a
 /// millisecond; a thread costs as much.
-const SHORT_MAX: Duration = Duration::from_millis(10);
+const SHORT_MAX: Duration = Duration::from_millis(4);
 
 /// How far a thread of a long call stands back, as `nice` counts: where a short call
 /// wants the same core, the kernel gives that nine times as much.
