@@ -94,10 +94,9 @@ impl Sandbox {
             services,
             https,
             request,
-            rooms: self.rooms.clone(),
         };
         match worker {
-            Some(worker) => kept(worker, job, permit).await,
+            Some(worker) => kept(worker, job, permit, self.rooms.clone()).await,
             None => fresh(job, permit).await,
         }
     }
@@ -112,8 +111,6 @@ struct Job<B> {
     services: Arc<dyn Services>,
     https: bool,
     request: http::Request<B>,
-    /// For instances that are kept.
-    rooms: Arc<Semaphore>,
 }
 
 impl<B> Job<B>
@@ -169,11 +166,13 @@ where
     }
 }
 
-/// In the worker's instance, once it is this call's turn.
+/// In the worker's instance, once it is this call's turn; there are `rooms` for those
+/// that are kept.
 async fn kept<B>(
     worker: &Worker,
     job: Job<B>,
     permit: OwnedSemaphorePermit,
+    rooms: Arc<Semaphore>,
 ) -> Result<Answer, Report>
 where
     B: Body<Data = Bytes> + Send + 'static,
@@ -186,7 +185,7 @@ where
     worker.queue(Turn {
         is_wanted: Box::new(move || lock(&wanted).is_some()),
         take: Box::new(move |run| match lock(&taken).take() {
-            Some((job, permit, reply)) => Box::pin(turn(run, job, permit, reply)),
+            Some((job, permit, reply)) => Box::pin(turn(run, job, permit, rooms, reply)),
             // Whoever has gone away needs no turn.
             None => Box::pin(std::future::ready(run)),
         }),
@@ -227,6 +226,7 @@ async fn turn<B>(
     kept: Option<Run>,
     job: Job<B>,
     permit: OwnedSemaphorePermit,
+    rooms: Arc<Semaphore>,
     mut reply: Reply,
 ) -> Option<Run>
 where
@@ -235,7 +235,6 @@ where
 {
     let method = job.request.method().clone();
     let (sender, mut answer) = oneshot::channel();
-    let rooms = job.rooms.clone();
     let mut running = Lane::new(async move {
         let (report, run) = job.run(kept, sender).await;
         let kept = match report.failure {

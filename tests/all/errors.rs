@@ -158,9 +158,7 @@ async fn what_can_never_answer_says_so_at_once() {
             "export default { fetch(request) { return new Promise(() => {}) } }",
         ),
     ];
-    let setup = cases.iter().fold(Server::empty(), |setup, (name, source)| {
-        setup.script(&format!("{name}.ts"), source)
-    });
+    let setup = Server::empty().routes(&cases);
     let server = setup.start().await;
     for (name, _) in cases {
         let reply = server
@@ -186,9 +184,7 @@ async fn an_answer_that_breaks_off_is_not_a_whole_one() {
             "// @timeout 500\nres.write('a'); await new Promise((done) => setTimeout(done, 50)); for (;;);",
         ),
     ];
-    let setup = (breaks_off.iter()).fold(Server::empty(), |setup, (name, source)| {
-        setup.script(&format!("{name}.ts"), source)
-    });
+    let setup = Server::empty().routes(&breaks_off);
     let server = setup.start().await;
     for (name, _) in breaks_off {
         let sent = server.get(&format!("/{name}")).send().await;

@@ -66,6 +66,13 @@ impl Setup {
         self.file(&format!("1/{path}"), source)
     }
 
+    /// Adds scripts by the names of their routes, as tables of cases have them.
+    pub fn routes(self, cases: &[(&str, impl AsRef<str>)]) -> Self {
+        cases.iter().fold(self, |setup, (name, source)| {
+            setup.script(&format!("{name}.ts"), source.as_ref())
+        })
+    }
+
     /// Adds a file of the scripts folder, deployment included in its path.
     pub fn file(self, path: &str, content: impl AsRef<[u8]>) -> Self {
         write(&self.scripts().join(path), content.as_ref());

@@ -230,9 +230,7 @@ async fn deep_recursion_ends_the_call_and_not_the_server() {
         ),
     ];
     let patient = guarded().set("limits.wall_clock_ms", FAR_MS);
-    let setup = cases.iter().fold(patient, |setup, (name, source)| {
-        setup.script(&format!("{name}.ts"), source)
-    });
+    let setup = patient.routes(&cases);
     let server = setup.dev().start().await;
     still_good(&server).await;
     let before = settled(&server).await;

@@ -42,9 +42,7 @@ async fn a_rejection_that_nobody_takes_up_is_the_answer_of_a_handler_that_return
             ),
         ),
     ];
-    let setup = cases.iter().fold(Server::empty(), |setup, (name, source)| {
-        setup.script(&format!("{name}.ts"), source)
-    });
+    let setup = Server::empty().routes(&cases);
     let server = setup.dev().start().await;
     for (name, _) in cases {
         let reply = server.get(&format!("/{name}")).await;
@@ -82,9 +80,7 @@ async fn a_rejection_that_is_taken_up_without_waiting_is_none() {
             "setTimeout(() => { Promise.reject(new Error('x')) }, 1); return 1",
         ),
     ];
-    let setup = cases.iter().fold(Server::empty(), |setup, (name, source)| {
-        setup.script(&format!("{name}.ts"), source)
-    });
+    let setup = Server::empty().routes(&cases);
     let server = setup.start().await;
     for (name, _) in cases {
         server
@@ -123,9 +119,7 @@ async fn what_was_returned_is_the_answer_whatever_runs_before_it_is_out() {
             "// @mode worker\nif (metadata.query.fail) Promise.reject(new Error('x')); else queueMicrotask(() => 0);\nreturn { a: 1 }",
         ),
     ];
-    let setup = cases.iter().fold(Server::empty(), |setup, (name, source)| {
-        setup.script(&format!("{name}.ts"), source)
-    });
+    let setup = Server::empty().routes(&cases);
     let server = setup.start().await;
     for (name, _) in cases {
         server
