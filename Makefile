@@ -13,6 +13,10 @@ CRONITER_VERSION := 7.0.0
 TYPESCRIPT_VERSION := 5.9.3
 CADDY_VERSION := 2.11.7
 AIMOCK_VERSION := 1.43.0
+WORKERD_VERSION := 1.20261117.1
+COMPONENTIZE_VERSION := 0.23.0
+# The one that componentize-js was made with; it forgets to say so.
+PREVIEW2_SHIM_VERSION := 0.17.9
 
 .PHONY: help
 help: ## List what can be made
@@ -43,7 +47,8 @@ release: ## Build the optimised binary: target/release/footpath
 .PHONY: bench
 bench: release ## Print figures beside peers measured in the same run (needs wrk)
 	cargo build --locked --release --example bare_axum --example tls_clients
-	! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(PEERS) workerd @bytecodealliance/componentize-js @bytecodealliance/preview2-shim || true
+	! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(PEERS) workerd@$(WORKERD_VERSION) \
+		@bytecodealliance/componentize-js@$(COMPONENTIZE_VERSION) @bytecodealliance/preview2-shim@$(PREVIEW2_SHIM_VERSION) || true
 	tests/bench/run.sh
 
 .PHONY: guest
