@@ -20,6 +20,7 @@ use std::sync::atomic::Ordering;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::Limited;
 use tokio::sync::OwnedSemaphorePermit;
@@ -174,7 +175,9 @@ impl Dispatcher {
         let missing = || ApiError::not_found("Script not found");
         let path = request.uri().path().to_owned();
         if origin.scheduled_script().is_some() {
-            return self.due(exec_id, path, request, origin, entry).await;
+            // This and `make` are rare and large; other calls need no room for them.
+            let due = self.due(exec_id, path, request, origin, entry);
+            return due.boxed().await;
         }
         let mut authoring: Option<Authoring> = None;
         // Held to the end of the call.
@@ -241,8 +244,8 @@ impl Dispatcher {
                     };
                     match authored {
                         Some(own) => {
-                            self.make(target, request, origin, entry, (own, notes))
-                                .await?
+                            let made = self.make(target, request, origin, entry, (own, notes));
+                            made.boxed().await?
                         }
                         None => self.run(target, request, origin, entry, notes).await?,
                     }

@@ -182,10 +182,11 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
             if let Some(violation) = refused {
                 return Ok(shared.front.refuse(violation.into(), &peer));
             }
-            let is_read = !is_h2 || request.body().is_end_stream();
-            let unread = (!is_read).then(Unread::default);
+            let is_empty = request.body().is_end_stream();
+            let unread = (is_h2 && !is_empty).then(Unread::default);
             let request = request.map(|body| match &unread {
                 Some(unread) => unread.of(Body::new(body)),
+                None if is_empty => Body::empty(),
                 None => Body::new(body),
             });
             let mut response = shared.front.answer(request, peer).await;

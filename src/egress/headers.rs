@@ -18,6 +18,11 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 
 /// Removes these headers and those that `Connection` names.
 pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let is_one = |name: &&HeaderName| HOP_BY_HOP.contains(name);
+    let there: Vec<HeaderName> = headers.keys().filter(is_one).cloned().collect();
+    if there.is_empty() {
+        return;
+    }
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
@@ -25,9 +30,15 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    for name in HOP_BY_HOP.into_iter().chain(named) {
+    for name in there.into_iter().chain(named) {
         headers.remove(name);
     }
+}
+
+/// Whether one of these is there. Messages have few fields, so looking through them costs
+/// less than looking for each of the names.
+pub fn has_any(headers: &HeaderMap, names: &[HeaderName]) -> bool {
+    headers.keys().any(|name| names.contains(name))
 }
 
 #[cfg(test)]

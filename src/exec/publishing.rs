@@ -13,7 +13,7 @@ use super::script::{Problem, Program, Script, hash};
 use super::{Exec, ExecError, environment};
 use crate::compile::hooks;
 use crate::model::script::ScriptPath;
-use crate::sandbox::lane::blocking;
+use crate::sandbox::lane::aside;
 
 /// What publishing did.
 pub struct Published {
@@ -231,7 +231,7 @@ impl Exec {
             let _turn = turn;
             publisher.publish(&path, &source, &directives, origin)
         };
-        blocking(build).await.map_err(|_| ExecError::Stopping)
+        aside(build).await.ok_or(ExecError::Stopping)
     }
 
     /// The script itself, or the one that publishing it now makes of it: a request
@@ -240,9 +240,9 @@ impl Exec {
         if !script.is_waiting() {
             return script.clone();
         }
-        self.publish_first(script)
-            .await
-            .unwrap_or_else(|_| script.clone())
+        // Rare and large: the futures of requests need no room for it.
+        let published = Box::pin(self.publish_first(script)).await;
+        published.unwrap_or_else(|_| script.clone())
     }
 
     /// Publishes a script that waits for it. Of all who ask at once one compiles,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
+use http_body::Body as _;
 use http_body_util::{BodyExt, Empty};
 use ipnet::IpNet;
 use thiserror::Error;
@@ -168,11 +169,10 @@ impl Forwarder {
         let upgrade = headers::upgrade(&request);
         let on_client = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
         let (url, protocol) = dialled(&to.url, to.preserve_host, upgrade.is_some());
-        let uri: Uri = format!("{url}{}", to.path_and_query).parse().map_err(
-            |error: http::uri::InvalidUri| ForwardError::BadRequest {
-                reason: error.to_string(),
-            },
-        )?;
+        let uri = url + &to.path_and_query;
+        let uri = Uri::try_from(uri).map_err(|error| ForwardError::BadRequest {
+            reason: error.to_string(),
+        })?;
         let progress = Progress::new();
         let outgoing = {
             let (mut head, body) = request.into_parts();
@@ -190,10 +190,16 @@ impl Forwarder {
             head.uri = uri;
             // What hyper knows of the connection from the client ends here.
             head.extensions.clear();
-            progress.begin(&body);
-            let body = Watched::new(body, shared.patience.idle, pending.bytes_in())
-                .reporting(progress.clone());
-            Request::from_parts(head, body.boxed_unsync())
+            let body = match body.is_end_stream() {
+                true => {
+                    progress.end();
+                    nothing()
+                }
+                false => Watched::new(body, shared.patience.idle, pending.bytes_in())
+                    .reporting(progress.clone())
+                    .boxed_unsync(),
+            };
+            Request::from_parts(head, body)
         };
         let sending = shared
             .upstreams
@@ -220,13 +226,15 @@ impl Forwarder {
             }
             head.version = Version::HTTP_11;
             head.extensions.clear();
-            let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
             let sides = tunnel::Sides {
                 client: on_client,
                 upstream: on_upstream,
                 permit,
             };
-            return Ok(Exchange::Upgraded(Response::from_parts(head, body), sides));
+            return Ok(Exchange::Upgraded(
+                Response::from_parts(head, nothing()),
+                sides,
+            ));
         }
         if is_connect && response.status().is_success() {
             // To the client it would mean that the tunnel stands.
@@ -240,6 +248,10 @@ impl Forwarder {
         *response.version_mut() = Version::HTTP_11;
         Ok(Exchange::Answer(response, permit))
     }
+}
+
+fn nothing() -> UpstreamBody {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
 
 /// The field that says that a request went through here, by the client's version

@@ -98,7 +98,7 @@ impl AccessLog {
     pub fn begin(&self, line: Line) -> Pending {
         Pending {
             log: self.clone(),
-            line,
+            line: Box::new(line),
             started: Instant::now(),
             bytes_in: Arc::default(),
             bytes_out: Arc::default(),
@@ -106,7 +106,7 @@ impl AccessLog {
     }
 
     pub fn write(&self, mut line: Line) {
-        let line = {
+        let (line, oldest) = {
             // Whoever panicked, each line is whole.
             let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
             kept.stats.lines += 1;
@@ -120,11 +120,12 @@ impl AccessLog {
             }
             let line = Arc::new(line);
             kept.lines.push_back(line.clone());
-            if kept.lines.len() > self.0.entries_max {
-                kept.lines.pop_front();
-            }
-            line
+            let is_full = kept.lines.len() > self.0.entries_max;
+            let oldest = is_full.then(|| kept.lines.pop_front());
+            (line, oldest)
         };
+        // Not under the lock, for which each request waits.
+        drop(oldest);
         // Nobody may follow.
         let _ = self.0.followers.send(line);
     }
@@ -152,7 +153,8 @@ impl AccessLog {
 /// A line that is not written yet.
 pub struct Pending {
     log: AccessLog,
-    pub line: Line,
+    /// In a box: it goes through many hands.
+    pub line: Box<Line>,
     started: Instant,
     bytes_in: Arc<AtomicU64>,
     bytes_out: Arc<AtomicU64>,
@@ -183,7 +185,7 @@ impl Drop for Pending {
         if line.kind == Kind::Response && line.status == 0 {
             line.status = STATUS_CALLER_GONE;
         }
-        self.log.write(line);
+        self.log.write(*line);
     }
 }
 

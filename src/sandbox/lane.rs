@@ -1,5 +1,6 @@
 //! Where a call computes: in its caller's task while it is short, then on a thread of
-//! its own that yields to all others, so that short calls never wait for long ones.
+//! its own that yields to all others, so that short calls never wait for long ones; and
+//! where other work goes that computes for long.
 //! It must not know what a call is.
 
 use std::pin::Pin;
@@ -100,6 +101,20 @@ pub async fn blocking<T: Send + 'static>(
     tokio::spawn(async move { tokio::task::spawn_blocking(work).await }).await?
 }
 
+/// Work that takes a core for milliseconds, such as compiling a handler: on a thread that
+/// stands back from the start. None if it panicked.
+pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let Some((_, gate)) = own_thread() else {
+        return blocking(work).await.ok();
+    };
+    let (end, ended) = oneshot::channel();
+    // The thread waits for this one message; whoever asked may have gone away.
+    let _ = gate.send(Box::pin(async move {
+        let _ = end.send(work());
+    }));
+    ended.await.ok()
+}
+
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Runs the call to its end, or until nobody waits for it.
@@ -119,7 +134,7 @@ fn own_thread() -> Option<(JoinHandle<()>, std::sync::mpsc::Sender<Work>)> {
     let runtime = Handle::current();
     let (gate, work) = std::sync::mpsc::channel::<Work>();
     let thread = thread::Builder::new()
-        .name("long-call".to_owned())
+        .name("aside".to_owned())
         .spawn(move || {
             stand_back();
             if let Ok(work) = work.recv() {
@@ -161,7 +176,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_long_call_ends_on_a_thread_of_its_own() {
-        assert_eq!(Lane::new(compute(40)).await.as_deref(), Some("long-call"));
+        assert_eq!(Lane::new(compute(40)).await.as_deref(), Some("aside"));
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -183,6 +198,13 @@ mod tests {
         let patience = tokio::time::timeout(Duration::from_millis(50), Lane::new(endless)).await;
         assert!(patience.is_err());
         ended.await.expect("the call was dropped on its thread");
+    }
+
+    #[tokio::test]
+    async fn what_is_done_aside_has_its_own_thread() {
+        let name = || thread::current().name().map(str::to_owned);
+        assert_eq!(aside(name).await.flatten().as_deref(), Some("aside"));
+        assert_eq!(aside(|| panic!("expected by this test")).await, None::<()>);
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -139,7 +139,7 @@ const EATERS: &[(&str, &str)] = &[
 ];
 
 /// Where one limit is tested the others are far away.
-const FAR_MS: u64 = 60_000;
+pub const FAR_MS: u64 = 60_000;
 const FAR_FUEL_UNITS: u64 = 500_000_000_000;
 
 async fn all_hit(setup: Setup, handlers: &[(&str, &str)], status: u16, limit: &str, max: u64) {

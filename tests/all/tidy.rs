@@ -66,6 +66,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("reqwest", &["author"]),
     ("regex", &["exec/log"]),
     ("reqwest", &["author/client"]),
+    ("rustc_hash", &["egress/upstream"]),
     (
         "rustix",
         &["cron/wall_clock", "exec/log", "sandbox/lane", "store"],

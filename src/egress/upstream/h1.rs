@@ -4,7 +4,6 @@
 //! reads the body, drives it. So a request crosses no channel between threads,
 //! which is a good part of what passing it on costs.
 
-use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -20,6 +19,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
+use rustc_hash::FxHashMap;
 
 use super::{IDLE_CONNECTIONS_PER_HOST_MAX, UpstreamBody, is_tls};
 use crate::egress::connect::{Connector, Stream};
@@ -39,7 +39,9 @@ pub struct Connections {
 #[derive(Default)]
 struct Idle {
     /// Those used last come last.
-    by_origin: HashMap<Origin, Vec<(Instant, Connection)>>,
+    /// Who may be an upstream is for those to say who run the server, so nobody chooses
+    /// names that collide.
+    by_origin: FxHashMap<Origin, Vec<(Instant, Connection)>>,
     /// A task closes what is too old.
     is_swept: bool,
 }
@@ -72,7 +74,8 @@ impl Connections {
                 },
             }
         }
-        let connecting = tokio::time::timeout(connect, self.connect(url));
+        // Most requests find a kept connection, and need no room for making one.
+        let connecting = tokio::time::timeout(connect, Box::pin(self.connect(url)));
         let connected = connecting.await;
         let mut connection = connected.map_err(|_| timeout(Phase::Connect, connect))??;
         match connection.exchange(request).await {
@@ -88,7 +91,7 @@ impl Connections {
             .map_err(|error| broken(&error))?;
         Ok(Connection {
             sender,
-            driver: Some(driver),
+            driver: Some(Box::pin(driver)),
         })
     }
 
@@ -161,8 +164,8 @@ type Driver = http1::Connection<Stream, UpstreamBody>;
 
 struct Connection {
     sender: SendRequest<UpstreamBody>,
-    /// None after its end.
-    driver: Option<Driver>,
+    /// None after its end. It is large, and moves from hand to hand.
+    driver: Option<Pin<Box<Driver>>>,
 }
 
 impl Connection {
@@ -188,9 +191,9 @@ impl Connection {
 }
 
 /// Errors reach whoever waits for an answer or a body.
-fn drive(driver: &mut Option<Driver>, context: &mut Context<'_>) {
+fn drive(driver: &mut Option<Pin<Box<Driver>>>, context: &mut Context<'_>) {
     if let Some(running) = driver
-        && Pin::new(running).poll(context).is_ready()
+        && running.as_mut().poll(context).is_ready()
     {
         *driver = None;
     }

@@ -99,47 +99,44 @@ impl Body for Watched {
     }
 }
 
-/// When something last went by, and whether it was the last.
+/// When something last went by, and whether it was the last. Clones share it.
 #[derive(Clone)]
-pub struct Progress {
+pub struct Progress(Arc<State>);
+
+struct State {
     start: Instant,
-    last_ms: Arc<AtomicU64>,
-    is_ended: Arc<AtomicBool>,
+    last_ms: AtomicU64,
+    is_ended: AtomicBool,
 }
 
 impl Progress {
     pub fn new() -> Self {
-        Self {
+        Self(Arc::new(State {
             start: Instant::now(),
-            last_ms: Arc::default(),
-            is_ended: Arc::default(),
-        }
-    }
-
-    /// A body without anything in it is never asked for.
-    pub fn begin(&self, body: &UpstreamBody) {
-        self.is_ended.store(body.is_end_stream(), Ordering::Relaxed);
+            last_ms: AtomicU64::new(0),
+            is_ended: AtomicBool::new(false),
+        }))
     }
 
     pub fn end(&self) {
-        self.is_ended.store(true, Ordering::Relaxed);
+        self.0.is_ended.store(true, Ordering::Relaxed);
     }
 
     /// Whether all of the body went by.
     pub fn is_ended(&self) -> bool {
-        self.is_ended.load(Ordering::Relaxed)
+        self.0.is_ended.load(Ordering::Relaxed)
     }
 
     pub fn touch(&self) {
-        let now_ms = self.start.elapsed().as_millis() as u64;
-        self.last_ms.store(now_ms, Ordering::Relaxed);
+        let now_ms = self.0.start.elapsed().as_millis() as u64;
+        self.0.last_ms.store(now_ms, Ordering::Relaxed);
     }
 
     /// Ends when nothing has gone by for so long.
     pub async fn silent_for(&self, limit: Duration) {
         loop {
-            let last = Duration::from_millis(self.last_ms.load(Ordering::Relaxed));
-            let end = self.start + last + limit;
+            let last = Duration::from_millis(self.0.last_ms.load(Ordering::Relaxed));
+            let end = self.0.start + last + limit;
             if Instant::now() >= end {
                 return;
             }

@@ -7,12 +7,19 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header}
 use hyper::ext::Protocol;
 
 use super::text;
-use crate::egress::remove_hop_by_hop;
+use crate::egress::{has_any, remove_hop_by_hop};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+/// What each proxy tells the next of those before it.
+const OF_THE_WAY: [HeaderName; 4] = [
+    X_FORWARDED_FOR,
+    X_FORWARDED_PROTO,
+    X_FORWARDED_HOST,
+    header::FORWARDED,
+];
 
 /// Who sent a request, as far as the upstream is told.
 #[derive(Debug, Clone, Copy)]
@@ -40,13 +47,8 @@ pub fn for_upstream(headers: &mut HeaderMap, sender: &Sender<'_>, via: &HeaderVa
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
         headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
     }
-    if !sender.is_trusted {
-        for name in [
-            X_FORWARDED_FOR,
-            X_FORWARDED_PROTO,
-            X_FORWARDED_HOST,
-            header::FORWARDED,
-        ] {
+    if !sender.is_trusted && has_any(headers, &OF_THE_WAY) {
+        for name in OF_THE_WAY {
             headers.remove(name);
         }
     }
@@ -197,7 +199,17 @@ fn forwarded(sender: &Sender<'_>, peer: &str, proto: &str) -> String {
     {
         true if !sender.host.is_empty() => {
             let host = sender.host;
-            format!("for={open}{peer}{close};host=\"{host}\";proto={proto}")
+            let parts = [
+                "for=",
+                open,
+                peer,
+                close,
+                ";host=\"",
+                host,
+                "\";proto=",
+                proto,
+            ];
+            parts.concat()
         }
         _ => format!("for={open}{peer}{close};proto={proto}"),
     }
