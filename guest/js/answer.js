@@ -82,7 +82,7 @@ function finishAsync(result) {
 function finish(result, awaited) {
   const answers = result !== undefined || awaited || current.held !== null;
   // With waitUntil the script has said that its answer need not wait.
-  const waits = answers && !current.state.started && current.background.length === 0;
+  const waits = answers && !current.state.started && current.background === null;
   if (waits && native.hold()) hold(result, awaited);
   else send(result, awaited);
 }
@@ -174,7 +174,7 @@ function sendJson(text, status = current.status, headers = current.flatHeaders("
 function done() {
   current.state.done = true;
   if (script.shared) saveLate();
-  if (current.background.length === 0) native.finished();
+  if (current.background === null) native.finished();
   else awaitBackground();
 }
 
@@ -188,9 +188,11 @@ function saveLate() {
 }
 
 function awaitBackground() {
-  Promise.allSettled(current.background).then((outcomes) => {
+  // What is promised meanwhile is waited for in the next round.
+  const promises = current.background;
+  current.background = null;
+  Promise.allSettled(promises).then((outcomes) => {
     for (const one of outcomes) if (one.status === "rejected") logError("a promise of waitUntil was rejected", one.reason);
-    current.background.length = 0;
     done();
   });
 }

@@ -4,17 +4,20 @@
 import { native } from "footpath:native.js";
 import { use, isUsed } from "footpath:lazy.js";
 
-/** Functions that empty state when a call starts. */
-const resets = [];
-/** Registers state that one call must not leave to the next. */
-export function perCall(reset) {
+/** Functions that empty what this call has left, when the next one starts. */
+let resets = [];
+/** Says that there is state now which this call must not leave to the next. */
+export function atNextCall(reset) {
   resets.push(reset);
+  native.leaveTraces();
 }
 
-/** Starts another call in this instance. */
+/** Starts another call in this instance, after one that has left traces. */
 export function startCall() {
   context = undefined;
-  for (const reset of resets) reset();
+  const due = resets;
+  resets = [];
+  for (const reset of due) reset();
 }
 
 let context;

@@ -23,6 +23,8 @@ pub struct Call {
     pub held: bool,
     /// The JavaScript half has answered and has nothing left to do.
     pub finished: bool,
+    /// The JavaScript half may hold something of this call, which the next must not see.
+    pub leaves_traces: bool,
 }
 
 /// A promise and the reason it was rejected with.
@@ -95,8 +97,8 @@ struct Cell(RefCell<Option<Call>>);
 unsafe impl Sync for Cell {}
 static CALL: Cell = Cell(RefCell::new(None));
 
-/// Starts a call: everything of the last one is dropped. True for the first one
-/// of this instance.
+/// Starts a call: everything of the last one is dropped. Whether that has left traces
+/// in the JavaScript half; the first call of an instance finds it as it was published.
 pub fn start(request: IncomingRequest, response_out: ResponseOutparam) -> bool {
     let call = Call {
         request: Some(request),
@@ -106,7 +108,12 @@ pub fn start(request: IncomingRequest, response_out: ResponseOutparam) -> bool {
     seed_random();
     // The old state is dropped outside of the borrow: dropping may run destructors.
     let last = CALL.0.borrow_mut().replace(call);
-    last.is_none_or(|last| last.request.is_none())
+    last.is_some_and(|last| last.request.is_some() && last.leaves_traces)
+}
+
+/// The JavaScript half holds something of the call in progress.
+pub fn leave_traces() {
+    with(|call| call.leaves_traces = true);
 }
 
 pub fn with<R>(f: impl FnOnce(&mut Call) -> R) -> R {

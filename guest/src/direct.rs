@@ -18,6 +18,9 @@ use std::cell::RefCell;
 pub fn answer(ctx: &Ctx<'_>) -> bool {
     let prepared = PREPARED.0.borrow();
     let Some(prepared) = prepared.as_ref().filter(|one| one.raw_body || respond::has_no_body()) else { return false };
+    if prepared.takes_exchange {
+        call::leave_traces();
+    }
     match prepared.call(ctx) {
         Ok(result) if prepared.is_plain(ctx, &result) && send(ctx, &result) => {}
         Ok(result) => call_hook(ctx, &hooks().returned, (result,)),
@@ -35,10 +38,20 @@ pub fn prepare(ctx: &Ctx<'_>) {
 
 /// Another call begins: the handler gets the `req` and `metadata` of that one.
 pub fn refresh(ctx: &Ctx<'_>) {
-    let stale = PREPARED.0.borrow().as_ref().is_some_and(|one| one.takes_exchange);
-    if stale {
-        prepare(ctx);
-    }
+    let mut prepared = PREPARED.0.borrow_mut();
+    let Some(prepared) = prepared.as_mut().filter(|one| one.takes_exchange) else { return };
+    let list = direct(ctx).and_then(|list| list.map_or(Ok(Vec::new()), |list| arguments(ctx, &list)));
+    prepared.arguments = list.unwrap_or_else(|error| panic!("direct: {error}: {:?}", ctx.catch()));
+}
+
+/// What `direct` of `js/answer.js` says.
+fn direct<'js>(ctx: &Ctx<'js>) -> Result<Option<Array<'js>>> {
+    hooks().direct.clone().restore(ctx)?.call(())
+}
+
+fn arguments<'js>(ctx: &Ctx<'js>, direct: &Array<'js>) -> Result<Vec<Persistent<Value<'static>>>> {
+    let list: Vec<Value> = direct.get(2)?;
+    Ok(list.into_iter().map(|one| Persistent::save(ctx, one)).collect())
 }
 
 struct Prepared {
@@ -59,8 +72,7 @@ static PREPARED: Cell = Cell(RefCell::new(None));
 
 impl Prepared {
     fn read(ctx: &Ctx<'_>) -> Result<Option<Self>> {
-        let direct = hooks().direct.clone().restore(ctx)?;
-        let Some(list) = direct.call::<_, Option<Array>>(())? else { return Ok(None) };
+        let Some(list) = direct(ctx)? else { return Ok(None) };
         let arguments: Vec<Value> = list.get(2)?;
         let (object, array) = (Object::new(ctx.clone())?, Array::new(ctx.clone())?);
         let (Some(object), Some(array)) = (object.get_prototype(), array.as_object().get_prototype()) else {
@@ -73,7 +85,7 @@ impl Prepared {
             handler: Persistent::save(ctx, list.get::<Function>(0)?),
             raw_body: list.get(1)?,
             takes_exchange: arguments.iter().any(|one| !one.is_undefined()),
-            arguments: arguments.into_iter().map(|one| Persistent::save(ctx, one)).collect(),
+            arguments: self::arguments(ctx, &list)?,
             object_prototype: Persistent::save(ctx, object),
             array_prototype: Persistent::save(ctx, array),
             text_stream,

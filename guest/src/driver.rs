@@ -16,12 +16,10 @@ use rquickjs::{Ctx, Function, Persistent, Value};
 
 /// Answers one request. Returns when the answer is complete.
 pub fn answer(request: IncomingRequest, response_out: ResponseOutparam) {
-    let is_first = call::start(request, response_out);
+    let has_traces = call::start(request, response_out);
     runtime::with(|ctx| {
-        // The first call finds everything as it was published.
-        if !is_first {
-            call_hook(ctx, &hooks().next, ());
-            direct::refresh(ctx);
+        if has_traces {
+            next(ctx);
         }
         if !direct::answer(ctx) {
             call_hook(ctx, &hooks().answer, ());
@@ -115,12 +113,22 @@ fn wait() -> bool {
     true
 }
 
+/// Empties the JavaScript half of the last call.
+fn next(ctx: &Ctx<'_>) {
+    let hook = hooks().next.clone().restore(ctx);
+    if hook.and_then(|next| next.call::<_, Value>(())).is_err() {
+        panic!("next: {:?}", ctx.catch());
+    }
+    direct::refresh(ctx);
+}
+
 /// Calls a function; what it throws is reported like an unhandled rejection.
 pub fn call_hook<'js, A: rquickjs::function::IntoArgs<'js>>(
     ctx: &Ctx<'js>,
     function: &Persistent<Function<'static>>,
     arguments: A,
 ) {
+    call::leave_traces();
     let Ok(function) = function.clone().restore(ctx) else { return };
     if function.call::<_, Value>(arguments).is_ok() {
         return;

@@ -476,8 +476,9 @@ async fn what_is_promised_to_wait_until_ends_after_the_answer() {
     let source = r#"
         export default {
             fetch(request: Request, env: unknown, ctx: any) {
-                const later = new Promise((resolve) => setTimeout(resolve, 100)).then(() => kv.set("later", "done"));
-                ctx.waitUntil(later);
+                const later = () => new Promise((resolve) => setTimeout(resolve, 50));
+                // The second is promised while the first is waited for.
+                ctx.waitUntil(later().then(() => ctx.waitUntil(later().then(() => kv.set("later", "done")))));
                 return new Response(request.method);
             },
         };

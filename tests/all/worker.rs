@@ -59,6 +59,53 @@ async fn nothing_of_a_request_stays_for_the_next() {
 }
 
 #[tokio::test]
+async fn what_only_looks_like_a_plain_call_leaves_nothing_either() {
+    // Nothing of these runs the engine's own answering code.
+    let scripts = [
+        (
+            "environment.ts",
+            "// @mode worker\nconst was = process.env.WAS ?? null; process.env.WAS = '1'; return was;",
+        ),
+        (
+            "shared.ts",
+            "// @mode worker\nreturn shared.from_elsewhere ?? null;",
+        ),
+        ("change.ts", "shared.from_elsewhere = 1; return 1;"),
+        (
+            "request.ts",
+            "// @mode worker\nexport default (req: any) => ({ url: req.url, keys: Object.keys(req).length });",
+        ),
+        (
+            "console.ts",
+            "// @mode worker\nconsole.count('n'); console.group(); console.log('deep'); return 1;",
+        ),
+    ];
+    let server = Server::with_scripts(&scripts).start().await;
+    for call in 1..=3 {
+        server
+            .get("/environment")
+            .await
+            .expect_json(200, json!(null));
+        let request = server.get(&format!("/request?{call}")).await.expect(200);
+        let request = request.json();
+        assert_eq!(request["url"], format!("/request?{call}"));
+        assert_eq!(request["keys"], 8, "{request}");
+        server.get("/console").await.expect_json(200, json!(1));
+    }
+    server.get("/shared").await.expect_json(200, json!(null));
+    server.get("/change").await.expect(200);
+    server.get("/shared").await.expect_json(200, json!(1));
+    let file = json!({ "file": "executions/executions.log", "lines": 100 });
+    let read = server.post("/api/v1/exec/logs/read", "").as_root();
+    let read = read.json(&file).await.expect(200).text();
+    // Counted from the start, and indented once.
+    for message in ["n: 1", "  deep"] {
+        let message = format!("\\\"message\\\":\\\"{message}\\\"");
+        assert_eq!(read.matches(&message).count(), 3, "{message} in {read}");
+    }
+}
+
+#[tokio::test]
 async fn the_garbage_of_its_calls_is_collected() {
     // Each call leaves a thousand cycles; all together they are more than the memory.
     let source = "// @mode worker\n// @memory 16mb\n\

@@ -14,60 +14,56 @@ function lazily(target, computations, exchange) {
   return new Proxy(target, new Lazy(computations, exchange));
 }
 
+// Scripts never see a Proxy's handler, so nothing of it need be private.
 class Lazy {
-  #computations;
-  #exchange;
-  // The names that were computed; null while that is none of them.
-  #computed = null;
-
   constructor(computations, exchange) {
-    this.#computations = computations;
-    this.#exchange = exchange;
+    this.computations = computations;
+    this.exchange = exchange;
   }
 
-  #compute(target, name) {
-    if (!Object.hasOwn(this.#computations, name) || this.#computed?.has(name)) return;
-    const value = this.#computations[name](this.#exchange);
-    (this.#computed ??= new Set()).add(name);
+  compute(target, name) {
+    if (!Object.hasOwn(this.computations, name) || this.computed?.has(name)) return;
+    const value = this.computations[name](this.exchange);
+    (this.computed ??= new Set()).add(name);
     setOwn(target, name, value);
   }
 
-  #computeAll(target) {
-    for (const name in this.#computations) this.#compute(target, name);
+  computeAll(target) {
+    for (const name in this.computations) this.compute(target, name);
   }
 
   get(target, name, receiver) {
-    this.#compute(target, name);
+    this.compute(target, name);
     return Reflect.get(target, name, receiver);
   }
 
   has(target, name) {
-    this.#compute(target, name);
+    this.compute(target, name);
     return Reflect.has(target, name);
   }
 
   defineProperty(target, name, descriptor) {
-    this.#compute(target, name);
+    this.compute(target, name);
     return Reflect.defineProperty(target, name, descriptor);
   }
 
   deleteProperty(target, name) {
-    this.#compute(target, name);
+    this.compute(target, name);
     return Reflect.deleteProperty(target, name);
   }
 
   getOwnPropertyDescriptor(target, name) {
-    this.#compute(target, name);
+    this.compute(target, name);
     return Reflect.getOwnPropertyDescriptor(target, name);
   }
 
   ownKeys(target) {
-    this.#computeAll(target);
+    this.computeAll(target);
     return Reflect.ownKeys(target);
   }
 
   preventExtensions(target) {
-    this.#computeAll(target);
+    this.computeAll(target);
     return Reflect.preventExtensions(target);
   }
 }
@@ -93,9 +89,10 @@ function headersObject() {
   return headers;
 }
 
-class IncomingMessage {
-  httpVersion = "1.1";
+// The names that were computed; null while that is none of them.
+Lazy.prototype.computed = null;
 
+class IncomingMessage {
   /** The body's chunks; for scripts with @rawBody, which get it unread. */
   async *[Symbol.asyncIterator]() {
     if (!script.spec.rawBody) {
@@ -115,6 +112,7 @@ class IncomingMessage {
 }
 
 const REQUEST = {
+  httpVersion: () => "1.1",
   method: () => native.method(),
   url: () => native.target(),
   headers: headersObject,
@@ -396,44 +394,65 @@ function toBytes(chunk, encoding) {
   throw new TypeError("a body is text or bytes; use res.json for other values");
 }
 
-/** One request and its answer. A kept instance makes of them only what a call uses. */
-class Exchange {
-  /**
-   * The head is sent or cannot change; the script ended the body; the host has all of
-   * it; the call is over; what sends an answer that is held back.
-   */
-  state = { started: false, ended: false, sent: false, done: false, callback: false, onEnd: null, release: null };
-  /** The promises of waitUntil. */
-  background = [];
-  /** The request's body. */
-  parsed = null;
-  /** A whole body for `res` that is to be sent when the handler returns. */
-  held = null;
-  #req = null;
-  #res = null;
-  #metadata = null;
+// A kept instance makes an exchange for each call, and giving an object a property costs
+// a twentieth of a short call: so these have theirs from the prototype until they change.
+class State {}
+const STATE = {
+  /** The head is sent or cannot change. */
+  started: false,
+  /** The script ended the body. */
+  ended: false,
+  /** The host has all of it. */
+  sent: false,
+  /** The call is over. */
+  done: false,
+  callback: false,
+  onEnd: null,
+  /** What sends an answer that is held back. */
+  release: null,
+};
+Object.assign(State.prototype, STATE);
 
-  get req() { return this.#req ??= lazily(new IncomingMessage(), REQUEST, this); }
-  get res() { return this.#res ??= new ServerResponse(this); }
-  get metadata() { return this.#metadata ??= lazily({}, METADATA, this); }
+/** One request and its answer. Scripts never see it. */
+class Exchange {
+  constructor() {
+    this.state = new State();
+  }
+
+  get req() { return this.ownReq ??= lazily(new IncomingMessage(), REQUEST, this); }
+  get res() { return this.ownRes ??= new ServerResponse(this); }
+  get metadata() { return this.ownMetadata ??= lazily({}, METADATA, this); }
 
   /** What `res` says, when anybody has touched it. */
-  get status() { return this.#res === null ? 200 : checkStatus(this.#res.statusCode); }
+  get status() { return this.ownRes === null ? 200 : checkStatus(this.ownRes.statusCode); }
   flatHeaders(type, whole = true) {
-    return this.#res === null && type === "application/json" ? JSON_HEADERS : flatOf(this.res, type, whole);
+    return this.ownRes === null && type === "application/json" ? JSON_HEADERS : flatOf(this.res, type, whole);
   }
   stream(status, flat) { return startOf(this.res, status, flat); }
-  abort() { if (this.#res !== null) abort(this.#res); }
+  abort() { if (this.ownRes !== null) abort(this.ownRes); }
   hold(body) {
     this.held = body;
     seal(this.res);
   }
 }
 
+const EXCHANGE = {
+  /** The request's body. */
+  parsed: null,
+  /** A whole body for `res` that is to be sent when the handler returns. */
+  held: null,
+  /** The promises of waitUntil, once there are any. */
+  background: null,
+  ownReq: null, ownRes: null, ownMetadata: null,
+};
+Object.assign(Exchange.prototype, EXCHANGE);
+
 /** The exchange of the call in progress. */
 export let current = new Exchange();
-// The first call finds them made, when the engine was built.
-void current.req, current.res, current.metadata;
+// The first call finds it whole, as it was when the engine was built.
+Object.assign(current, EXCHANGE);
+Object.assign(current.state, STATE);
+void [current.req, current.res, current.metadata];
 
 /** Starts the next one; the first is there already. */
 export function nextExchange() { current = new Exchange(); }

@@ -4,7 +4,7 @@
 // a key wins. In the portable form it is a plain object of the instance.
 
 import { native } from "footpath:native.js";
-import { perCall } from "footpath:call.js";
+import { atNextCall } from "footpath:call.js";
 import { script } from "footpath:load.js";
 
 /** What the script sees; null until it is touched. */
@@ -17,6 +17,7 @@ function touch() {
   values = {};
   stored = new Map();
   if (!script.spec.portable) {
+    atNextCall(() => { values = stored = null; });
     const flat = native.sharedLoad();
     for (let i = 0; i < flat.length; i += 2) {
       stored.set(flat[i], flat[i + 1]);
@@ -65,8 +66,3 @@ function toJson(key, value) {
   return json ?? null;
 }
 
-perCall(() => {
-  if (script.spec.portable) return;
-  values = null;
-  stored = null;
-});

@@ -12,17 +12,17 @@ const { process } = use("node/process.js");
 let prepared = prepare();
 
 function prepare() {
-  const { background, metadata } = current;
+  const exchange = current;
   const ctx = {
     /** What must end before the call is over, though the answer need not wait for it. */
     waitUntil(promise) {
       const one = Promise.resolve(promise);
       // How it ends is logged, and never the answer.
       one.catch(() => {});
-      background.push(one);
+      (exchange.background ??= []).push(one);
     },
     passThroughOnException() {},
-    metadata,
+    metadata: exchange.metadata,
   };
   if (script.shared) ctx.shared = globalThis.shared;
   return { request: incomingRequest(), ctx };

@@ -1,15 +1,15 @@
 // What scripts expect of Node's `process`: the environment, and little else.
 
 import { native } from "footpath:native.js";
-import { perCall } from "footpath:call.js";
+import { atNextCall } from "footpath:call.js";
 
 /** The variables; null until one is asked for. In the portable form there are none. */
 let variables = null;
-perCall(() => { variables = null; });
 
 function touch() {
   if (variables !== null) return variables;
   variables = {};
+  atNextCall(() => { variables = null; });
   const flat = native.environment() ?? [];
   for (let i = 0; i < flat.length; i += 2) {
     Object.defineProperty(variables, flat[i], { value: flat[i + 1], writable: true, enumerable: true, configurable: true });

@@ -2,7 +2,7 @@
 // they do in Node.
 
 import { native } from "footpath:native.js";
-import { perCall } from "footpath:call.js";
+import { atNextCall } from "footpath:call.js";
 import { stackOf } from "footpath:errors.js";
 import { format, inspect } from "footpath:web/inspect.js";
 
@@ -10,17 +10,19 @@ export { inspect };
 
 const [TRACE, DEBUG, INFO, WARN, ERROR] = [0, 1, 2, 3, 4];
 
-let indent = "";
-const counts = new Map();
-const timers = new Map();
+/** What a call has grouped, counted and timed; null until it does. */
+let own = null;
 
-perCall(() => {
-  indent = "";
-  counts.clear();
-  timers.clear();
-});
+function touch() {
+  if (own === null) {
+    own = { indent: "", counts: new Map(), timers: new Map() };
+    atNextCall(() => { own = null; });
+  }
+  return own;
+}
 
 function write(level, text) {
+  const indent = own === null ? "" : own.indent;
   native.log(level, indent === "" ? text : indent + text.replaceAll("\n", "\n" + indent));
 }
 
@@ -54,7 +56,7 @@ function table(data, columns) {
 }
 
 function elapsed(label) {
-  const start = timers.get(label);
+  const start = touch().timers.get(label);
   if (start === undefined) {
     write(WARN, `console: there is no timer ${JSON.stringify(label)}`);
     return null;
@@ -83,14 +85,16 @@ export const console = {
   table,
   count(label = "default") {
     label = String(label);
+    const { counts } = touch();
     counts.set(label, (counts.get(label) ?? 0) + 1);
     write(INFO, `${label}: ${counts.get(label)}`);
   },
   countReset(label = "default") {
-    if (!counts.delete(String(label))) write(WARN, `console: there is no count ${JSON.stringify(String(label))}`);
+    if (!touch().counts.delete(String(label))) write(WARN, `console: there is no count ${JSON.stringify(String(label))}`);
   },
   time(label = "default") {
     label = String(label);
+    const { timers } = touch();
     if (timers.has(label)) write(WARN, `console: the timer ${JSON.stringify(label)} runs already`);
     else timers.set(label, native.now());
   },
@@ -101,14 +105,14 @@ export const console = {
   timeEnd(label = "default") {
     const text = elapsed(String(label));
     if (text !== null) write(INFO, text);
-    timers.delete(String(label));
+    touch().timers.delete(String(label));
   },
   group(...values) {
     if (values.length) write(INFO, format(values));
-    indent += "  ";
+    touch().indent += "  ";
   },
   groupCollapsed(...values) { console.group(...values); },
-  groupEnd() { indent = indent.slice(2); },
+  groupEnd() { touch().indent = touch().indent.slice(2); },
   clear() {},
 };
 

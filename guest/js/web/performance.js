@@ -2,14 +2,18 @@
 // monotonic clock, so it is read afresh in each call.
 
 import { native } from "footpath:native.js";
-import { perCall } from "footpath:call.js";
+import { atNextCall } from "footpath:call.js";
 
 let origin = null;
-perCall(() => { origin = null; });
+
+function timeOrigin() {
+  atNextCall(() => { origin = null; });
+  return Date.now() - native.now();
+}
 
 export const performance = {
   now() { return native.now(); },
-  get timeOrigin() { return origin ??= Date.now() - native.now(); },
+  get timeOrigin() { return origin ??= timeOrigin(); },
   toJSON() { return { timeOrigin: performance.timeOrigin }; },
 };
 

@@ -1,11 +1,13 @@
 //! `native.call()` and `native.environment()`: what the host knows beyond HTTP.
-//! In the portable form there is no such host, and both give null.
+//! In the portable form there is no such host, and both give null. And what the
+//! JavaScript half has to say about the call: `native.leaveTraces()`.
 
-use crate::{bindings::footpath::host::context, load};
+use crate::{bindings::footpath::host::context, call, load};
 use rquickjs::{Array, Ctx, IntoJs, Null, Object, Result, Value, prelude::Func};
 
 pub fn add(native: &Object<'_>) -> Result<()> {
     native.set("call", Func::from(current))?;
+    native.set("leaveTraces", Func::from(call::leave_traces))?;
     native.set("environment", Func::from(environment))
 }
 
@@ -13,6 +15,7 @@ fn current<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
     if load::portable() {
         return Null.into_js(&ctx);
     }
+    call::leave_traces();
     let call = context::current();
     let parameters = Object::new(ctx.clone())?;
     for (name, value) in call.parameters {
