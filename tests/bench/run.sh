@@ -105,7 +105,8 @@ authoring() {
     echo 'return { good: true };' >"$work/author/1/good.ts"
     cp -r "$work/author" "$work/junk"
     echo '{"fixtures":[{"match":{"userMessage":"URL"},"response":{"content":"return { url: req.url };"}}]}' >"$work/fixtures.json"
-    start "$llmock" -p 0 -f "$work/fixtures.json" --journal-max 0
+    # A model computes elsewhere; this one shall not take the cores from our own work.
+    start nice "$llmock" -p 0 -f "$work/fixtures.json" --journal-max 0
     model="$(sed -n 's/.*listening on \(http.*\)/\1/p' "$work/out")"
     export FOOTPATH_AI_BASE_URL="$model/v1"
     FOOTPATH_AUTHOR_CALLS_PER_MINUTE=100000 FOOTPATH_AUTHOR_CALLS_PER_MINUTE_PER_CLIENT=100000 \
