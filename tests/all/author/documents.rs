@@ -92,6 +92,30 @@ async fn the_call_that_makes_a_route_is_seen_as_its_own() {
 }
 
 #[tokio::test]
+async fn answers_are_seen_whose_handlers_go_on() {
+    let later = "await new Promise((resolve) => setTimeout(resolve, 50));";
+    let whole = format!("res.json({{ n: 1 }}); {later}");
+    let parts = format!(
+        "res.writeHead(200, {{ 'content-type': 'application/json', 'content-length': '7' }});\n\
+         res.write('{{\"n\":'); {later} res.end('1}}');"
+    );
+    let server = Server::with_scripts(&[("whole.ts", &whole), ("parts.ts", &parts)]);
+    let server = server.start().await;
+    for path in ["/whole", "/parts"] {
+        server.get(path).await.expect_json(200, json!({ "n": 1 }));
+    }
+    let spec = read(&server, "user-openapi/spec").await;
+    let answered =
+        |path: &str| spec["paths"][path]["get"]["responses"]["200"]["content"].to_string();
+    assert!(
+        answered("/whole").contains("\"example\":{\"n\":1}"),
+        "{spec}"
+    );
+    // What is not there yet is not waited for.
+    assert!(!answered("/parts").contains("example"), "{spec}");
+}
+
+#[tokio::test]
 async fn what_was_seen_survives_a_restart() {
     let mut server = users().start().await;
     let call = server.post("/users/7", "").json(&json!({ "name": "Ada" }));
