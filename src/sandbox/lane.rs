@@ -120,8 +120,8 @@ type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Runs the call to its end, or until nobody waits for it.
 async fn finish<F: Future>(mut call: Pin<Box<F>>, mut end: oneshot::Sender<F::Output>) {
-    // After each turn the kernel is asked who is next: one that preempts lazily would only
-    // look when its clock ticks, and that is up to 4 ms.
+    // After each turn the kernel is asked who is next: it may let a thread go on to the end
+    // of its slice, some milliseconds, whoever has woken up meanwhile.
     let in_turns = poll_fn(|context| {
         let polled = call.as_mut().poll(context);
         if polled.is_pending() {

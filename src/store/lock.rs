@@ -5,13 +5,18 @@
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
-    io::{Read, Write},
+    io::{Read, Seek, Write},
     path::Path,
+    time::Duration,
 };
 
 use super::StoreError;
 
 const LOCK_FILE: &str = "footpath.lock";
+/// A store that this very process has closed may seem to be open: a program that it is just
+/// starting has a copy of the lock from its fork to its exec. So that is looked at again.
+const OWN_TRIES_MAX: u32 = 20;
+const OWN_PAUSE: Duration = Duration::from_millis(10);
 
 /// Holds the data folder until dropped.
 #[derive(Debug)]
@@ -29,16 +34,21 @@ pub(super) fn acquire(dir: &Path) -> Result<DataLock, StoreError> {
         .truncate(false)
         .open(&path)
         .map_err(describe)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            return Err(StoreError::Locked {
-                dir: dir.to_owned(),
-                pid: holder(&mut file),
-            });
+    for tries_left in (0..OWN_TRIES_MAX).rev() {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) => {
+                let pid = holder(&mut file);
+                if pid != Some(std::process::id()) || tries_left == 0 {
+                    let dir = dir.to_owned();
+                    return Err(StoreError::Locked { dir, pid });
+                }
+                std::thread::sleep(OWN_PAUSE);
+            }
+            Err(TryLockError::Error(error)) => return Err(describe(error)),
         }
-        Err(TryLockError::Error(error)) => return Err(describe(error)),
     }
+    file.rewind().map_err(describe)?;
     file.set_len(0).map_err(describe)?;
     writeln!(file, "{}", std::process::id()).map_err(describe)?;
     Ok(DataLock { _file: file })
@@ -48,6 +58,7 @@ pub(super) fn acquire(dir: &Path) -> Result<DataLock, StoreError> {
 /// instant between taking the lock and writing the number.
 fn holder(file: &mut File) -> Option<u32> {
     let mut text = String::new();
+    file.rewind().ok()?;
     file.read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
 }
@@ -75,6 +86,20 @@ mod tests {
         );
         drop(first);
         acquire(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_copy_that_a_starting_program_has_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = acquire(dir.path()).unwrap();
+        let copy = first._file.try_clone().unwrap();
+        drop(first);
+        let starting = std::thread::spawn(move || {
+            std::thread::sleep(2 * OWN_PAUSE);
+            drop(copy);
+        });
+        acquire(dir.path()).unwrap();
+        starting.join().unwrap();
     }
 
     #[test]

@@ -406,7 +406,9 @@ const STATE = {
   sent: false,
   /** The call is over. */
   done: false,
+  /** The handler has returned nothing, and a callback may still end the answer. */
   callback: false,
+  /** What is to be done when the host has all of it. */
   onEnd: null,
   /** What sends an answer that is held back. */
   release: null,

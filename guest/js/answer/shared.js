@@ -65,4 +65,3 @@ function toJson(key, value) {
   if (json === undefined && value !== undefined) throw new TypeError(`shared.${key} cannot be kept: a ${typeof value} is not JSON`);
   return json ?? null;
 }
-
