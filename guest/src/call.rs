@@ -108,7 +108,16 @@ pub fn start(request: IncomingRequest, response_out: ResponseOutparam) -> bool {
     seed_random();
     // The old state is dropped outside of the borrow: dropping may run destructors.
     let last = CALL.0.borrow_mut().replace(call);
-    last.is_some_and(|last| last.request.is_some() && last.leaves_traces)
+    match last {
+        Some(last) if last.request.is_some() => last.leaves_traces,
+        // Publishing has left them, and the call after this one must not see what this
+        // one adds to them.
+        Some(last) if last.leaves_traces => {
+            leave_traces();
+            false
+        }
+        _ => false,
+    }
 }
 
 /// The JavaScript half holds something of the call in progress.

@@ -157,7 +157,6 @@ impl Front {
             };
             return self.gate.pass(request, &alias, visitor, pending).await;
         }
-        pending.line.bytes_in = announced(&request);
         if !self
             .surfaces
             .contains(routes::first_segment(request.uri().path()))
@@ -198,12 +197,6 @@ struct Scheme {
 pub fn is_https(request: &Request<Body>) -> bool {
     let scheme = request.extensions().get::<Scheme>();
     scheme.is_some_and(|scheme| scheme.is_https)
-}
-
-/// What a request that is answered here says of the length of its body. What streams is
-/// counted by the log of scripts.
-pub(super) fn announced(request: &Request<Body>) -> u64 {
-    request.body().size_hint().exact().unwrap_or_default()
 }
 
 /// Puts an answer of this server's own into the log.

@@ -60,7 +60,7 @@ async fn nothing_of_a_request_stays_for_the_next() {
 
 #[tokio::test]
 async fn what_only_looks_like_a_plain_call_leaves_nothing_either() {
-    // Nothing of these runs the engine's own answering code.
+    // Most of these are called without any of the engine's own JavaScript.
     let scripts = [
         (
             "environment.ts",
@@ -77,7 +77,8 @@ async fn what_only_looks_like_a_plain_call_leaves_nothing_either() {
         ),
         (
             "console.ts",
-            "// @mode worker\nconsole.count('n'); console.group(); console.log('deep'); return 1;",
+            "// @mode worker\nconsole.group(); console.groupEnd();\n\
+             export default () => { console.count('n'); console.group(); console.log('deep'); return 1; };",
         ),
     ];
     let server = Server::with_scripts(&scripts).start().await;

@@ -14,7 +14,8 @@ function lazily(target, computations, exchange) {
   return new Proxy(target, new Lazy(computations, exchange));
 }
 
-// Scripts never see a Proxy's handler, so nothing of it need be private.
+// Nothing of these comes from `Object.prototype`, where a script may put what it likes:
+// a trap that is missing here must be missing there too.
 class Lazy {
   constructor(computations, exchange) {
     this.computations = computations;
@@ -91,6 +92,7 @@ function headersObject() {
 
 // The names that were computed; null while that is none of them.
 Lazy.prototype.computed = null;
+Object.setPrototypeOf(Lazy.prototype, null);
 
 class IncomingMessage {
   /** The body's chunks; for scripts with @rawBody, which get it unread. */
@@ -414,6 +416,7 @@ const STATE = {
   release: null,
 };
 Object.assign(State.prototype, STATE);
+Object.setPrototypeOf(State.prototype, null);
 
 /** One request and its answer. Scripts never see it. */
 class Exchange {
@@ -448,6 +451,7 @@ const EXCHANGE = {
   ownReq: null, ownRes: null, ownMetadata: null,
 };
 Object.assign(Exchange.prototype, EXCHANGE);
+Object.setPrototypeOf(Exchange.prototype, null);
 
 /** The exchange of the call in progress. */
 export let current = new Exchange();

@@ -14,10 +14,10 @@ let stored = null;
 
 function touch() {
   if (values !== null) return values;
+  if (!script.spec.portable) atNextCall(() => { values = stored = null; });
   values = {};
   stored = new Map();
   if (!script.spec.portable) {
-    atNextCall(() => { values = stored = null; });
     const flat = native.sharedLoad();
     for (let i = 0; i < flat.length; i += 2) {
       stored.set(flat[i], flat[i + 1]);

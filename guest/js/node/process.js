@@ -8,8 +8,8 @@ let variables = null;
 
 function touch() {
   if (variables !== null) return variables;
-  variables = {};
   atNextCall(() => { variables = null; });
+  variables = {};
   const flat = native.environment() ?? [];
   for (let i = 0; i < flat.length; i += 2) {
     Object.defineProperty(variables, flat[i], { value: flat[i + 1], writable: true, enumerable: true, configurable: true });

@@ -15,8 +15,8 @@ let own = null;
 
 function touch() {
   if (own === null) {
-    own = { indent: "", counts: new Map(), timers: new Map() };
     atNextCall(() => { own = null; });
+    own = { indent: "", counts: new Map(), timers: new Map() };
   }
   return own;
 }

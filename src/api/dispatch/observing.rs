@@ -1,12 +1,12 @@
 //! Keeps what calls look like, for documents. It looks into few answers, and only
-//! into such as are complete and small, whether their handlers have ended or not.
+//! into such as are complete and small.
 
 use axum::body::Body;
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt, stream};
+use futures_util::stream;
 use http::{HeaderMap, Method, Request, StatusCode, header};
-use http_body::{Body as _, Frame};
-use http_body_util::{BodyExt, BodyStream, Collected, Full, StreamBody};
+use http_body::Body as _;
+use http_body_util::{BodyExt, Collected, Full, StreamBody};
 
 use std::sync::Arc;
 
@@ -99,23 +99,21 @@ impl Dispatcher {
         let mut sample = None;
         if media.is_some_and(is_json)
             && length.is_some_and(|length| length <= SAMPLE_BYTES_MAX)
+            && matches!(report, Reported::Now(_))
             && seen.method != Method::HEAD
             && self
                 .exec
                 .traffic
                 .wants_sample(shown, seen.method.as_str(), status)
         {
-            let bytes;
-            (bytes, body) = match report {
-                // The handler has ended, so all of it is here.
-                Reported::Now(_) => {
-                    let all = body.collect().await.map(Collected::to_bytes);
-                    let all = all.unwrap_or_default();
-                    (Some(all.clone()), whole(all))
+            // The handler has ended, so all of it is here.
+            body = match body.collect().await.map(Collected::to_bytes) {
+                Ok(bytes) => {
+                    sample = serde_json::from_slice(&bytes).ok();
+                    whole(bytes)
                 }
-                Reported::Later(_) => first_part(body, length),
+                Err(error) => broken_off(error),
             };
-            sample = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         }
         let request = seen.body.as_ref();
         let observed = Observed {
@@ -146,21 +144,10 @@ impl Dispatcher {
     }
 }
 
-/// The part of a body that is here already, if it is the `length` of all, and the body. A
-/// handler that still runs may have said all that it will.
-fn first_part(mut body: WasiBody, length: Option<u64>) -> (Option<Bytes>, WasiBody) {
-    let Some(Some(Ok(frame))) = body.frame().now_or_never() else {
-        return (None, body);
-    };
-    match frame.into_data() {
-        Ok(data) if Some(data.len() as u64) == length => (Some(data.clone()), whole(data)),
-        frame => {
-            let frame = frame.map_or_else(|trailers| trailers, Frame::data);
-            let first = stream::iter([Ok(frame)]);
-            let body = StreamBody::new(first.chain(BodyStream::new(body)));
-            (None, body.boxed_unsync())
-        }
-    }
+/// An empty body in its place would pass for whole, and what comes next on the connection
+/// for the rest of it.
+fn broken_off(error: wasmtime_wasi_http::Error) -> WasiBody {
+    StreamBody::new(stream::iter([Err(error)])).boxed_unsync()
 }
 
 fn whole(bytes: Bytes) -> WasiBody {

@@ -15,7 +15,7 @@ use super::super::dispatch::{Dispatcher, Origin};
 use super::super::error::ApiError;
 use super::super::lasting::while_so;
 use super::secrets::{self, Papers};
-use super::{Peer, announced, noted};
+use super::{Peer, noted};
 use crate::auth;
 use crate::egress::{EgressError, Reason};
 use crate::proxy::alias::{Alias, Target};
@@ -146,7 +146,6 @@ impl Gate {
                     making: Making::default(),
                     scheduled: None,
                 };
-                pending.line.bytes_in = announced(&request);
                 let request = with_target(request, &path_and_query);
                 // Its future is large, and would make that of every passed request so.
                 let response = Box::pin(self.dispatcher.dispatch(request, origin)).await;

@@ -74,7 +74,20 @@ async fn the_call_that_makes_a_route_is_seen_as_its_own() {
     let server = catching(&provider).start().await;
     let call = server.post("/api/next?by=1", "").json(&json!({ "n": 1 }));
     call.await.expect_json(200, json!({ "n": 2 }));
-    let spec = read(&server, "user-openapi/spec").await;
+    // The answer of a call that still runs is not looked into, and a busy machine may have
+    // it that this one did: then the next call of the route is.
+    let deadline = std::time::Instant::now() + crate::harness::PATIENCE;
+    let spec = loop {
+        let spec = read(&server, "user-openapi/spec").await;
+        let post = &spec["paths"]["/api/next"]["post"];
+        let answered = &post["responses"]["200"]["content"]["application/json"];
+        if answered["example"].is_object() {
+            break spec;
+        }
+        assert!(std::time::Instant::now() < deadline, "{spec}");
+        let call = server.post("/api/next?by=1", "").json(&json!({ "n": 1 }));
+        call.await.expect_json(200, json!({ "n": 2 }));
+    };
     let post = &spec["paths"]["/api/next"]["post"];
     assert_eq!(post["parameters"][0]["name"], "by", "{spec}");
     let sent = &post["requestBody"]["content"]["application/json"];
@@ -92,27 +105,13 @@ async fn the_call_that_makes_a_route_is_seen_as_its_own() {
 }
 
 #[tokio::test]
-async fn answers_are_seen_whose_handlers_go_on() {
-    let later = "await new Promise((resolve) => setTimeout(resolve, 50));";
-    let whole = format!("res.json({{ n: 1 }}); {later}");
-    let parts = format!(
-        "res.writeHead(200, {{ 'content-type': 'application/json', 'content-length': '7' }});\n\
-         res.write('{{\"n\":'); {later} res.end('1}}');"
-    );
-    let server = Server::with_scripts(&[("whole.ts", &whole), ("parts.ts", &parts)]);
-    let server = server.start().await;
-    for path in ["/whole", "/parts"] {
-        server.get(path).await.expect_json(200, json!({ "n": 1 }));
+async fn an_answer_that_breaks_off_is_not_made_whole_by_looking_into_it() {
+    let source = "res.writeHead(200, { 'content-type': 'application/json', 'content-length': '7' });\n\
+                  res.write('{\"n\":'); throw new Error('no more')";
+    let server = Server::with_script("broken.ts", source).start().await;
+    for _ in 0..3 {
+        assert!(server.get("/broken").send().await.is_err());
     }
-    let spec = read(&server, "user-openapi/spec").await;
-    let answered =
-        |path: &str| spec["paths"][path]["get"]["responses"]["200"]["content"].to_string();
-    assert!(
-        answered("/whole").contains("\"example\":{\"n\":1}"),
-        "{spec}"
-    );
-    // What is not there yet is not waited for.
-    assert!(!answered("/parts").contains("example"), "{spec}");
 }
 
 #[tokio::test]

@@ -759,11 +759,7 @@ async fn the_log_can_be_followed() {
         said.contains("text/event-stream") && said.contains("id: 1\ndata: {"),
         "{said}"
     );
-    let second = server.post("/second?token=s3cret", "12345");
-    second.await.expect(404);
-    let said = read_until(&mut stream, "\"bytesIn\":5").await;
-    assert!(
-        said.contains("/second") && !said.contains("s3cret"),
-        "{said}"
-    );
+    server.get("/second?token=s3cret").await.expect(404);
+    let said = read_until(&mut stream, "/second").await;
+    assert!(!said.contains("s3cret"), "{said}");
 }
