@@ -17,7 +17,7 @@ use crate::exec::script::Script;
 use crate::exec::traffic::{Observed, SAMPLE_BYTES_MAX};
 use crate::model::script::ScriptPath;
 use crate::sandbox::call::{Answer, Reported};
-use crate::sandbox::services::WasiBody;
+use crate::sandbox::services::{WasiBody, WasiError};
 
 /// What was read off a request before its script ran.
 pub struct Seen {
@@ -146,7 +146,7 @@ impl Dispatcher {
 
 /// An empty body in its place would pass for whole, and what comes next on the connection
 /// for the rest of it.
-fn broken_off(error: wasmtime_wasi_http::Error) -> WasiBody {
+fn broken_off(error: WasiError) -> WasiBody {
     StreamBody::new(stream::iter([Err(error)])).boxed_unsync()
 }
 
