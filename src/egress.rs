@@ -35,7 +35,7 @@ pub mod upstream;
 pub use address::Reason;
 pub use between::watched;
 pub use error::{EgressError, Phase};
-pub use headers::{has_any, remove_hop_by_hop};
+pub use headers::{remove_all, remove_hop_by_hop};
 pub use policy::{Policy, PolicyError};
 
 /// An unused connection is closed after this.

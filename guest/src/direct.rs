@@ -40,8 +40,11 @@ pub fn prepare(ctx: &Ctx<'_>) {
 pub fn refresh(ctx: &Ctx<'_>) {
     let mut prepared = PREPARED.0.borrow_mut();
     let Some(prepared) = prepared.as_mut().filter(|one| one.takes_exchange) else { return };
-    let list = direct(ctx).and_then(|list| list.map_or(Ok(Vec::new()), |list| arguments(ctx, &list)));
-    prepared.arguments = list.unwrap_or_else(|error| panic!("direct: {error}: {:?}", ctx.catch()));
+    let arguments = direct(ctx).and_then(|list| {
+        let list = list.expect("whether a handler can be called from here was settled when it was published");
+        Ok(save_all(ctx, list.get(2)?))
+    });
+    prepared.arguments = arguments.unwrap_or_else(|error| panic!("direct: {error}: {:?}", ctx.catch()));
 }
 
 /// What `direct` of `js/answer.js` says.
@@ -49,9 +52,8 @@ fn direct<'js>(ctx: &Ctx<'js>) -> Result<Option<Array<'js>>> {
     hooks().direct.clone().restore(ctx)?.call(())
 }
 
-fn arguments<'js>(ctx: &Ctx<'js>, direct: &Array<'js>) -> Result<Vec<Persistent<Value<'static>>>> {
-    let list: Vec<Value> = direct.get(2)?;
-    Ok(list.into_iter().map(|one| Persistent::save(ctx, one)).collect())
+fn save_all<'js>(ctx: &Ctx<'js>, values: Vec<Value<'js>>) -> Vec<Persistent<Value<'static>>> {
+    values.into_iter().map(|one| Persistent::save(ctx, one)).collect()
 }
 
 struct Prepared {
@@ -85,7 +87,7 @@ impl Prepared {
             handler: Persistent::save(ctx, list.get::<Function>(0)?),
             raw_body: list.get(1)?,
             takes_exchange: arguments.iter().any(|one| !one.is_undefined()),
-            arguments: self::arguments(ctx, &list)?,
+            arguments: save_all(ctx, arguments),
             object_prototype: Persistent::save(ctx, object),
             array_prototype: Persistent::save(ctx, array),
             text_stream,

@@ -18,11 +18,6 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 
 /// Removes these headers and those that `Connection` names.
 pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let is_one = |name: &&HeaderName| HOP_BY_HOP.contains(name);
-    let there: Vec<HeaderName> = headers.keys().filter(is_one).cloned().collect();
-    if there.is_empty() {
-        return;
-    }
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
@@ -30,15 +25,18 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    for name in there.into_iter().chain(named) {
-        headers.remove(name);
-    }
+    remove_all(headers, &HOP_BY_HOP);
+    remove_all(headers, &named);
 }
 
-/// Whether one of these is there. Messages have few fields, so looking through them costs
-/// less than looking for each of the names.
-pub fn has_any(headers: &HeaderMap, names: &[HeaderName]) -> bool {
-    headers.keys().any(|name| names.contains(name))
+/// Removes these headers. Messages have few, so looking through them costs less than
+/// looking for each of the names.
+pub fn remove_all(headers: &mut HeaderMap, names: &[HeaderName]) {
+    let is_one = |name: &&HeaderName| names.contains(name);
+    let there: Vec<HeaderName> = headers.keys().filter(is_one).cloned().collect();
+    for name in there {
+        headers.remove(name);
+    }
 }
 
 #[cfg(test)]

@@ -69,6 +69,10 @@ class Lazy {
   }
 }
 
+// The names that were computed; null while that is none of them.
+Lazy.prototype.computed = null;
+Object.setPrototypeOf(Lazy.prototype, null);
+
 function splitTarget() {
   const target = native.target();
   const at = target.indexOf("?");
@@ -89,10 +93,6 @@ function headersObject() {
   headers.host ??= native.origin()[1] ?? "";
   return headers;
 }
-
-// The names that were computed; null while that is none of them.
-Lazy.prototype.computed = null;
-Object.setPrototypeOf(Lazy.prototype, null);
 
 class IncomingMessage {
   /** The body's chunks; for scripts with @rawBody, which get it unread. */

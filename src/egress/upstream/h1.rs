@@ -38,9 +38,8 @@ pub struct Connections {
 
 #[derive(Default)]
 struct Idle {
-    /// Those used last come last.
-    /// Who may be an upstream is for those to say who run the server, so nobody chooses
-    /// names that collide.
+    /// Those used last come last. Who may be an upstream is for those to say who run the
+    /// server: nobody chooses names whose hashes collide.
     by_origin: FxHashMap<Origin, Vec<(Instant, Connection)>>,
     /// A task closes what is too old.
     is_swept: bool,

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header}
 use hyper::ext::Protocol;
 
 use super::text;
-use crate::egress::{has_any, remove_hop_by_hop};
+use crate::egress::{remove_all, remove_hop_by_hop};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -47,10 +47,8 @@ pub fn for_upstream(headers: &mut HeaderMap, sender: &Sender<'_>, via: &HeaderVa
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
         headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
     }
-    if !sender.is_trusted && has_any(headers, &OF_THE_WAY) {
-        for name in OF_THE_WAY {
-            headers.remove(name);
-        }
+    if !sender.is_trusted {
+        remove_all(headers, &OF_THE_WAY);
     }
     let proto = if sender.is_tls { "https" } else { "http" };
     let host = sender.host;
@@ -199,17 +197,7 @@ fn forwarded(sender: &Sender<'_>, peer: &str, proto: &str) -> String {
     {
         true if !sender.host.is_empty() => {
             let host = sender.host;
-            let parts = [
-                "for=",
-                open,
-                peer,
-                close,
-                ";host=\"",
-                host,
-                "\";proto=",
-                proto,
-            ];
-            parts.concat()
+            format!("for={open}{peer}{close};host=\"{host}\";proto={proto}")
         }
         _ => format!("for={open}{peer}{close};proto={proto}"),
     }
