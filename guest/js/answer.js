@@ -24,9 +24,17 @@ export function next() {
   nextExchange();
 }
 
+// What is to be done later for the call in progress. A kept instance may come to it in
+// the next one: a handler that was given up still waits, for a promise that the next
+// call settles, and has nothing more to say to anybody.
+function later(action) {
+  const exchange = current;
+  return (value) => { if (current === exchange) action(value); };
+}
+
 /** The driver calls it once for each request that it does not answer itself. */
 export function answer() {
-  if (script.handler === null) importHandler().then(run, fail);
+  if (script.handler === null) importHandler().then(later(run), later(fail));
   else run();
 }
 
@@ -44,7 +52,7 @@ function run() {
 export function returned(result) {
   try {
     if (typeof result === "object" && result !== null && typeof result.then === "function") {
-      Promise.resolve(result).then(finishAsync, fail);
+      Promise.resolve(result).then(later(finishAsync), later(fail));
     } else {
       // The body of a function script is over when it returns, awaits or not.
       finish(result, script.spec.shape === "body");
@@ -119,14 +127,14 @@ function takeBack() {
 function send(result, awaited) {
   const { state } = current;
   // What its reader has not taken yet is still to be sent.
-  if (state.ended) state.sent ? done() : state.onEnd = done;
+  if (state.ended) state.sent ? done() : state.onEnd = later(done);
   else if (current.held !== null) sendHeld();
-  else if (script.isolate && (result !== undefined || awaited && !state.started)) use("isolate/inside.js").finish(result, done, fail);
+  else if (script.isolate && (result !== undefined || awaited && !state.started)) use("isolate/inside.js").finish(result, later(done), later(fail));
   else if (result === undefined) {
     if (endWithout(awaited)) done();
   } else if (!state.started && isPlain(result)) {
     sendJson(toJson(result));
-  } else use("answer/result.js").send(result, done, fail);
+  } else use("answer/result.js").send(result, later(done), later(fail));
 }
 
 // What code in an isolate wrote to `res`: sent only now, when the script has
@@ -139,7 +147,7 @@ function sendHeld() {
 // A handler that was not async may still end its response from a callback.
 function endWithout(awaited) {
   if (current.state.started || !awaited) {
-    current.state.onEnd = done;
+    current.state.onEnd = later(done);
     current.state.callback = true;
     return false;
   }
@@ -191,10 +199,10 @@ function awaitBackground() {
   // What is promised meanwhile is waited for in the next round.
   const promises = current.background;
   current.background = null;
-  Promise.allSettled(promises).then((outcomes) => {
+  Promise.allSettled(promises).then(later((outcomes) => {
     for (const one of outcomes) if (one.status === "rejected") logError("a promise of waitUntil was rejected", one.reason);
     done();
-  });
+  }));
 }
 
 /** The handler has thrown: the host answers, unless an answer has begun. */

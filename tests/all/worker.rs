@@ -107,6 +107,45 @@ async fn what_only_looks_like_a_plain_call_leaves_nothing_either() {
 }
 
 #[tokio::test]
+async fn what_is_left_of_a_call_says_nothing_to_the_next() {
+    // The first call waits for what only the second one does.
+    let gate = "// @mode worker\nlet open: any;\nconst gate = new Promise((resolve) => { open = resolve; });\n\
+                const pause = () => new Promise((resolve) => setTimeout(resolve, 50));\n";
+    let second = "open(); await pause(); await pause(); return { mine: 2 };";
+    let node = |first: &str| {
+        format!(
+            "{gate}export default async (req: any, res: any) => {{ if (req.url.includes('first')) {{ {first} }} {second} }};"
+        )
+    };
+    let returns = node("await gate; return { secret: 1 };");
+    let throws = node("await gate; throw new Error('secret');");
+    let sends = node("await gate; res.json({ secret: 1 }); return;");
+    let streams = node("return (async function* () { yield 'a'; await gate; yield 'secret'; })();");
+    let promises = format!(
+        "{gate}export default async (request: Request, env: any, ctx: any) => {{\n\
+         if (request.url.includes('first')) {{ ctx.waitUntil(gate); return new Response('1'); }}\n\
+         open(); await pause(); await pause(); return Response.json({{ mine: 2 }}); }};"
+    );
+    let scripts = [
+        ("returns.ts", returns.as_str()),
+        ("throws.ts", &throws),
+        ("sends.ts", &sends),
+        ("streams.ts", &streams),
+        ("promises.ts", &promises),
+    ];
+    let server = Server::with_scripts(&scripts).start().await;
+    for (name, _) in scripts {
+        let path = format!("/{}", name.trim_end_matches(".ts"));
+        // What became of the first is its own business.
+        let _ = server.get(&format!("{path}?first")).send().await;
+        server
+            .get(&format!("{path}?second"))
+            .await
+            .expect_json(200, json!({ "mine": 2 }));
+    }
+}
+
+#[tokio::test]
 async fn the_garbage_of_its_calls_is_collected() {
     // Each call leaves a thousand cycles; all together they are more than the memory.
     let source = "// @mode worker\n// @memory 16mb\n\

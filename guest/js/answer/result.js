@@ -107,8 +107,10 @@ function iteratorOf(value) {
 }
 
 function streamed(outgoing, iterator, done, fail) {
+  // Of this call, however late the last part comes.
+  const { state } = current;
   use("answer/stream.js").pump(outgoing, iterator).then(() => outgoing.finish(() => {
-    current.state.ended = true;
+    state.ended = true;
     done();
   })).catch(fail);
 }
