@@ -66,7 +66,7 @@ use unload::{Keep, Keeping};
 
 /// Scripts that compile at once: more would only take turns on the cores, or ask
 /// the sandbox for more than it has for them.
-fn publishing_at_once() -> usize {
+fn compiling_at_once() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     cores.min(PUBLISHERS_MAX as usize)
 }
@@ -83,7 +83,11 @@ pub struct Exec {
     states: Mutex<HashMap<ExecId, Arc<DeploymentState>>>,
     /// Held from writing a file to swapping it in.
     changing: tokio::sync::Mutex<()>,
+    /// The turns of those who publish.
     publishing: Arc<Semaphore>,
+    /// The turns of calls that compile for themselves, such as for an isolate: they wait
+    /// for each other, and a start that publishes a thousand scripts for none of them.
+    calls_compile: Arc<Semaphore>,
     keeping: Keeping,
 }
 
@@ -118,7 +122,8 @@ impl Exec {
             store,
             states: Mutex::default(),
             changing: tokio::sync::Mutex::new(()),
-            publishing: Arc::new(Semaphore::new(publishing_at_once())),
+            publishing: Arc::new(Semaphore::new(compiling_at_once())),
+            calls_compile: Arc::new(Semaphore::new(compiling_at_once())),
             keeping: Keeping::new(keep),
         })
     }

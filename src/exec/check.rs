@@ -11,7 +11,7 @@ use super::{Exec, ExecError};
 use crate::compile::typescript::{self, Language, Role};
 use crate::model::diagnostic::{Diagnostic, code_frame};
 use crate::model::script::ScriptPath;
-use crate::sandbox::lane::blocking;
+use crate::sandbox::lane::in_turn;
 
 /// A text that was looked at.
 pub enum Checked {
@@ -77,7 +77,8 @@ impl Exec {
             true => syntax(path.relative(), &content, language),
             false => publisher.check_import(&path, &content),
         };
-        let result = blocking(check).await.map_err(|_| ExecError::Stopping)?;
+        let result = in_turn(&self.publishing, check).await;
+        let result = result.ok_or(ExecError::Stopping)?;
         Ok(Checked::Other(result.err()))
     }
 }

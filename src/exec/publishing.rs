@@ -13,7 +13,7 @@ use super::script::{Problem, Program, Script, hash};
 use super::{Exec, ExecError, environment};
 use crate::compile::hooks;
 use crate::model::script::ScriptPath;
-use crate::sandbox::lane::aside;
+use crate::sandbox::lane::in_turn;
 
 /// What publishing did.
 pub struct Published {
@@ -221,17 +221,13 @@ impl Exec {
         script: &Script,
         source: String,
     ) -> Result<Result<Program, Problem>, ExecError> {
-        let turn = self.publishing.clone().acquire_owned().await;
-        let turn = turn.map_err(|_| ExecError::Stopping)?;
         let publisher = self.publisher.clone();
         let (path, directives) = (script.path.clone(), script.directives.clone());
         let origin = script.origin;
-        let build = move || {
-            // Held to the end of the work, which goes on when nobody waits for it any more.
-            let _turn = turn;
-            publisher.publish(&path, &source, &directives, origin)
-        };
-        aside(build).await.ok_or(ExecError::Stopping)
+        let build = move || publisher.publish(&path, &source, &directives, origin);
+        in_turn(&self.publishing, build)
+            .await
+            .ok_or(ExecError::Stopping)
     }
 
     /// The script itself, or the one that publishing it now makes of it: a request

@@ -9,6 +9,7 @@ use crate::compile::imports::is_relative;
 use crate::compile::shape::Shape;
 use crate::compile::typescript::{self, Compiled, Role};
 use crate::model::diagnostic::Diagnostic;
+use crate::sandbox::lane::in_turn;
 
 pub use crate::compile::typescript::Language;
 
@@ -29,20 +30,15 @@ impl Exec {
         code: String,
         language: Language,
     ) -> Result<Analysis, ExecError> {
-        let _turn = self
-            .publishing
-            .acquire()
-            .await
-            .map_err(|_| ExecError::Stopping)?;
         let caps = self.publisher.caps;
         let analyse = move || {
             let mut analysis = analyse(&code, language);
             caps.apply(&mut analysis.parsed);
             analysis
         };
-        tokio::task::spawn_blocking(analyse)
+        in_turn(&self.publishing, analyse)
             .await
-            .map_err(|_| ExecError::Stopping)
+            .ok_or(ExecError::Stopping)
     }
 }
 

@@ -5,12 +5,13 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinError;
 
 /// A call that has computed for this long is a long one. Most take a tenth of a
@@ -103,8 +104,18 @@ pub async fn blocking<T: Send + 'static>(
 }
 
 /// Work that takes a core for milliseconds, such as compiling a handler: on a thread that
-/// stands back from the start. None if it panicked.
-pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+/// stands back from the start, and not before there is a turn for it. None if it panicked,
+/// or there are no turns any more.
+pub async fn in_turn<T: Send + 'static>(
+    turns: &Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let turn = turns.clone().acquire_owned().await.ok()?;
+    let work = move || {
+        // Held to the end of the work, which goes on when nobody waits for it any more.
+        let _turn = turn;
+        work()
+    };
     let Some((_, gate)) = own_thread() else {
         return blocking(work).await.ok();
     };
@@ -212,9 +223,33 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_done_aside_has_its_own_thread() {
+        let turns = Arc::new(Semaphore::new(1));
         let name = || thread::current().name().map(str::to_owned);
-        assert_eq!(aside(name).await.flatten().as_deref(), Some("aside"));
-        assert_eq!(aside(|| panic!("expected by this test")).await, None::<()>);
+        let named = in_turn(&turns, name).await.flatten();
+        assert_eq!(named.as_deref(), Some("aside"));
+        let panicked = in_turn(&turns, || panic!("expected by this test")).await;
+        assert_eq!(panicked, None::<()>);
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_keeps_its_turn_to_its_end_and_none_begins_meanwhile() {
+        let turns = Arc::new(Semaphore::new(1));
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let (begin, begun) = oneshot::channel();
+        let work = in_turn(&turns, move || {
+            let _ = begin.send(());
+            let _ = ended.recv();
+        });
+        tokio::select! {
+            biased;
+            _ = work => panic!("it ends when this test says so"),
+            began = begun => began.expect("the work is not dropped"),
+        }
+        assert_eq!(turns.available_permits(), 0);
+        let next = tokio::time::timeout(Duration::from_millis(20), in_turn(&turns, || ()));
+        assert!(next.await.is_err());
+        end.send(()).expect("the work goes on");
+        assert_eq!(in_turn(&turns, || "next").await, Some("next"));
     }
 
     #[tokio::test(flavor = "multi_thread")]

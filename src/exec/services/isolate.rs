@@ -17,7 +17,7 @@ use crate::model::script::ScriptPath;
 use crate::sandbox::call::{Answer, Call, Report, Reported};
 use crate::sandbox::failure::Failure;
 use crate::sandbox::handler::Handler;
-use crate::sandbox::lane::blocking;
+use crate::sandbox::lane::in_turn;
 use crate::sandbox::limits::CallLimits;
 use crate::sandbox::services::acme::{OrderError, OrderRequest, OrderedCertificate};
 use crate::sandbox::services::isolate::{Evaluation, IsolateError, Outcome};
@@ -126,8 +126,8 @@ impl ScriptServices {
             let handler = publisher.isolate(&path, &code, passed, memory_bytes, &mut left);
             (handler, fuel - left)
         };
-        let compiled = blocking(compile).await;
-        compiled.unwrap_or_else(|_| (Err(Problem::not_ready()), 0))
+        let compiled = in_turn(&self.exec.calls_compile, compile).await;
+        compiled.unwrap_or_else(|| (Err(Problem::not_ready()), 0))
     }
 
     async fn called(

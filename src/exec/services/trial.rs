@@ -16,7 +16,7 @@ use crate::model::generation::Trial;
 use crate::model::script::ScriptPath;
 use crate::sandbox::call::Call;
 use crate::sandbox::handler::Handler;
-use crate::sandbox::lane::blocking;
+use crate::sandbox::lane::in_turn;
 use crate::sandbox::limits::CallLimits;
 use crate::sandbox::services::isolate::IsolateError;
 use crate::sandbox::services::{CallContext, Charged, FileResult, Services};
@@ -99,7 +99,8 @@ impl ScriptServices {
         };
         let (publisher, code) = (self.exec.publisher.clone(), code.to_owned());
         let look = move || publisher.is_silent(&path, &code);
-        blocking(look).await.unwrap_or(false)
+        let silent = in_turn(&self.exec.calls_compile, look).await;
+        silent.unwrap_or(false)
     }
 
     /// Takes note of a text that is not saved, so that a model may mend it.
