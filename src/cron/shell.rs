@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
 use super::call::{Attempted, CronHeaders};
@@ -18,6 +18,9 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// What a program may take, set by the shell before it starts: address space in
 /// KiB, the size of a file in blocks of 512 bytes, open files, no core.
 const LIMITS: &str = "ulimit -v 4194304; ulimit -f 2097152; ulimit -n 256; ulimit -c 0; ";
+/// Waits for a line on standard input, which comes when somebody sees to the program's
+/// end. Without it the server was killed meanwhile, and nobody would.
+const GATE: &str = "read -r _ || exit 1; exec </dev/null; ";
 /// After its end, this long is waited for output that a child of it still holds open.
 const OUTPUT_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -113,6 +116,9 @@ impl Shell {
     ) -> std::io::Result<Option<i32>> {
         let mut child = spawn(&self.dir, line, headers)?;
         let _group = child.id().map(Group::of).transpose()?;
+        if let Some(mut gate) = child.stdin.take() {
+            gate.write_all(b"\n").await?;
+        }
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let (sender, mut chunks) = tokio::sync::mpsc::channel::<Vec<u8>>(16);
         let mut readers = tokio::task::JoinSet::new();
@@ -139,6 +145,7 @@ impl Shell {
     }
 }
 
+/// Starts a shell that runs the line as soon as its standard input says so.
 fn spawn(dir: &Path, line: &str, headers: &CronHeaders) -> std::io::Result<Child> {
     std::fs::create_dir_all(dir)?;
     // The program is in this folder, where a relative `HOME` would mean another.
@@ -146,12 +153,12 @@ fn spawn(dir: &Path, line: &str, headers: &CronHeaders) -> std::io::Result<Child
     let mut command = Command::new("/bin/sh");
     command
         .arg("-c")
-        .arg(format!("{LIMITS}{line}"))
+        .arg(format!("{GATE}{LIMITS}{line}"))
         .current_dir(dir)
         .env_clear()
         .env("PATH", PATH)
         .env("HOME", dir)
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
@@ -173,5 +180,19 @@ async fn forward(mut from: impl AsyncRead + Unpin, to: tokio::sync::mpsc::Sender
         if to.send(buffer[..count].to_vec()).await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn without_somebody_who_sees_to_its_end_a_program_does_not_begin() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = spawn(dir.path(), "echo > ran", &CronHeaders::default()).unwrap();
+        drop(child.stdin.take());
+        assert_eq!(child.wait().await.unwrap().code(), Some(1));
+        assert!(!dir.path().join("ran").exists());
     }
 }
