@@ -115,9 +115,14 @@ CONF
     await_tls "$caddy_port"
 }
 
+# The second port does what Footpath does for each request: it keeps a line of it, and
+# says to the upstream who asked (the same fields).
 start_haproxy() {
     haproxy_port="$(free_port)"
+    haproxy_alike_port="$(free_port)"
     cat >"$work/haproxy.cfg" <<CONF
+ring lines
+    size 4194304
 defaults
     mode http
     timeout connect 5s
@@ -125,6 +130,17 @@ defaults
     timeout server 60s
 frontend tls
     bind 127.0.0.1:$haproxy_port ssl crt $work/both.pem alpn h2,http/1.1
+    default_backend origin
+frontend alike
+    bind 127.0.0.1:$haproxy_alike_port ssl crt $work/both.pem alpn h2,http/1.1
+    log ring@lines local0
+    option httplog
+    http-request set-header Forwarded "for=%[src];host=\"%[req.hdr(host)]\";proto=https"
+    http-request set-header X-Forwarded-For %[src]
+    http-request set-header X-Forwarded-Proto https
+    http-request set-header X-Forwarded-Host %[req.hdr(host)]
+    http-request set-header X-Real-IP %[src]
+    http-request set-header Via "1.1 haproxy"
     default_backend origin
 backend origin
     http-reuse always
@@ -155,11 +171,13 @@ h2() {
     echo "$rate $p99 $failed"
 }
 
+proxies=(footpath caddy haproxy haproxy_alike)
+
 # The median round of each, in turns, so that other load on the machine meets all of them.
 compare() {
     local what="$1" load="$2" round one
     for round in $(seq "$rounds"); do
-        for one in footpath caddy haproxy; do
+        for one in "${proxies[@]}"; do
             local -n port="${one}_port"
             [ -n "$port" ] || continue
             "$load" "$port" >>"$work/$load.$one"
@@ -167,12 +185,13 @@ compare() {
     done
     local ours
     ours="$(median "$work/$load.footpath")"
-    for one in footpath caddy haproxy; do
-        [ -s "$work/$load.$one" ] || { row "$what, $one" "skipped: not installed"; continue; }
+    for one in "${proxies[@]}"; do
+        local name="${one/haproxy_alike/haproxy same job}"
+        [ -s "$work/$load.$one" ] || { row "$what, $name" "skipped: not installed"; continue; }
         median "$work/$load.$one" | {
             read -r rate p99 failed
             [ "$failed" = 0 ] && failed="" || failed=" ($failed failed)"
-            row "$what, $one" "$(printf '%.0f/s, p99 %.1f ms%s' "$rate" "$p99" "$failed")" \
+            row "$what, $name" "$(printf '%.0f/s, p99 %.1f ms%s' "$rate" "$p99" "$failed")" \
                 "$(awk -v a="${ours%% *}" -v b="$rate" 'BEGIN {printf "%.2f", a / b}')"
         }
     done
@@ -184,7 +203,7 @@ passing() {
     install_certificate
     footpath_port="$https"
     await_tls "$footpath_port"
-    caddy_port="" haproxy_port=""
+    caddy_port="" haproxy_port="" haproxy_alike_port=""
     if command -v caddy >/dev/null; then start_caddy; fi
     if command -v haproxy >/dev/null; then start_haproxy; fi
     compare "TLS pass-through, h1" h1
