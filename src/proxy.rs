@@ -15,4 +15,5 @@ pub mod log;
 pub mod permission;
 mod shards;
 pub mod sni;
+pub mod spelling;
 pub mod tls;

@@ -57,7 +57,9 @@ impl Ledger {
         let identical: Vec<_> = self
             .orders
             .iter()
-            .filter(|order| order.names == names && now - order.at < TimeDelta::weeks(1))
+            .filter(|order| {
+                is_same_set(&order.names, names) && now - order.at < TimeDelta::weeks(1)
+            })
             .collect();
         if !ends_soon && identical.len() >= ORDERS_PER_WEEK_MAX {
             let oldest = identical.iter().map(|order| order.at).min();
@@ -132,6 +134,11 @@ impl Ledger {
             .retain(|at| now - *at < TimeDelta::hours(1));
         self.failed_validations.push(now);
     }
+}
+
+/// The authority takes the names of an order for a set.
+fn is_same_set(one: &[String], other: &[String]) -> bool {
+    one.len() == other.len() && one.iter().all(|name| other.contains(name))
 }
 
 fn backoff(failures: u32) -> TimeDelta {

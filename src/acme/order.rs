@@ -122,7 +122,8 @@ impl Acme {
         let mut ledger = record::ledger(&self.0.store, domain)?;
         ledger.may_order(&names, ends_soon, now)?;
         for name in &names[1..] {
-            record::ledger(&self.0.store, name)?.may_validate(now)?;
+            // The same names may have been ordered with this one first.
+            record::ledger(&self.0.store, name)?.may_order(&names, ends_soon, now)?;
         }
         let after_failure = ledger.failures > 0;
         ledger.attempt(now);

@@ -23,7 +23,7 @@ use super::inside::InsideName;
 use super::lasting::while_valid;
 use super::reply::{Described, Reply, describe, shape_schema, unless_unchanged};
 use super::scope::Scope;
-use super::{Api, EXEC_READ, LOGS};
+use super::{Api, EXEC_READ, LOGS, PROXY_ALIAS, PROXY_CERT};
 use crate::auth::{self, TokenInfo};
 use crate::exec::Exec;
 use crate::exec::edit::{self, Condition};
@@ -270,7 +270,7 @@ where
         &api.dispatcher.exec.live,
         terms,
     )?;
-    in_bounds(token.as_ref(), &scope, terms.surface)?;
+    in_bounds(token.as_ref(), &scope, terms)?;
     Ok(Call {
         query: extract::fields(query, Place::Query)?,
         body: extract::fields(fields, Place::Body)?,
@@ -301,10 +301,24 @@ pub fn admit(
 }
 
 /// Whether the token counts for the deployment that the operation is about.
-fn in_bounds(token: Option<&TokenInfo>, scope: &Scope, surface: Surface) -> Result<(), ApiError> {
+fn in_bounds(token: Option<&TokenInfo>, scope: &Scope, terms: Terms) -> Result<(), ApiError> {
+    let Some(token) = token.filter(|token| !token.bounds.deployments.is_empty()) else {
+        return Ok(());
+    };
+    // Aliases and certificates belong to no deployment, and a log has the lines of all.
+    // What a token may do with other tokens is bounded by its own grant, and with cron
+    // by its users.
+    let of_all = [LOGS, PROXY_ALIAS, PROXY_CERT];
+    if terms
+        .permission
+        .is_some_and(|permission| of_all.contains(&permission))
+    {
+        let error = "The token counts for some deployments only, and this concerns all";
+        let details = json!({ "deployments": token.bounds.deployments });
+        return Err(ApiError::new(StatusCode::FORBIDDEN, error).details(details));
+    }
     let exec_id = scope.exec_id.as_str();
-    let outside = token.is_some_and(|token| !token.bounds.allow_deployment(exec_id));
-    if surface == Surface::Exec && outside {
+    if terms.surface == Surface::Exec && !token.bounds.allow_deployment(exec_id) {
         let error = format!("The token does not count for the deployment {exec_id}");
         return Err(
             ApiError::new(StatusCode::FORBIDDEN, error).details(json!({ "deployment": exec_id }))

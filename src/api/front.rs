@@ -25,6 +25,7 @@ use crate::proxy::log::{Kind, Line, Pending};
 use crate::proxy::tls::TlsInfo;
 
 mod gate;
+mod lookup;
 mod secrets;
 
 pub use gate::Gate;
@@ -130,7 +131,9 @@ impl Front {
             let error = ApiError::bad_request("Host and :authority name two hosts");
             return noted(error.into_response(), &mut pending);
         }
-        if let Some(port) = self.redirect_port.filter(|_| !is_https) {
+        // Authorities ask without TLS, also those whose client is behind an alias.
+        let is_challenge = request.uri().path().starts_with(HTTP_PREFIX);
+        if let Some(port) = self.redirect_port.filter(|_| !is_https && !is_challenge) {
             let mut answer = redirect(&request, port);
             if !auth::presented(&http::HeaderMap::new(), request.uri().query()).is_empty() {
                 // The way to HTTPS has the token of the URL in it.
@@ -139,7 +142,14 @@ impl Front {
             }
             return noted(answer, &mut pending);
         }
-        let found = self.gate.lookup(&request);
+        if request.method() == Method::CONNECT && !is_extended_connect(&request) {
+            let error = ApiError::new(StatusCode::NOT_IMPLEMENTED, "There are no tunnels here");
+            return noted(error.into_response(), &mut pending);
+        }
+        let found = match self.gate.lookup(&request) {
+            Ok(found) => found,
+            Err(error) => return noted(error.into_response(), &mut pending),
+        };
         // Scripts have no tunnels, and a 200 of theirs would say that there is one.
         let leads_out = found.as_ref().is_some_and(|alias| alias.leads_out());
         if is_extended_connect(&request) && !leads_out {
@@ -162,6 +172,11 @@ impl Front {
             .contains(routes::first_segment(request.uri().path()))
         {
             let dispatcher = &self.gate.dispatcher;
+            // HTTP/1.0 does without a host, and a script's URL does not.
+            if host(&request).is_empty() && !request.headers().contains_key(header::HOST) {
+                let nobody = HeaderValue::from_static("localhost");
+                request.headers_mut().insert(header::HOST, nobody);
+            }
             // Its future is large, and would make that of every passed request so.
             let answer = Box::pin(script(dispatcher, client, is_https, request)).await;
             return noted(answer, &mut pending);

@@ -80,6 +80,10 @@ impl Inside {
             let error = "Only a script that a person wrote may change certificates";
             return ApiError::new(StatusCode::FORBIDDEN, error).into_response();
         }
+        if ![Method::GET, Method::PATCH].contains(request.method()) {
+            let error = "A script may read certificates and PATCH new ones; to delete or roll back needs a token";
+            return ApiError::new(StatusCode::FORBIDDEN, error).into_response();
+        }
         if let Some(dry_run) = &from.dry_run
             && request.method() != Method::GET
         {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::permission::Permissions;
+use super::spelling::{escaped, plain};
 use crate::egress::EgressError;
 use crate::egress::upstream::Protocol;
 use crate::model::exec_id::{ExecId, ExecIdError};
@@ -17,6 +18,8 @@ use crate::store::{Kind, StoreError, Stored};
 /// A short name becomes the first label of a host.
 const LABEL_CHARS: std::ops::RangeInclusive<usize> = 3..=61;
 const PATH_CHARS_MAX: usize = 1024;
+pub const PROGRAM_SCRIPTS: &str = "exec";
+pub const PROGRAM_UPSTREAM: &str = "http";
 
 /// One alias, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +142,14 @@ impl Alias {
         matches!(self.target, Target::Upstream { .. })
     }
 
+    /// What permissions call what answers.
+    pub fn program(&self) -> &'static str {
+        match self.target {
+            Target::Upstream { .. } => PROGRAM_UPSTREAM,
+            Target::Scripts { .. } => PROGRAM_SCRIPTS,
+        }
+    }
+
     /// Who answers, for people.
     pub fn target_name(&self) -> String {
         match &self.target {
@@ -164,15 +175,21 @@ pub fn host_of_label(label: &str, domain: &str) -> Result<String, AliasError> {
 /// A path without its final slash; the root is empty.
 pub fn prefix(path: &str) -> Result<String, AliasError> {
     let field = "path_prefix";
-    match path.trim_end_matches('/') {
-        "" => Ok(String::new()),
-        path => checked_path(path, field),
+    if path.is_empty() {
+        return Ok(String::new());
     }
+    let path = checked_path(&plain(&checked_path(path, field)?), field)?;
+    Ok(path.trim_end_matches('/').to_owned())
 }
 
 pub fn checked_path(path: &str, field: &'static str) -> Result<String, AliasError> {
-    let is_fine = |char: char| char.is_ascii_graphic() && !"?#\\".contains(char);
+    let is_fine = |char: char| char.is_ascii_graphic() && !"?#\\<>\"{}|^`".contains(char);
     let climbs = path.split('/').any(|part| part == "..");
+    let escapes = path.match_indices('%');
+    let climbs = climbs
+        || !escapes
+            .into_iter()
+            .all(|(at, _)| escaped(&path.as_bytes()[at..]).is_some());
     if !path.starts_with('/') || path.len() > PATH_CHARS_MAX || climbs || !path.chars().all(is_fine)
     {
         return Err(AliasError::BadPath { field });
@@ -194,6 +211,13 @@ pub fn upstream(url: &str) -> Result<(String, Option<String>), AliasError> {
     let authority = parsed.authority().map(|authority| authority.as_str());
     let authority = authority.filter(|text| !text.is_empty() && !text.starts_with(':'));
     let authority = authority.ok_or_else(|| bad("it names no host"))?;
+    let port = authority
+        .rsplit(']')
+        .next()
+        .and_then(|rest| rest.split_once(':'));
+    if port.is_some_and(|(_, port)| port.parse::<u16>().map_or(true, |port| port == 0)) {
+        return Err(bad("its port is no number from 1 to 65535"));
+    }
     if authority.contains('@') {
         return Err(bad("it holds a user name or a password"));
     }
@@ -285,6 +309,14 @@ mod tests {
     }
 
     #[test]
+    fn a_prefix_is_spelt_plainly() {
+        assert_eq!(prefix("/%61pi/"), Ok("/api".to_owned()));
+        for bad in ["/a/%2e%2e/b", "/a%zz", "/a<b", "a"] {
+            assert!(prefix(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn upstreams_are_origins_with_perhaps_a_path() {
         let good = [
             ("http://10.0.0.5:3000", "http://10.0.0.5:3000", None),
@@ -307,6 +339,10 @@ mod tests {
             "file:///etc/passwd",
             "http://a/../b",
             "http://a b",
+            "http://127.0.0.1:99999",
+            "http://127.0.0.1:",
+            "http://127.0.0.1:0",
+            "http://[::1]:99999",
         ] {
             assert!(upstream(bad).is_err(), "{bad}");
         }

@@ -126,6 +126,7 @@ impl Permissions {
         headers: &HeaderMap,
         query: Option<&str>,
         client: IpAddr,
+        program: &str,
         now: DateTime<Utc>,
     ) -> Admission {
         if !self.enable_proxy {
@@ -133,7 +134,7 @@ impl Permissions {
         }
         let matching = |group: &Group| group.holds(headers, query, client, now);
         let mut matched = self.groups.iter().filter(|(_, group)| matching(group));
-        if let Some((name, _)) = matched.clone().find(|(name, _)| self.may(name)) {
+        if let Some((name, _)) = matched.clone().find(|(name, _)| self.may(name, program)) {
             let group = Some(name.clone());
             return Admission::Admitted { group };
         }
@@ -156,17 +157,19 @@ impl Permissions {
         }
     }
 
-    fn may(&self, group: &str) -> bool {
-        self.of_group(group) == Verdict::Allow
+    fn may(&self, group: &str, program: &str) -> bool {
+        self.of_group(group, program) == Verdict::Allow
     }
 
-    /// What who is in this group may.
-    pub fn of_group(&self, group: &str) -> Verdict {
+    /// What who is in this group may do with a program. Where something is said of
+    /// others only, nothing.
+    pub fn of_group(&self, group: &str, program: &str) -> Verdict {
         let programs = self.permissions.get(group);
-        let may = programs.is_none_or(|programs| {
-            programs.is_empty() || programs.values().any(|verdict| *verdict == Verdict::Allow)
-        });
-        if may { Verdict::Allow } else { Verdict::Deny }
+        let Some(programs) = programs.filter(|programs| !programs.is_empty()) else {
+            return Verdict::Allow;
+        };
+        let said = programs.get(program).or_else(|| programs.get(ANY_PROGRAM));
+        said.copied().unwrap_or(Verdict::Deny)
     }
 
     /// The names under which secrets of groups come, which nobody behind the proxy
@@ -176,10 +179,7 @@ impl Permissions {
             Group::Token { place, name, .. } => vec![(*place, name.as_str())],
             Group::Password { .. } => vec![(TokenPlace::Header, header::AUTHORIZATION.as_str())],
             Group::Ip { .. } => Vec::new(),
-            Group::Jwt(jwt) => {
-                let headers = jwt.sources.iter().filter_map(Source::header);
-                headers.map(|name| (TokenPlace::Header, name)).collect()
-            }
+            Group::Jwt(jwt) => jwt.sources.iter().map(Source::place).collect(),
         })
     }
 

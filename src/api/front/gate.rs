@@ -16,7 +16,7 @@ use super::super::error::ApiError;
 use super::super::lasting::while_so;
 use super::secrets::{self, Papers};
 use super::{Peer, noted};
-use crate::auth;
+use crate::auth::{self, Tokens};
 use crate::egress::{EgressError, Reason};
 use crate::proxy::alias::{Alias, Target};
 use crate::proxy::aliases::Aliases;
@@ -43,17 +43,6 @@ pub struct Visitor {
 }
 
 impl Gate {
-    /// The alias that a request is for.
-    pub fn lookup(&self, request: &Request<Body>) -> Option<Arc<Alias>> {
-        let host = host(request);
-        let name = match host.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-            _ => host,
-        };
-        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-        self.aliases.lookup(&name, request.uri().path())
-    }
-
     /// Whether a trusted proxy says that its client came over TLS.
     pub fn is_told_https(&self, request: &Request<Body>, peer: &Peer) -> bool {
         let proto = request.headers().get("x-forwarded-proto");
@@ -74,7 +63,8 @@ impl Gate {
             above: &above,
             alias,
         };
-        let (query, had_secret) = public_query(request.uri().query(), papers);
+        let tokens = &self.dispatcher.tokens;
+        let (query, had_secret) = public_query(request.uri().query(), papers, tokens);
         let shown = query.as_deref().map(auth::without_tokens);
         pending.line.url = with_query(request.uri().path(), shown.as_deref());
         let mut response = match self.admitted(&request, papers, visitor, &mut pending) {
@@ -158,7 +148,7 @@ impl Gate {
                     path_and_query,
                     still_open,
                 };
-                let request = secrets::without_ours(request);
+                let request = secrets::without_ours(request, &self.dispatcher.tokens);
                 self.forward(request, &to, visitor, pending).await
             }
         }
@@ -205,7 +195,7 @@ fn admit(
     }
     let (uri, headers) = (request.uri(), request.headers());
     for permissions in papers.all() {
-        match permissions.admit(headers, uri.query(), visitor.client, now) {
+        match permissions.admit(headers, uri.query(), visitor.client, alias.program(), now) {
             Admission::Admitted { group } => {
                 pending.line.group = group.or(pending.line.group.take())
             }
@@ -248,7 +238,11 @@ fn climbs(path: &str) -> bool {
 }
 
 /// The query without the secrets of groups, and whether there were any.
-fn public_query(query: Option<&str>, papers: Papers<'_>) -> (Option<String>, bool) {
+fn public_query(
+    query: Option<&str>,
+    papers: Papers<'_>,
+    tokens: &Tokens,
+) -> (Option<String>, bool) {
     let Some(query) = query else {
         return (None, false);
     };
@@ -262,7 +256,7 @@ fn public_query(query: Option<&str>, papers: Papers<'_>) -> (Option<String>, boo
     };
     // Scripts are behind the dispatcher, which takes a management token out itself.
     let leads_out = matches!(papers.alias.target, Target::Upstream { .. });
-    let is_hidden = |pair: &&str| is_secret(pair) || leads_out && secrets::is_ours(pair);
+    let is_hidden = |pair: &&str| is_secret(pair) || leads_out && secrets::is_ours(pair, tokens);
     let (secret, public): (Vec<&str>, Vec<&str>) = query.split('&').partition(is_hidden);
     let left = match public.is_empty() {
         true => None,
@@ -274,8 +268,13 @@ fn public_query(query: Option<&str>, papers: Papers<'_>) -> (Option<String>, boo
 /// What a group's members show us is not for whoever is behind us.
 fn without_secret_headers(mut request: Request<Body>, papers: Papers<'_>) -> Request<Body> {
     for (place, name) in papers.secrets() {
-        if place == TokenPlace::Header {
-            request.headers_mut().remove(name);
+        match place {
+            TokenPlace::Header => {
+                request.headers_mut().remove(name);
+            }
+            TokenPlace::Cookie => secrets::remove_cookie(request.headers_mut(), name),
+            // Out of the URL by now.
+            TokenPlace::Param => {}
         }
     }
     request

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use chrono::Utc;
-use http::{HeaderMap, Request, header};
+use http::{HeaderMap, HeaderValue, Request, header};
 
-use crate::auth::{self, SECRET_PREFIX, TOKEN_HEADER, TOKEN_PARAMETER};
+use crate::auth::{self, SECRET_PREFIX, TOKEN_HEADER, TOKEN_PARAMETER, Tokens};
 use crate::proxy::alias::Alias;
 use crate::proxy::aliases::Aliases;
 use crate::proxy::forward::StillOpen;
@@ -75,12 +75,34 @@ pub fn still_open(
                 alias: &alias,
             };
             let is_admitted = papers.all().all(|permissions| {
-                let admission = permissions.admit(&headers, query.as_deref(), client, now);
+                let admission =
+                    permissions.admit(&headers, query.as_deref(), client, alias.program(), now);
                 matches!(admission, Admission::Admitted { .. })
             });
             alias.is_on(now) && is_admitted
         })
     })
+}
+
+/// Takes a cookie out; the others stay as they were sent.
+pub fn remove_cookie(headers: &mut HeaderMap, name: &str) {
+    if !has_cookie(headers, name) {
+        return;
+    }
+    let is_other = |pair: &&str| pair.trim().split('=').next() != Some(name);
+    let without = |value: &HeaderValue| match value.to_str() {
+        Ok(text) => {
+            let left: Vec<&str> = text.split(';').map(str::trim).filter(is_other).collect();
+            left.join("; ").try_into().ok()
+        }
+        Err(_) => Some(value.clone()),
+    };
+    let all = headers.get_all(header::COOKIE).iter();
+    let left: Vec<HeaderValue> = all.filter_map(without).collect();
+    headers.remove(header::COOKIE);
+    for value in left.into_iter().filter(|value| !value.is_empty()) {
+        headers.append(header::COOKIE, value);
+    }
 }
 
 fn has_cookie(headers: &HeaderMap, name: &str) -> bool {
@@ -97,17 +119,22 @@ fn parameters(query: &str) -> impl Iterator<Item = (String, String)> {
 }
 
 /// Whether this part of a query is a management token.
-pub fn is_ours(pair: &str) -> bool {
-    parameters(pair)
-        .any(|(name, value)| name == TOKEN_PARAMETER && value.starts_with(SECRET_PREFIX))
+pub fn is_ours(pair: &str, tokens: &Tokens) -> bool {
+    let mut parameters = parameters(pair);
+    parameters.any(|(name, value)| name == TOKEN_PARAMETER && is_management(&value, tokens))
+}
+
+/// By its look, or because it is one: that of the configuration may look like anything.
+fn is_management(text: &str, tokens: &Tokens) -> bool {
+    text.starts_with(SECRET_PREFIX) || tokens.authenticate(text, Utc::now()).is_some()
 }
 
 /// A management token that came along by habit is not an upstream's.
-pub fn without_ours(mut request: Request<Body>) -> Request<Body> {
+pub fn without_ours(mut request: Request<Body>, tokens: &Tokens) -> Request<Body> {
     let presented = auth::presented(request.headers(), None);
     if presented
         .iter()
-        .any(|one| one.token.starts_with(SECRET_PREFIX))
+        .any(|one| is_management(&one.token, tokens))
     {
         request.headers_mut().remove(header::AUTHORIZATION);
         request.headers_mut().remove(TOKEN_HEADER);
@@ -118,21 +145,30 @@ pub fn without_ours(mut request: Request<Body>) -> Request<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Store;
 
-    #[test]
-    fn a_management_token_is_known_by_its_look() {
+    #[tokio::test]
+    async fn a_management_token_is_known_by_its_look_or_is_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let tokens = Tokens::open(Store::open(dir.path()).unwrap()).unwrap();
+        let of_configuration = Some("chosen-by-the-operator");
+        tokens
+            .ensure_root(of_configuration, Utc::now())
+            .await
+            .unwrap();
         for (pair, expected) in [
             ("token=fp_abc", true),
             ("%74oken=fp%5Fabc", true),
             ("token=voucher", false),
+            ("token=chosen-by-the-operator", true),
             ("other=fp_abc", false),
             ("token", false),
         ] {
-            assert_eq!(is_ours(pair), expected, "{pair}");
+            assert_eq!(is_ours(pair, &tokens), expected, "{pair}");
         }
         let request = |name: &str, value: &str| {
             let request = Request::builder().header(name, value);
-            without_ours(request.body(Body::empty()).unwrap())
+            without_ours(request.body(Body::empty()).unwrap(), &tokens)
         };
         assert!(
             request("authorization", "Bearer fp_abc")
@@ -140,6 +176,8 @@ mod tests {
                 .is_empty()
         );
         assert!(request("x-token", "fp_abc").headers().is_empty());
+        let chosen = request("x-token", "chosen-by-the-operator");
+        assert!(chosen.headers().is_empty());
         assert!(
             !request("authorization", "Bearer theirs")
                 .headers()
@@ -152,5 +190,9 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::COOKIE, "a=1; door=2".parse().unwrap());
         assert!(has_cookie(&headers, "door") && !has_cookie(&headers, "doo"));
+        remove_cookie(&mut headers, "door");
+        assert_eq!(headers[header::COOKIE], "a=1");
+        remove_cookie(&mut headers, "a");
+        assert!(headers.is_empty());
     }
 }

@@ -16,14 +16,12 @@ use crate::api::reply::Answer;
 use crate::model::exec_id::ExecId;
 use crate::model::host_name as name;
 use crate::proxy::alias::{
-    Alias, AliasError, Target, checked_path, host_of_label, prefix, upstream,
+    Alias, AliasError, PROGRAM_UPSTREAM, Target, checked_path, host_of_label, prefix, upstream,
 };
 use crate::proxy::permission::Permissions;
 
 /// Random bytes of a name that nobody chose; twice as many characters.
 const RANDOM_NAME_BYTES: usize = 24;
-const PROGRAM_SCRIPTS: &str = "exec";
-const PROGRAM_UPSTREAM: &str = "http";
 
 /// An alias.
 #[derive(Debug, Serialize, ToSchema)]
@@ -52,14 +50,11 @@ pub struct AliasView {
 
 impl AliasView {
     fn of(alias: &Alias) -> Self {
-        let (program, container_id, upstream, preserve_host) = match &alias.target {
-            Target::Scripts { exec_id } => (PROGRAM_SCRIPTS, Some(exec_id.to_string()), None, None),
-            Target::Upstream { url, preserve_host } => (
-                PROGRAM_UPSTREAM,
-                None,
-                Some(url.clone()),
-                Some(*preserve_host),
-            ),
+        let (container_id, upstream, preserve_host) = match &alias.target {
+            Target::Scripts { exec_id } => (Some(exec_id.to_string()), None, None),
+            Target::Upstream { url, preserve_host } => {
+                (None, Some(url.clone()), Some(*preserve_host))
+            }
         };
         let label = alias.host.split('.').next().unwrap_or_default();
         Self {
@@ -68,7 +63,7 @@ impl AliasView {
             url: format!("https://{}{}/", alias.host, alias.path_prefix),
             host: alias.host.clone(),
             path_prefix: alias.path_prefix.clone(),
-            program: program.to_owned(),
+            program: alias.program().to_owned(),
             container_id,
             upstream,
             preserve_host,

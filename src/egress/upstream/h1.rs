@@ -26,6 +26,9 @@ use crate::egress::connect::{Connector, Stream};
 use crate::egress::error::explain;
 use crate::egress::{BoxError, EgressError, IDLE, Phase, timeout};
 
+/// Header fields of an answer; some set a hundred cookies.
+const HEADERS_MAX: usize = 256;
+
 /// Scheme and authority: whose connections may take each other's place.
 type Origin = (bool, Authority);
 
@@ -85,7 +88,9 @@ impl Connections {
 
     async fn connect(&self, url: Uri) -> Result<Connection, EgressError> {
         let stream = self.connector.connect(url).await?;
-        let (sender, driver) = http1::handshake(stream)
+        let (sender, driver) = http1::Builder::new()
+            .max_headers(HEADERS_MAX)
+            .handshake(stream)
             .await
             .map_err(|error| broken(&error))?;
         Ok(Connection {

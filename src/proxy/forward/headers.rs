@@ -13,14 +13,6 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-/// What each proxy tells the next of those before it.
-const OF_THE_WAY: [HeaderName; 4] = [
-    X_FORWARDED_FOR,
-    X_FORWARDED_PROTO,
-    X_FORWARDED_HOST,
-    header::FORWARDED,
-];
-
 /// Who sent a request, as far as the upstream is told.
 #[derive(Debug, Clone, Copy)]
 pub struct Sender<'a> {
@@ -48,7 +40,8 @@ pub fn for_upstream(headers: &mut HeaderMap, sender: &Sender<'_>, via: &HeaderVa
         headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
     }
     if !sender.is_trusted {
-        remove_all(headers, &OF_THE_WAY);
+        let told: Vec<HeaderName> = headers.keys().filter(is_of_the_way).cloned().collect();
+        remove_all(headers, &told);
     }
     let proto = if sender.is_tls { "https" } else { "http" };
     let host = sender.host;
@@ -78,6 +71,20 @@ pub fn for_upstream(headers: &mut HeaderMap, sender: &Sender<'_>, via: &HeaderVa
         insert(headers, header::HOST, host);
     }
     join_cookies(headers);
+}
+
+/// Whether a field is what each proxy tells the next of those before it. Many servers
+/// behind take `_` for `-`.
+fn is_of_the_way(name: &&HeaderName) -> bool {
+    let name = name.as_str().as_bytes();
+    let begins = |with: &[u8]| {
+        let both = name.iter().zip(with);
+        name.len() >= with.len()
+            && both
+                .into_iter()
+                .all(|(one, other)| one == other || *one == b'_' && *other == b'-')
+    };
+    begins(b"x-forwarded-") || begins(b"x-real-ip") || name == b"forwarded"
 }
 
 /// Makes the fields of an upstream's answer those of ours.
@@ -271,6 +278,8 @@ mod tests {
             ("x-forwarded-for", "9.9.9.9"),
             ("x-forwarded-proto", "http"),
             ("x-forwarded-host", "evil"),
+            ("x-forwarded-prefix", "/evil"),
+            ("x_forwarded_port", "1"),
             ("forwarded", "for=9.9.9.9"),
             ("x-real-ip", "9.9.9.9"),
             ("connection", "close, x-secret"),

@@ -9,7 +9,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{PermissionError, bearer, cookies};
+use super::{PermissionError, TokenPlace, bearer, cookies};
 
 /// Clocks of others may differ so much, in seconds.
 const LEEWAY_SECONDS: f64 = 30.0;
@@ -158,11 +158,11 @@ impl Source {
         }
     }
 
-    /// The header that nobody behind the proxy needs to see.
-    pub fn header(&self) -> Option<&str> {
+    /// What nobody behind the proxy needs to see.
+    pub fn place(&self) -> (TokenPlace, &str) {
         match self {
-            Self::Header(name) => Some(name),
-            Self::Cookie(_) => None,
+            Self::Header(name) => (TokenPlace::Header, name),
+            Self::Cookie(name) => (TokenPlace::Cookie, name),
         }
     }
 }

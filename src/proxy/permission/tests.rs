@@ -70,7 +70,13 @@ fn any_group_lets_a_request_in() {
         (&[], None, "::ffff:10.2.3.4", Some("office")),
     ];
     for (list, query, client, expected) in cases {
-        let found = permissions.admit(&headers(list), query, client.parse().unwrap(), Utc::now());
+        let found = permissions.admit(
+            &headers(list),
+            query,
+            client.parse().unwrap(),
+            "http",
+            Utc::now(),
+        );
         let wanted = match expected {
             Some(group) => Admission::Admitted {
                 group: Some(group.to_owned()),
@@ -87,7 +93,7 @@ fn the_default_the_switch_and_denied_groups() {
     let nobody = HeaderMap::new();
     let open = Permissions::default();
     assert_eq!(
-        open.admit(&nobody, None, client, Utc::now()),
+        open.admit(&nobody, None, client, "http", Utc::now()),
         Admission::Admitted { group: None }
     );
     let off = Permissions {
@@ -95,21 +101,35 @@ fn the_default_the_switch_and_denied_groups() {
         ..open
     };
     assert_eq!(
-        off.admit(&nobody, None, client, Utc::now()),
+        off.admit(&nobody, None, client, "http", Utc::now()),
         Admission::Forbidden
     );
     let mut permissions = closed();
     let denied = BTreeMap::from([(ANY_PROGRAM.to_owned(), Verdict::Deny)]);
     permissions.permissions.insert("param".to_owned(), denied);
-    let found = permissions.admit(&nobody, Some("key=s3cret"), client, Utc::now());
+    let found = permissions.admit(&nobody, Some("key=s3cret"), client, "http", Utc::now());
     assert_eq!(found, Admission::Forbidden);
+    for (said, expected) in [
+        (("http", Verdict::Allow), Verdict::Allow),
+        (("http", Verdict::Deny), Verdict::Deny),
+        (("exec", Verdict::Allow), Verdict::Deny),
+        (("exec", Verdict::Deny), Verdict::Deny),
+        (("*", Verdict::Allow), Verdict::Allow),
+    ] {
+        let programs = BTreeMap::from([
+            (said.0.to_owned(), said.1),
+            ("x".to_owned(), Verdict::Allow),
+        ]);
+        permissions.permissions.insert("param".to_owned(), programs);
+        assert_eq!(permissions.of_group("param", "http"), expected, "{said:?}");
+    }
     for (name, _) in closed().groups {
         if name != "office" {
             permissions.remove(&name).unwrap();
         }
     }
     assert_eq!(
-        permissions.admit(&nobody, None, client, Utc::now()),
+        permissions.admit(&nobody, None, client, "http", Utc::now()),
         Admission::Forbidden
     );
 }

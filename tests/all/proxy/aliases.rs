@@ -763,3 +763,79 @@ async fn the_log_can_be_followed() {
     let said = read_until(&mut stream, "/second").await;
     assert!(!said.contains("s3cret"), "{said}");
 }
+
+/// What a server behind takes for one path is one path to permissions too.
+#[tokio::test]
+async fn another_spelling_of_a_path_gets_by_no_permission() {
+    let server = Server::with_script("admin/x.ts", "return 'secret'")
+        .script("open.ts", "return 'open'")
+        .start()
+        .await;
+    let site = json!({ "host": "site.example", "container_id": "1" });
+    created(&server, site.clone()).await;
+    let mut admin = site;
+    admin["path_prefix"] = "/%61dmin".into();
+    let id = created(&server, admin).await;
+    let nobody = json!({ "default": "deny", "groups": {} });
+    let put = change(&server, Method::PUT, &format!("{id}/permissions"), nobody);
+    put.header("if-match", "file:v0").await.expect(200);
+    at(&server, "site.example", "/open").await.expect(200);
+    at(&server, "site.example", "/scripts/open")
+        .await
+        .expect(200);
+    at(&server, "site.example", "//open").await.expect(200);
+    at(&server, "site.example", "/admin/x").await.expect(403);
+    for target in [
+        "/%61dmin/x",
+        "//admin/x",
+        "/./admin/x",
+        "/admin%2fx",
+        "/scripts/admin/x",
+    ] {
+        let reply = at(&server, "site.example", target).await.expect(400);
+        assert!(reply.text().contains("PATH_SPELLING"), "{target}");
+    }
+}
+
+/// One request as these bytes, on a connection of its own.
+async fn raw(server: &Server, request: &str) -> String {
+    let mut stream = TcpStream::connect(server.address())
+        .await
+        .expect("it listens");
+    stream
+        .write_all(request.as_bytes())
+        .await
+        .expect("it reads");
+    let mut answer = Vec::new();
+    // A connection that is reset has said what there is to say.
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn what_is_no_path_leads_nowhere() {
+    let Some(upstream) = Upstream::start() else {
+        skip!("there is no node");
+    };
+    let server = allowing(&upstream).start().await;
+    created(
+        &server,
+        json!({ "host": "raw.example", "upstream": upstream.url() }),
+    )
+    .await;
+    for (line, status) in [
+        ("OPTIONS * HTTP/1.1\r\nHost: raw.example", "400"),
+        (
+            "CONNECT raw.example:80 HTTP/1.1\r\nHost: raw.example:80",
+            "501",
+        ),
+        (
+            "CONNECT other.example:80 HTTP/1.1\r\nHost: other.example:80",
+            "501",
+        ),
+        ("GET /where HTTP/1.0", "200"),
+    ] {
+        let answer = raw(&server, &format!("{line}\r\nConnection: close\r\n\r\n")).await;
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{line}: {answer}");
+    }
+}

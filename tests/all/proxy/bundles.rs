@@ -278,7 +278,7 @@ async fn plain_http_is_sent_to_https_but_for_challenges() {
     server
         .get("/.well-known/acme-challenge/unknown")
         .await
-        .expect(308);
+        .expect(404);
 }
 
 #[tokio::test]

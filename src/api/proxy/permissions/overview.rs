@@ -174,19 +174,19 @@ impl ServiceView {
             host: alias.host.clone(),
             path_prefix: alias.path_prefix.clone(),
             enabled: alias.is_on(Utc::now()),
-            access: access(documents.iter().map(|(_, one)| one)).to_owned(),
+            access: access(documents.iter().map(|(_, one)| one), alias.program()).to_owned(),
             documents: documents
                 .iter()
-                .map(|(of, one)| DocumentView::of(of, one))
+                .map(|(of, one)| DocumentView::of(of, one, alias.program()))
                 .collect(),
         }
     }
 }
 
 impl DocumentView {
-    fn of(of: &str, permissions: &Permissions) -> Self {
+    fn of(of: &str, permissions: &Permissions, program: &str) -> Self {
         let names = permissions.groups.keys();
-        let groups = names.map(|name| (name.clone(), word(permissions.of_group(name))));
+        let groups = names.map(|name| (name.clone(), word(permissions.of_group(name, program))));
         Self {
             of: of.to_owned(),
             enable_proxy: permissions.enable_proxy,
@@ -197,11 +197,11 @@ impl DocumentView {
 }
 
 /// All of them must let a request in.
-fn access<'a>(documents: impl Iterator<Item = &'a Permissions>) -> &'static str {
+fn access<'a>(documents: impl Iterator<Item = &'a Permissions>, program: &str) -> &'static str {
     let mut access = "allow";
     for one in documents {
         let mut groups = one.groups.keys();
-        let lets_some_in = groups.any(|name| one.of_group(name) == Verdict::Allow);
+        let lets_some_in = groups.any(|name| one.of_group(name, program) == Verdict::Allow);
         match (one.enable_proxy, one.default, lets_some_in) {
             (true, Verdict::Allow, _) => {}
             (true, Verdict::Deny, true) => access = "groups",
