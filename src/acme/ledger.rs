@@ -184,6 +184,15 @@ mod tests {
             ledger.may_order(&names(&["a.test", "b.test"]), false, at(3)),
             Ok(())
         );
+        // The authority does not look at the order of the names.
+        let mut both = Ledger::default();
+        for minute in 0..3 {
+            both.succeeded(&names(&["a.test", "b.test"]), false, at(minute));
+        }
+        assert!(
+            both.may_order(&names(&["b.test", "a.test"]), false, at(3))
+                .is_err()
+        );
         // What ends soon is not kept waiting by what somebody forced.
         assert_eq!(ledger.may_order(&a, true, at(3)), Ok(()));
         assert_eq!(ledger.may_order(&a, false, at(7 * 24 * 60)), Ok(()));

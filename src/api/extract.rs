@@ -36,10 +36,17 @@ pub fn query(query: Option<&str>) -> Result<Map<String, Value>, ApiError> {
             ApiError::bad_request("Malformed query string").details(json!({ "hint": hint }))
         );
     }
-    let pairs = url::form_urlencoded::parse(query.as_bytes());
-    Ok(pairs
-        .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
-        .collect())
+    let mut fields = Map::new();
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        let value = Value::String(value.into_owned());
+        let before = fields.insert(name.to_string(), value.clone());
+        // Neither `dry_run=true` nor what contradicts it may win by its place.
+        if before.is_some_and(|before| before != value) {
+            let error = format!("The query has two values for `{name}`");
+            return Err(ApiError::bad_request(error));
+        }
+    }
+    Ok(fields)
 }
 
 fn is_well_encoded(query: &str) -> bool {

@@ -605,7 +605,14 @@ async fn an_isolate_neither_orders_nor_installs() {
     );
     let own = "const body = JSON.stringify({ d: 'a.test', cert: req.body });
         return (await fetch('/api/v1/proxy/cert/bundle', { method: 'PATCH', body })).status;";
-    let server = Server::with_scripts(&[("isolated.ts", &script), ("own.ts", own)]);
+    let deletes =
+        "return (await fetch('/api/v1/proxy/cert/bundle/a.test', { method: 'DELETE' })).status;";
+    let scripts = [
+        ("isolated.ts", &*script),
+        ("own.ts", own),
+        ("deletes.ts", deletes),
+    ];
+    let server = Server::with_scripts(&scripts);
     let server = server.start().await;
     let answer = server.get("/isolated").await.expect(200).json();
     assert_eq!(answer["named"], 403, "{answer}");
@@ -616,4 +623,8 @@ async fn an_isolate_neither_orders_nor_installs() {
     let pair = json!({ "cert": chain, "key": key });
     let sent = server.request(Method::POST, "/own").json(&pair);
     sent.await.expect_json(200, json!(200));
+    // To take one away is nobody's without a token.
+    server.get("/deletes").await.expect_json(200, json!(403));
+    let all = server.get("/api/v1/proxy/cert/bundle").as_root().await;
+    assert_eq!(all.expect(200).json()["data"]["count"], 1);
 }

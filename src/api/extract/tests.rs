@@ -25,6 +25,13 @@ fn read(value: Value, place: Place) -> Result<Example, String> {
 }
 
 #[test]
+fn what_contradicts_itself_in_a_query_is_refused() {
+    let two = query(Some("dry_run=true&x=1&dry_run=false")).unwrap_err();
+    assert_eq!(two.error, "The query has two values for `dry_run`");
+    assert_eq!(query(Some("x=1&x=1")).unwrap().len(), 1);
+}
+
+#[test]
 fn texts_of_errors() {
     let body = [
         (json!({}), "path is required"),
@@ -95,7 +102,7 @@ fn texts_of_errors() {
 
 #[test]
 fn texts_of_a_query_become_what_is_expected() {
-    let fields = query(Some("path=a%20b&createDirs&limit=3&limit=4")).unwrap();
+    let fields = query(Some("path=a%20b&createDirs&limit=4&limit=4")).unwrap();
     let read = read(Value::Object(fields), Place::Query).unwrap();
     assert_eq!(
         (read.path.as_str(), read.create_dirs, read.limit),
