@@ -50,6 +50,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         (None, Ok(route)) => route,
         (None, Err(why)) => anyhow::bail!("{} has no route: {why}", script.path),
     };
+    // Behind the address of the server it would become a part of that.
+    if !path.starts_with('/') {
+        anyhow::bail!("--path {path:?} does not begin with a slash; write --path '/{path}'");
+    }
     let data = std::env::temp_dir().join(format!("footpath-invoke-{}", std::process::id()));
     let mut config = script.config.clone();
     config.server.http = ([127, 0, 0, 1], 0).into();

@@ -196,6 +196,14 @@ fn invoke_runs_a_script_once() {
         said.contains("on purpose") && said.contains("[id].ts:1:"),
         "{said}"
     );
+    // What is no path must not become a part of the address.
+    for elsewhere in ["users/7", "@other.example/x"] {
+        let wrong = run(&["invoke", script, "--path", elsewhere], home.path(), "");
+        assert!(
+            fails(&wrong).contains("does not begin with a slash"),
+            "{elsewhere}"
+        );
+    }
 }
 
 #[tokio::test]
