@@ -35,7 +35,7 @@ pub mod upstream;
 pub use address::Reason;
 pub use between::watched;
 pub use error::{EgressError, Phase};
-pub use headers::{remove_all, remove_hop_by_hop};
+pub use headers::{remove_hop_by_hop, remove_where};
 pub use policy::{Policy, PolicyError};
 
 /// An unused connection is closed after this.

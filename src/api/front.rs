@@ -287,12 +287,7 @@ fn names_one_host(request: &Request<Body>) -> bool {
 }
 
 fn redirect(request: &Request<Body>, port: u16) -> Response {
-    let host = host(request);
-    // An IPv6 address has colons of its own, inside of brackets.
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
+    let name = without_port(host(request));
     if name.is_empty() {
         return ApiError::bad_request("Plain HTTP is redirected, and Host says not where")
             .into_response();
@@ -312,5 +307,13 @@ fn redirect(request: &Request<Body>, port: u16) -> Response {
         )
             .into_response(),
         Err(_) => ApiError::bad_request("Host is no host").into_response(),
+    }
+}
+
+/// A host without its port. An IPv6 address has colons of its own, inside of brackets.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
     }
 }

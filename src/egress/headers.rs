@@ -25,15 +25,19 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    remove_all(headers, &HOP_BY_HOP);
-    remove_all(headers, &named);
+    remove_where(headers, |name| {
+        HOP_BY_HOP.contains(name) || named.contains(name)
+    });
 }
 
-/// Removes these headers. Messages have few, so looking through them costs less than
-/// looking for each of the names.
-pub fn remove_all(headers: &mut HeaderMap, names: &[HeaderName]) {
-    let is_one = |name: &&HeaderName| names.contains(name);
-    let there: Vec<HeaderName> = headers.keys().filter(is_one).cloned().collect();
+/// Removes the headers of which this is true. Messages have few, so looking through them
+/// costs less than looking for each of some names.
+pub fn remove_where(headers: &mut HeaderMap, is_one: impl Fn(&HeaderName) -> bool) {
+    let there: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_one(name))
+        .cloned()
+        .collect();
     for name in there {
         headers.remove(name);
     }

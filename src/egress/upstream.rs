@@ -25,6 +25,9 @@ mod h1;
 /// Connections kept to one upstream while unused.
 const IDLE_CONNECTIONS_PER_HOST_MAX: usize = 256;
 
+/// Header fields of an answer; some set a hundred cookies.
+const HEADERS_MAX: usize = 256;
+
 pub type UpstreamBody = UnsyncBoxBody<Bytes, BoxError>;
 
 /// How to speak to an upstream.
@@ -129,6 +132,7 @@ fn builder() -> Builder {
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(IDLE_CONNECTIONS_PER_HOST_MAX)
+        .http1_max_headers(HEADERS_MAX)
         .http2_adaptive_window(true)
         .http2_max_header_list_size(HEADER_BYTES_MAX);
     builder

@@ -185,13 +185,10 @@ pub fn prefix(path: &str) -> Result<String, AliasError> {
 pub fn checked_path(path: &str, field: &'static str) -> Result<String, AliasError> {
     let is_fine = |char: char| char.is_ascii_graphic() && !"?#\\<>\"{}|^`".contains(char);
     let climbs = path.split('/').any(|part| part == "..");
-    let escapes = path.match_indices('%');
-    let climbs = climbs
-        || !escapes
-            .into_iter()
-            .all(|(at, _)| escaped(&path.as_bytes()[at..]).is_some());
-    if !path.starts_with('/') || path.len() > PATH_CHARS_MAX || climbs || !path.chars().all(is_fine)
-    {
+    let mut escapes = path.match_indices('%');
+    let can_be_decoded = escapes.all(|(at, _)| escaped(&path.as_bytes()[at..]).is_some());
+    let is_path = path.starts_with('/') && path.len() <= PATH_CHARS_MAX && !climbs;
+    if !is_path || !can_be_decoded || !path.chars().all(is_fine) {
         return Err(AliasError::BadPath { field });
     }
     Ok(path.to_owned())

@@ -255,7 +255,7 @@ fn public_query(
         })
     };
     // Scripts are behind the dispatcher, which takes a management token out itself.
-    let leads_out = matches!(papers.alias.target, Target::Upstream { .. });
+    let leads_out = papers.alias.leads_out();
     let is_hidden = |pair: &&str| is_secret(pair) || leads_out && secrets::is_ours(pair, tokens);
     let (secret, public): (Vec<&str>, Vec<&str>) = query.split('&').partition(is_hidden);
     let left = match public.is_empty() {

@@ -21,13 +21,10 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use rustc_hash::FxHashMap;
 
-use super::{IDLE_CONNECTIONS_PER_HOST_MAX, UpstreamBody, is_tls};
+use super::{HEADERS_MAX, IDLE_CONNECTIONS_PER_HOST_MAX, UpstreamBody, is_tls};
 use crate::egress::connect::{Connector, Stream};
 use crate::egress::error::explain;
 use crate::egress::{BoxError, EgressError, IDLE, Phase, timeout};
-
-/// Header fields of an answer; some set a hundred cookies.
-const HEADERS_MAX: usize = 256;
 
 /// Scheme and authority: whose connections may take each other's place.
 type Origin = (bool, Authority);

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header}
 use hyper::ext::Protocol;
 
 use super::text;
-use crate::egress::{remove_all, remove_hop_by_hop};
+use crate::egress::{remove_hop_by_hop, remove_where};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -40,8 +40,7 @@ pub fn for_upstream(headers: &mut HeaderMap, sender: &Sender<'_>, via: &HeaderVa
         headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
     }
     if !sender.is_trusted {
-        let told: Vec<HeaderName> = headers.keys().filter(is_of_the_way).cloned().collect();
-        remove_all(headers, &told);
+        remove_where(headers, is_of_the_way);
     }
     let proto = if sender.is_tls { "https" } else { "http" };
     let host = sender.host;
@@ -75,7 +74,7 @@ pub fn for_upstream(headers: &mut HeaderMap, sender: &Sender<'_>, via: &HeaderVa
 
 /// Whether a field is what each proxy tells the next of those before it. Many servers
 /// behind take `_` for `-`.
-fn is_of_the_way(name: &&HeaderName) -> bool {
+fn is_of_the_way(name: &HeaderName) -> bool {
     let name = name.as_str().as_bytes();
     let begins = |with: &[u8]| {
         let both = name.iter().zip(with);
