@@ -4,12 +4,13 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
 use chrono::Utc;
 use http::{HeaderMap, HeaderName, Request, Response, header};
+use tokio::sync::watch;
 
 use super::error::ApiError;
 use super::exchange::Exchange;
@@ -55,7 +56,7 @@ pub struct Entry {
     /// The messages, when the script wants them logged.
     pub exchange: Option<Exchange>,
     /// Told what the call used, when that is known.
-    pub receipt: Option<Arc<OnceLock<CallUsage>>>,
+    pub receipt: Option<watch::Sender<Option<CallUsage>>>,
 }
 
 /// The name of the management token that a request came with; an extension of its
@@ -170,11 +171,12 @@ impl Entry {
     pub fn reported(&mut self, report: &Report) {
         self.usage = report.usage;
         if let Some(receipt) = &self.receipt {
-            // The first report is the whole one.
-            let _ = receipt.set(CallUsage {
+            let used = CallUsage {
                 fuel: report.usage.fuel,
                 memory_peak_bytes: report.usage.memory_peak_bytes as u64,
-            });
+            };
+            // The first report is the whole one.
+            receipt.send_modify(|usage| *usage = usage.or(Some(used)));
         }
         // An answer that was cut off is what the caller saw, whatever came then.
         if self.outcome != Outcome::Limit(Limit::ResponseBody) {

@@ -3,13 +3,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
+use tokio::sync::watch;
 use url::Url;
 
 use super::command::CurlCommand;
@@ -21,6 +22,9 @@ use crate::egress::{Egress, Timeouts};
 /// Redirects that `-L` follows.
 const REDIRECTS_MAX: usize = 10;
 
+/// A row says what a call used unless the call outlasts its answer by more.
+const USAGE_PATIENCE: Duration = Duration::from_secs(1);
+
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub type Body = UnsyncBoxBody<Bytes, BoxError>;
 
@@ -31,10 +35,11 @@ pub struct Usage {
     pub memory_peak_bytes: u64,
 }
 
-/// A route's answer, and what it used, which is known once the body has ended.
+/// A route's answer, and what it used, which is told when the call has ended. That may
+/// be after the answer: a handler may go on with what it promised to `waitUntil`.
 pub struct RouteAnswer {
     pub response: Response<Body>,
-    pub usage: Arc<OnceLock<Usage>>,
+    pub usage: watch::Receiver<Option<Usage>>,
 }
 
 /// An answer that is still to come.
@@ -86,6 +91,7 @@ impl Caller {
         let mut attempt = Attempt::default();
         let call = self.follow(command, headers, &mut attempt);
         let ended = tokio::time::timeout(timeout, call).await;
+        attempt.ended_too().await;
         attempt.conclude(ended, timeout)
     }
 
@@ -106,6 +112,7 @@ impl Caller {
             self.read(answer.response, &mut attempt, false, false).await
         };
         let ended = tokio::time::timeout(timeout, call).await;
+        attempt.ended_too().await;
         attempt.conclude(ended, timeout)
     }
 
@@ -265,7 +272,7 @@ struct Attempt {
     status: Option<u16>,
     capture: Capture,
     request_id: Option<String>,
-    usage: Option<Arc<OnceLock<Usage>>>,
+    usage: Option<watch::Receiver<Option<Usage>>>,
 }
 
 impl Attempt {
@@ -274,6 +281,16 @@ impl Attempt {
         let id = uuid::Uuid::new_v4().to_string();
         self.request_id = Some(id.clone());
         id
+    }
+
+    /// Waits a little for a call whose answer has ended: what it used comes after, and
+    /// its log line.
+    async fn ended_too(&mut self) {
+        if let Some(usage) = &mut self.usage {
+            // It is told at most once. Then whoever tells it goes, with or without a word.
+            let gone = async { while usage.changed().await.is_ok() {} };
+            let _ = tokio::time::timeout(USAGE_PATIENCE, gone).await;
+        }
     }
 
     fn conclude(
@@ -303,7 +320,7 @@ impl Attempt {
                 )
             }
         };
-        let usage = self.usage.and_then(|usage| usage.get().copied());
+        let usage = self.usage.and_then(|usage| *usage.borrow());
         let result = RunResult {
             status: self.status,
             exit_code: None,

@@ -1,13 +1,14 @@
 //! Calls that cron makes: they go the way of a request that came in by HTTP, but
 //! through no listener.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use axum::body::Body as AxumBody;
 use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, header};
 use http_body_util::{BodyExt, Full};
+use tokio::sync::watch;
 
 use super::admission::Credentials;
 use super::authoring::notes_of;
@@ -28,8 +29,8 @@ const OWN_HOST: &str = "localhost";
 /// What cron wants to know of a call besides its answer.
 #[derive(Debug, Clone)]
 pub struct Scheduled {
-    /// Set when the call has ended.
-    pub usage: Arc<OnceLock<Usage>>,
+    /// Told when the call has ended, and dropped after.
+    pub usage: watch::Sender<Option<Usage>>,
     /// Run this script whatever the URL and its `@token` say: its `@schedule` is due.
     pub script: Option<ScriptPath>,
     pub run: Option<Arc<CronRun>>,
@@ -39,7 +40,7 @@ impl Scheduled {
     /// For what a call of cron's calls in its turn.
     pub(super) fn through(run: Option<Arc<CronRun>>) -> Option<Self> {
         run.map(|run| Self {
-            usage: Arc::default(),
+            usage: watch::Sender::default(),
             script: None,
             run: Some(run),
         })
@@ -53,7 +54,7 @@ impl Dispatcher {
         request_id: String,
         script: Option<ScriptPath>,
     ) -> Later<RouteAnswer> {
-        let usage = Arc::new(OnceLock::new());
+        let (told, usage) = watch::channel(None);
         let origin = Origin {
             client_ip: None,
             https: false,
@@ -64,7 +65,7 @@ impl Dispatcher {
             dry_run: None,
             is_own: false,
             scheduled: Some(Scheduled {
-                usage: usage.clone(),
+                usage: told,
                 script,
                 run: run_of(request.headers()).map(Arc::new),
             }),

@@ -12,8 +12,9 @@ use axum::body::{Body, Bytes};
 use http_body::{Frame, SizeHint};
 use tokio::runtime::Handle;
 
-/// The answer has left this process after as long.
-const MOMENT: Duration = Duration::from_millis(10);
+/// The client has read the answer after as long, also on a busy machine. Meanwhile
+/// the stream counts among those that the connection may have.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// What is left of a request's body.
 #[derive(Default)]

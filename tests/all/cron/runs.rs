@@ -61,6 +61,21 @@ async fn a_route_is_called_in_process_and_its_row_says_how_it_went() {
 }
 
 #[tokio::test]
+async fn what_goes_on_after_the_answer_is_in_the_row() {
+    let script = "export default { fetch(request, env, ctx) {\n\
+        ctx.waitUntil(new Promise((resolve) => setTimeout(resolve, 200)));\n\
+        return new Response('soon') } }";
+    let server = Server::with_script("on.ts", script).start().await;
+    let entry = add(&server, never("curl /on")).await;
+    let row = run(&server, &entry).await;
+    assert_eq!(row["output"]["first"], "soon", "{row:#}");
+    assert!(
+        row["fuel_used"].as_u64().is_some_and(|fuel| fuel > 0),
+        "{row:#}"
+    );
+}
+
+#[tokio::test]
 async fn failures_are_told_apart() {
     let server = Server::with_scripts(&[
         ("ok.ts", "return 1"),
