@@ -91,8 +91,7 @@ impl Caller {
         let mut attempt = Attempt::default();
         let call = self.follow(command, headers, &mut attempt);
         let ended = tokio::time::timeout(timeout, call).await;
-        attempt.ended_too().await;
-        attempt.conclude(ended, timeout)
+        attempt.conclude(ended, timeout).await
     }
 
     /// Runs a script for its `@schedule`, once.
@@ -112,8 +111,7 @@ impl Caller {
             self.read(answer.response, &mut attempt, false, false).await
         };
         let ended = tokio::time::timeout(timeout, call).await;
-        attempt.ended_too().await;
-        attempt.conclude(ended, timeout)
+        attempt.conclude(ended, timeout).await
     }
 
     async fn follow(
@@ -285,15 +283,7 @@ impl Attempt {
 
     /// Waits a little for a call whose answer has ended: what it used comes after, and
     /// its log line.
-    async fn ended_too(&mut self) {
-        if let Some(usage) = &mut self.usage {
-            // It is told at most once. Then whoever tells it goes, with or without a word.
-            let gone = async { while usage.changed().await.is_ok() {} };
-            let _ = tokio::time::timeout(USAGE_PATIENCE, gone).await;
-        }
-    }
-
-    fn conclude(
+    async fn conclude(
         self,
         ended: Result<Result<(), String>, tokio::time::error::Elapsed>,
         timeout: Duration,
@@ -320,7 +310,15 @@ impl Attempt {
                 )
             }
         };
-        let usage = self.usage.and_then(|usage| *usage.borrow());
+        let usage = match self.usage {
+            Some(mut usage) => {
+                // It is told at most once. Then whoever tells it goes, with or without a word.
+                let gone = async { while usage.changed().await.is_ok() {} };
+                let _ = tokio::time::timeout(USAGE_PATIENCE, gone).await;
+                *usage.borrow()
+            }
+            None => None,
+        };
         let result = RunResult {
             status: self.status,
             exit_code: None,

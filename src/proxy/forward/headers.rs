@@ -76,13 +76,8 @@ pub fn for_upstream(headers: &mut HeaderMap, sender: &Sender<'_>, via: &HeaderVa
 /// behind take `_` for `-`.
 fn is_of_the_way(name: &HeaderName) -> bool {
     let name = name.as_str().as_bytes();
-    let begins = |with: &[u8]| {
-        let both = name.iter().zip(with);
-        name.len() >= with.len()
-            && both
-                .into_iter()
-                .all(|(one, other)| one == other || *one == b'_' && *other == b'-')
-    };
+    let is_like = |(one, other): (&u8, &u8)| one == other || *one == b'_' && *other == b'-';
+    let begins = |with: &[u8]| name.len() >= with.len() && name.iter().zip(with).all(is_like);
     begins(b"x-forwarded-") || begins(b"x-real-ip") || name == b"forwarded"
 }
 

@@ -797,21 +797,6 @@ async fn another_spelling_of_a_path_gets_by_no_permission() {
     }
 }
 
-/// One request as these bytes, on a connection of its own.
-async fn raw(server: &Server, request: &str) -> String {
-    let mut stream = TcpStream::connect(server.address())
-        .await
-        .expect("it listens");
-    stream
-        .write_all(request.as_bytes())
-        .await
-        .expect("it reads");
-    let mut answer = Vec::new();
-    // A connection that is reset has said what there is to say.
-    let _ = stream.read_to_end(&mut answer).await;
-    String::from_utf8_lossy(&answer).into_owned()
-}
-
 #[tokio::test]
 async fn what_is_no_path_leads_nowhere() {
     let Some(upstream) = Upstream::start() else {
@@ -824,18 +809,18 @@ async fn what_is_no_path_leads_nowhere() {
     )
     .await;
     for (line, status) in [
-        ("OPTIONS * HTTP/1.1\r\nHost: raw.example", "400"),
+        ("OPTIONS * HTTP/1.1\r\nHost: raw.example", 400),
         (
             "CONNECT raw.example:80 HTTP/1.1\r\nHost: raw.example:80",
-            "501",
+            501,
         ),
         (
             "CONNECT other.example:80 HTTP/1.1\r\nHost: other.example:80",
-            "501",
+            501,
         ),
-        ("GET /where HTTP/1.0", "200"),
+        ("GET /where HTTP/1.0", 200),
     ] {
-        let answer = raw(&server, &format!("{line}\r\nConnection: close\r\n\r\n")).await;
-        assert_eq!(answer.split(' ').nth(1), Some(status), "{line}: {answer}");
+        let answer = server.raw(format!("{line}\r\nConnection: close\r\n\r\n"));
+        answer.await.expect(status);
     }
 }
