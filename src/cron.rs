@@ -20,7 +20,6 @@ pub mod metrics;
 pub mod output;
 pub mod run;
 pub mod runner;
-pub mod schedule;
 pub mod scripts;
 pub mod shell;
 pub mod start;

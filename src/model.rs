@@ -1,5 +1,5 @@
 //! Plain values that the parts speak. No I/O, no foreign crate but serde, time,
-//! and url for the form of host names.
+//! url for the form of host names, and cron for the times of schedules.
 
 pub mod case;
 pub mod cron_run;
@@ -8,5 +8,6 @@ pub mod directives;
 pub mod exec_id;
 pub mod generation;
 pub mod host_name;
+pub mod schedule;
 pub mod script;
 pub mod user;

@@ -11,7 +11,7 @@
 use chrono::{DateTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
-use super::schedule::Schedule;
+use crate::model::schedule::Schedule;
 
 /// A change of the clocks by more than this is a correction.
 pub const CORRECTION: TimeDelta = TimeDelta::hours(3);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::calendar;
 use super::command::{self, Command};
 use super::error::CronError;
-use super::schedule::Schedule;
+use crate::model::schedule::Schedule;
 use crate::store::{Kind, Stored};
 pub use wanted::Wanted;
 use wanted::change;

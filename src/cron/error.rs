@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::command::CommandError;
-use super::schedule::ScheduleError;
+use crate::model::schedule::ScheduleError;
 use crate::store::StoreError;
 
 #[derive(Debug, Error)]

@@ -43,7 +43,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("chrono_tz", &["cron"]),
     ("clap", &["cli", "main"]),
     ("crc32fast", &["store"]),
-    ("cron", &["cron/schedule/times"]),
+    ("cron", &["model/schedule/times"]),
     ("hyper", &["api", "egress", "proxy"]),
     ("hyper_rustls", &["egress", "acme", "cli/cron"]),
     ("hyper_util", &["api", "egress", "proxy", "acme", "cli"]),

@@ -61,6 +61,25 @@ pub fn scheduled(exec: &Exec) -> Vec<Scheduled> {
     scheduled
 }
 
+/// Scripts that say `@schedule` and have none, and why.
+fn unreadable(exec: &Exec) -> Vec<(String, String)> {
+    let deployments = exec.live.all();
+    let scripts = deployments
+        .values()
+        .flat_map(|deployment| deployment.scripts.values())
+        .filter(|script| script.directives.schedule.expression.is_none());
+    let warnings = scripts.flat_map(|script| {
+        let warnings = script.warnings.iter();
+        warnings.map(|warning| (script.path.to_string(), warning))
+    });
+    let mut unreadable: Vec<(String, String)> = warnings
+        .filter(|(_, warning)| warning.directive == "@schedule")
+        .map(|(path, warning)| (path, format!("`{}` {}", warning.value, warning.message)))
+        .collect();
+    unreadable.sort();
+    unreadable
+}
+
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ScheduleList {
     pub total: usize,
@@ -365,7 +384,7 @@ pub async fn reload(call: Call<Nothing>) -> Result<Answer<Reloaded>, ApiError> {
     let is_seen =
         |path: &String| ScriptPath::parse(path).is_ok_and(|script| is_seen(&call, &script));
     let seen = |paths: Vec<String>| paths.into_iter().filter(&is_seen).collect();
-    let failed = reloaded.failed.into_iter();
+    let failed = reloaded.failed.into_iter().chain(unreadable(call.exec()));
     let failed = failed.filter(|(path, _)| is_seen(path));
     Ok(Answer::ok(Reloaded {
         dry_run,

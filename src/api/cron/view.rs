@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::api::exec::view::iso;
 use crate::cron::entry::{Entry, EntryRecord};
 use crate::cron::run::Run;
-use crate::cron::schedule;
+use crate::model::schedule;
 
 /// How many of the next runs are shown.
 const NEXT_RUNS: usize = 5;

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::cron::command;
 use crate::cron::error::CronError;
-use crate::cron::schedule::Schedule;
+use crate::model::schedule::Schedule;
 
 /// What a caller wants an entry to be. `None` leaves a field, `Some(None)` clears it.
 #[derive(Debug, Clone, Default)]

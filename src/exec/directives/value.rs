@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::model::directives::{Concurrency, Timeout};
+use crate::model::schedule::{self, Schedule};
 
 /// Longest value, in bytes.
 pub const MAX_VALUE_BYTES: usize = 4096;
@@ -14,8 +15,6 @@ pub const MAX_VALUE_BYTES: usize = 4096;
 pub const MAX_DURATION_MS: u64 = 2_147_483_647;
 /// The ways to say that there is no time limit.
 pub const NO_TIMEOUT: [&str; 6] = ["0", "false", "-1", "unlimited", "none", "n/a"];
-/// The five schedules that have names.
-pub const SCHEDULE_MACROS: [&str; 5] = ["@hourly", "@daily", "@weekly", "@monthly", "@yearly"];
 
 pub fn boolean(text: &str) -> Result<bool, String> {
     match text {
@@ -157,19 +156,17 @@ pub fn list(text: &str) -> Result<Vec<String>, String> {
     }
 }
 
-/// Five fields of cron or a macro. Whether the fields make sense is for the
-/// part that schedules.
+/// Five fields of cron or a macro, as the part that schedules reads them.
 pub fn schedule(text: &str) -> Result<String, String> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "*/,-?".contains(c);
-    let fields: Vec<&str> = text.split_whitespace().collect();
-    let five = fields.len() == 5 && fields.iter().all(|field| field.chars().all(fits));
-    if five || SCHEDULE_MACROS.contains(&text) {
-        return Ok(fields.join(" "));
+    match Schedule::parse(text) {
+        Ok(schedule) => Ok(schedule.text().to_owned()),
+        Err(error) => Err(format!(
+            "is no schedule: {} (position {}); write five fields such as `0 4 * * 0`, or one of {}",
+            error.reason,
+            error.position,
+            schedule::macros().join(" ")
+        )),
     }
-    Err(format!(
-        "is no schedule: write five fields such as `0 4 * * 0`, or one of {}",
-        SCHEDULE_MACROS.join(" ")
-    ))
 }
 
 /// Digits and one of the units, in any case; the first unit that fits counts.
@@ -317,9 +314,16 @@ mod tests {
         assert_eq!(schedule("0 4 * *  0"), Ok("0 4 * * 0".into()));
         assert_eq!(schedule("@weekly"), Ok("@weekly".into()));
         assert!(
-            ["", "@reboot", "0 4 * *", "0 0 4 * * 0", "a; b c d e"]
-                .iter()
-                .all(|text| schedule(text).is_err())
+            [
+                "",
+                "@reboot",
+                "0 4 * *",
+                "0 0 4 * * 0",
+                "a; b c d e",
+                "*/0 5 * * *"
+            ]
+            .iter()
+            .all(|text| schedule(text).is_err())
         );
     }
 }

@@ -99,6 +99,11 @@ async fn changes_that_cannot_be_made_are_refused() {
     );
     refused(400, with(json!({ "mode": "fast" }))).await;
     refused(400, with(json!("none"))).await;
+    let reply = refused(400, with(json!({ "schedule": "*/0 5 * * *" }))).await;
+    assert!(
+        reply["error"].as_str().unwrap().contains("is no schedule"),
+        "{reply}"
+    );
     refused(400, json!({ "comments": {} })).await;
     let reply = refused(422, with(json!({ "token": ["[REDACTED]"] }))).await;
     assert_eq!(reply["details"]["code"], "REDACTED_SECRET_UNRESOLVED");

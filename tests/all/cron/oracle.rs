@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use chrono::DateTime;
 use footpath::cron::calendar;
-use footpath::cron::schedule::Schedule;
+use footpath::model::schedule::Schedule;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};

@@ -104,10 +104,13 @@ async fn schedules_follow_the_scripts() {
         .await
         .remove(0);
     assert_eq!(first["registeredAt"], second["registeredAt"]);
-    // `*/0` has the shape of a schedule and is none.
     server.save("a.ts", "// @schedule */0 5 * * *\nreturn 2");
-    server.logs("@schedule is not used").await;
+    server.logs("@schedule is no schedule").await;
     assert!(list_until(&server, <[Value]>::is_empty).await.is_empty());
+    let failed = &post(&server, "reload", json!({})).await["failed"];
+    assert_eq!(failed[0]["scriptPath"], "1/a.ts");
+    let error = failed[0]["error"].as_str().unwrap();
+    assert!(error.contains("(position 3)"), "{error}");
     server.save("b.ts", "// @schedule @hourly\nreturn 2");
     list_until(&server, |list| list.len() == 1).await;
     let reload = post(&server, "reload", json!({ "dry_run": true })).await;

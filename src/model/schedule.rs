@@ -1,6 +1,6 @@
 //! Schedules: five fields as Vixie cron reads them, and seven macros. `field` is the
 //! judge of what may be written and where an error lies, `times` has the crate `cron`
-//! find the times. This must not know time zones or clocks; `calendar` does.
+//! find the times. This must not know time zones or clocks; `cron/calendar.rs` does.
 //!
 //! Day of month and day of week are joined by OR when both are restricted, and
 //! by AND when one of them starts with `*` (so `*/2` does not restrict, as in
@@ -119,10 +119,8 @@ impl Schedule {
             return Err((name.at, reason.to_owned()));
         }
         let fields = MACROS.iter().find(|(known, _)| *known == lower);
-        let (known, fields) = fields.ok_or_else(|| {
-            let names: Vec<&str> = MACROS.iter().map(|(known, _)| *known).collect();
-            (name.at, format!("there are only {}", names.join(", ")))
-        })?;
+        let (known, fields) =
+            fields.ok_or_else(|| (name.at, format!("there are only {}", macros().join(", "))))?;
         if let Some(next) = next {
             return Err((next.at, "nothing may follow a macro".to_owned()));
         }
@@ -154,6 +152,11 @@ impl Schedule {
     pub fn next_local(&self, from: NaiveDateTime) -> Option<NaiveDateTime> {
         self.times.next(from)
     }
+}
+
+/// The schedules that have names.
+pub fn macros() -> [&'static str; 7] {
+    MACROS.map(|(name, _)| name)
 }
 
 impl fmt::Display for Schedule {
