@@ -133,7 +133,10 @@ declare namespace Footpath {
     readonly shared: Shared;
   }
 
-  /** Values that `kv` keeps; each comes back as what it was. Large whole numbers are bigint. */
+  /**
+   * Values that `kv` keeps; each comes back as what it was. Large whole numbers are bigint. Objects and arrays are kept as
+   * JSON: a Date in one comes back as a text, and what JSON cannot keep (bytes, a Map, a Set, NaN) is refused.
+   */
   type KvValue = string | number | bigint | boolean | null | Uint8Array | { [key: string]: any } | readonly any[];
 
   /** Durable values of the deployment. Keys are at most 1 KiB, values at most 1 MiB. */
@@ -191,7 +194,7 @@ declare const acme: Footpath.Acme;
 
 // Node ----------------------------------------------------------------------------
 
-declare const process: {
+declare var process: {
   readonly env: Record<string, string | undefined>;
   readonly platform: string;
   readonly arch: string;
@@ -202,7 +205,16 @@ declare const process: {
   cwd(): string;
   emitWarning(warning: string | Error): void;
 };
-/** A few modules of Node (`buffer`, `crypto`, `process`, `timers`); anything else throws and says what to use. */
+/**
+ * A few modules of Node; anything else is an error that says what to use. They can be imported too, with `node:` or
+ * without.
+ */
+declare function require(name: "crypto" | "node:crypto"): typeof import("node:crypto");
+declare function require(name: "buffer" | "node:buffer"): typeof import("node:buffer");
+declare function require(name: "process" | "node:process"): typeof process;
+declare function require(name: "timers" | "node:timers"): typeof import("node:timers");
+declare function require(name: "timers/promises" | "node:timers/promises"): typeof import("node:timers/promises");
+declare function require(name: "url" | "node:url"): typeof import("node:url");
 declare function require(name: string): any;
 declare var module: { exports: any };
 declare var exports: any;
@@ -222,16 +234,54 @@ interface Buffer extends Uint8Array {
   copy(target: Uint8Array, targetStart?: number, start?: number, end?: number): number;
   fill(value: any, start?: number, end?: number, encoding?: BufferEncoding): this;
   indexOf(value: any, from?: number, encoding?: BufferEncoding): number;
+  lastIndexOf(value: any, from?: number | BufferEncoding, encoding?: BufferEncoding): number;
   includes(value: any, from?: number, encoding?: BufferEncoding): boolean;
+  readInt8(offset?: number): number;
+  writeInt8(value: number, offset?: number): number;
   readUInt8(offset?: number): number;
+  writeUInt8(value: number, offset?: number): number;
+  readInt16BE(offset?: number): number;
+  writeInt16BE(value: number, offset?: number): number;
+  readInt16LE(offset?: number): number;
+  writeInt16LE(value: number, offset?: number): number;
   readUInt16BE(offset?: number): number;
+  writeUInt16BE(value: number, offset?: number): number;
   readUInt16LE(offset?: number): number;
-  readUInt32BE(offset?: number): number;
-  readUInt32LE(offset?: number): number;
+  writeUInt16LE(value: number, offset?: number): number;
   readInt32BE(offset?: number): number;
+  writeInt32BE(value: number, offset?: number): number;
   readInt32LE(offset?: number): number;
+  writeInt32LE(value: number, offset?: number): number;
+  readUInt32BE(offset?: number): number;
+  writeUInt32BE(value: number, offset?: number): number;
+  readUInt32LE(offset?: number): number;
+  writeUInt32LE(value: number, offset?: number): number;
+  readBigInt64BE(offset?: number): bigint;
+  writeBigInt64BE(value: bigint, offset?: number): number;
+  readBigInt64LE(offset?: number): bigint;
+  writeBigInt64LE(value: bigint, offset?: number): number;
+  readBigUInt64BE(offset?: number): bigint;
+  writeBigUInt64BE(value: bigint, offset?: number): number;
+  readBigUInt64LE(offset?: number): bigint;
+  writeBigUInt64LE(value: bigint, offset?: number): number;
+  readFloatBE(offset?: number): number;
+  writeFloatBE(value: number, offset?: number): number;
+  readFloatLE(offset?: number): number;
+  writeFloatLE(value: number, offset?: number): number;
+  readDoubleBE(offset?: number): number;
+  writeDoubleBE(value: number, offset?: number): number;
+  readDoubleLE(offset?: number): number;
+  writeDoubleLE(value: number, offset?: number): number;
+  readIntBE(offset: number, byteLength: number): number;
+  writeIntBE(value: number, offset: number, byteLength: number): number;
+  readIntLE(offset: number, byteLength: number): number;
+  writeIntLE(value: number, offset: number, byteLength: number): number;
+  readUIntBE(offset: number, byteLength: number): number;
+  writeUIntBE(value: number, offset: number, byteLength: number): number;
+  readUIntLE(offset: number, byteLength: number): number;
+  writeUIntLE(value: number, offset: number, byteLength: number): number;
 }
-declare const Buffer: {
+declare var Buffer: {
   readonly prototype: Buffer;
   from(text: string, encoding?: BufferEncoding): Buffer;
   from(buffer: ArrayBuffer | SharedArrayBuffer, offset?: number, length?: number): Buffer;
@@ -244,6 +294,116 @@ declare const Buffer: {
   concat(list: readonly Uint8Array[], total?: number): Buffer;
   compare(a: Uint8Array, b: Uint8Array): -1 | 0 | 1;
 };
+
+declare namespace Footpath {
+  /** Global classes, by names that a module may use for its own. */
+  interface Classes {
+    Blob: typeof Blob;
+    File: typeof File;
+    URL: typeof URL;
+    URLSearchParams: typeof URLSearchParams;
+  }
+}
+
+declare module "node:buffer" {
+  const Buffer: typeof globalThis.Buffer;
+  type Buffer = globalThis.Buffer;
+  const Blob: Footpath.Classes["Blob"];
+  type Blob = globalThis.Blob;
+  const File: Footpath.Classes["File"];
+  type File = globalThis.File;
+  const atob: typeof globalThis.atob;
+  const btoa: typeof globalThis.btoa;
+  const all: { Buffer: typeof Buffer; Blob: typeof Blob; File: typeof File; atob: typeof atob; btoa: typeof btoa };
+  export default all;
+  export { Buffer, Blob, File, atob, btoa };
+}
+declare module "node:crypto" {
+  type Bytes = string | ArrayBuffer | ArrayBufferView;
+  type HashName = "sha1" | "sha256" | "sha384" | "sha512" | (string & {});
+  type TextEncoding = "hex" | "base64" | "base64url" | "latin1" | "binary";
+  class Hash {
+    private constructor();
+    update(data: Bytes, encoding?: BufferEncoding): this;
+    digest(): Buffer;
+    digest(encoding: TextEncoding): string;
+    copy(): Hash;
+  }
+  class Hmac {
+    private constructor();
+    update(data: Bytes, encoding?: BufferEncoding): this;
+    digest(): Buffer;
+    digest(encoding: TextEncoding): string;
+  }
+  function createHash(algorithm: HashName): Hash;
+  function createHmac(algorithm: HashName, key: Bytes): Hmac;
+  function hash(algorithm: HashName, data: Bytes, encoding?: TextEncoding): string;
+  function hash(algorithm: HashName, data: Bytes, encoding: "buffer"): Buffer;
+  function getHashes(): string[];
+  /** Throws if the lengths differ. */
+  function timingSafeEqual(left: ArrayBuffer | ArrayBufferView, right: ArrayBuffer | ArrayBufferView): boolean;
+  function randomBytes(size: number): Buffer;
+  function randomBytes(size: number, callback: (error: null, bytes: Buffer) => void): void;
+  /** `max` is excluded. */
+  function randomInt(max: number): number;
+  function randomInt(min: number, max: number): number;
+  function randomInt(min: number, max: number, callback: (error: null, number: number) => void): void;
+  function randomUUID(): string;
+  function getRandomValues<Bytes extends ArrayBufferView>(array: Bytes): Bytes;
+  const subtle: SubtleCrypto;
+  const webcrypto: Crypto;
+  const all: typeof import("node:crypto");
+  export default all;
+  export {
+    Hash, Hmac, createHash, createHmac, hash, getHashes, timingSafeEqual, randomBytes, randomInt, randomUUID,
+    getRandomValues, subtle, webcrypto,
+  };
+}
+declare module "node:process" {
+  const all: typeof globalThis.process;
+  export default all;
+  export const arch: typeof all.arch;
+  export const argv: typeof all.argv;
+  export const cwd: typeof all.cwd;
+  export const env: typeof all.env;
+  export const hrtime: typeof all.hrtime;
+  export const nextTick: typeof all.nextTick;
+  export const platform: typeof all.platform;
+  export const uptime: typeof all.uptime;
+}
+declare module "node:timers" {
+  const setTimeout: typeof globalThis.setTimeout;
+  const setInterval: typeof globalThis.setInterval;
+  const setImmediate: typeof globalThis.setImmediate;
+  const clearTimeout: typeof globalThis.clearTimeout;
+  const clearInterval: typeof globalThis.clearInterval;
+  const clearImmediate: typeof globalThis.clearImmediate;
+  const all: typeof import("node:timers");
+  export default all;
+  export { setTimeout, setInterval, setImmediate, clearTimeout, clearInterval, clearImmediate };
+}
+declare module "node:timers/promises" {
+  function setTimeout<Value = void>(delay?: number, value?: Value): Promise<Value>;
+  function setImmediate<Value = void>(value?: Value): Promise<Value>;
+  const all: typeof import("node:timers/promises");
+  export default all;
+  export { setTimeout, setImmediate };
+}
+declare module "node:url" {
+  const URL: Footpath.Classes["URL"];
+  type URL = globalThis.URL;
+  const URLSearchParams: Footpath.Classes["URLSearchParams"];
+  type URLSearchParams = globalThis.URLSearchParams;
+  const all: { URL: typeof URL; URLSearchParams: typeof URLSearchParams };
+  export default all;
+  export { URL, URLSearchParams };
+}
+declare module "buffer" { export * from "node:buffer"; export { default } from "node:buffer"; }
+declare module "crypto" { export * from "node:crypto"; export { default } from "node:crypto"; }
+declare module "process" { export * from "node:process"; export { default } from "node:process"; }
+declare module "timers" { export * from "node:timers"; export { default } from "node:timers"; }
+declare module "timers/promises" { export * from "node:timers/promises"; export { default } from "node:timers/promises"; }
+declare module "url" { export * from "node:url"; export { default } from "node:url"; }
 
 // The Web --------------------------------------------------------------------------
 

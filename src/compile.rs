@@ -16,6 +16,7 @@ pub mod imports;
 mod jsx;
 pub mod link;
 mod nesting;
+mod node;
 mod resolve;
 pub mod shape;
 pub mod silence;

@@ -63,6 +63,8 @@ mod imports;
 mod limits;
 #[path = "all/neighbours.rs"]
 mod neighbours;
+#[path = "all/node.rs"]
+mod node;
 #[path = "all/portable.rs"]
 mod portable;
 #[path = "all/proxy.rs"]

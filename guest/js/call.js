@@ -33,6 +33,33 @@ export function requestOrigin() {
   return scheme + "://" + (authority ?? "localhost");
 }
 
+/**
+ * The request's header fields, name and value by turns. Cookie is one field, also when
+ * it came as several (RFC 9113 section 8.2.3), and Host is among them, which HTTP/2
+ * says elsewhere.
+ */
+export function requestHeaders() {
+  const flat = native.headers();
+  const fields = [];
+  let cookie = 0;
+  let host = false;
+  for (let i = 0; i < flat.length; i += 2) {
+    const name = flat[i];
+    if (name === "cookie" && cookie > 0) {
+      fields[cookie] += "; " + flat[i + 1];
+      continue;
+    }
+    const at = fields.push(name, flat[i + 1]) - 1;
+    if (name === "cookie") cookie = at;
+    else if (name === "host") host = true;
+  }
+  if (!host) {
+    const [, authority] = native.origin();
+    if (authority) fields.push("host", authority);
+  }
+  return fields;
+}
+
 /** Stores what the script changed in `shared`, if it touched it. */
 export function saveShared() {
   if (isUsed("answer/shared.js")) use("answer/shared.js").save();

@@ -1,5 +1,6 @@
 // Errors as data for the host, and what to say about names that do not exist here.
 
+import { use, isUsed } from "footpath:lazy.js";
 import { NAMES } from "footpath:host_error.js";
 
 const CAUSES_MAX = 8;
@@ -31,8 +32,8 @@ const MISSING = {
   __filename: "handlers see no files; import data with a relative import",
   exports: "use export, or module.exports as a CommonJS script",
   module: "use export default",
-  WeakRef: "an instance lives for one call; use WeakMap",
-  FinalizationRegistry: "an instance lives for one call",
+  Atomics: "a handler is one thread; kv.increment and kv.compareAndSet are atomic among calls",
+  SharedArrayBuffer: "a handler is one thread; use an ArrayBuffer",
   fetch: "this script was not given outbound calls",
   kv: "this script was not given the store",
   shared: "this script was not given shared state",
@@ -67,6 +68,9 @@ export function describe(error, depth = 0) {
       if (NAMES.has(error.name)) data.details = { code: error.code, retryAfter: error.retryAfter };
       if (error instanceof AggregateError) data.message += ` (${error.errors.map((one) => one?.message ?? one).join("; ")})`;
       return data;
+    }
+    if (isUsed("web/http.js") && error instanceof use("web/http.js").Response) {
+      return { name: "Thrown", message: `a Response with the status ${error.status} was thrown; return it instead`, stack: "" };
     }
     return { name: "Thrown", message: typeof error === "string" ? error : JSON.stringify(error) ?? String(error), stack: "" };
   } catch {

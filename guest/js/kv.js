@@ -12,7 +12,8 @@ import { native } from "footpath:native.js";
 const [TEXT, JSON_TEXT, BYTES] = ["s", "j", "b"].map((tag) => tag.charCodeAt(0));
 
 function checkKey(key) {
-  if (typeof key !== "string" || key === "") throw new TypeError(`kv: a key is a text that is not empty, not ${key === "" ? "empty" : typeof key}`);
+  if (typeof key !== "string") throw new TypeError(`kv: a key is a text, not ${typeof key}`);
+  if (key === "") throw new TypeError("kv: a key has at least one character");
   return key;
 }
 
@@ -38,12 +39,32 @@ function encode(value) {
   if (value instanceof ArrayBuffer) return tagged(BYTES, new Uint8Array(value));
   let json;
   try {
-    json = JSON.stringify(value);
+    json = JSON.stringify(value, checkInside);
   } catch (error) {
     throw new TypeError(`kv: the value cannot be written as JSON: ${error.message}`, { cause: error });
   }
-  if (json === undefined) throw new TypeError(`kv: a ${typeof value} cannot be stored; use delete to remove a key`);
+  if (json === undefined) throw new TypeError(`kv: ${value === undefined ? "undefined" : `a ${typeof value}`} cannot be stored; use delete to remove a key`);
   return tagged(JSON_TEXT, native.utf8Encode(json));
+}
+
+// What JSON would store as something else without a word. A Date it stores as a text,
+// which everybody knows of it.
+const NOT_INSIDE = [
+  [(value) => ArrayBuffer.isView(value) || value instanceof ArrayBuffer, "bytes", "store them under a key of their own, or as base64"],
+  [(value) => value instanceof Map, "a Map", "store [...map]"],
+  [(value) => value instanceof Set, "a Set", "store [...set]"],
+  [(value) => value instanceof Promise, "a Promise", "await it first"],
+  [(value) => value instanceof Error, "an Error", "store its message"],
+  [(value) => value instanceof RegExp, "a RegExp", "store its source"],
+  [(value) => typeof value === "number", "no finite number", "store null or a text"],
+];
+
+function checkInside(name, value) {
+  const inside = this[name];
+  if (typeof inside === "number" ? Number.isFinite(inside) : typeof inside !== "object" || inside === null) return value;
+  const found = NOT_INSIDE.find(([is]) => is(inside));
+  if (found) throw new TypeError(`${name === "" ? "it" : JSON.stringify(name)} is ${found[1]}; ${found[2]}`);
+  return value;
 }
 
 // Numbers beyond 2^53 come back as bigint.

@@ -26,11 +26,13 @@ use rquickjs::{Ctx, Exception, Object, Result, qjs};
 
 /// The object with every native function.
 pub fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    // QuickJS has DOMException, atob and btoa in C.
+    // QuickJS has DOMException, atob and btoa in C, and leaves WeakRef and
+    // FinalizationRegistry to who asks for them.
     // SAFETY: the context is alive, and nothing is added twice.
     unsafe {
         qjs::JS_AddIntrinsicDOMException(ctx.as_raw().as_ptr());
         qjs::JS_AddIntrinsicAToB(ctx.as_raw().as_ptr());
+        qjs::JS_AddIntrinsicWeakRef(ctx.as_raw().as_ptr());
     }
     let native = Object::new(ctx.clone())?;
     acme::add(&native)?;

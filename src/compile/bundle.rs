@@ -13,7 +13,7 @@ use super::imports::Unresolved;
 use super::resolve;
 use super::shape::Shape;
 use super::typescript::{self, HELPERS_MODULE, Language, Role};
-use super::{diagnostics::DIAGNOSTICS_MAX, jsx};
+use super::{diagnostics::DIAGNOSTICS_MAX, jsx, node};
 use crate::model::diagnostic::Diagnostic;
 
 /// Modules in one bundle, the entry included.
@@ -60,7 +60,10 @@ impl Bundle {
             .iter()
             .skip(1)
             .map(|module| module.path.as_str());
-        paths.filter(|path| !path.starts_with(HELPERS_MODULE) && *path != hooks::MODULE)
+        paths.filter(|path| {
+            let is_ours = path.starts_with(HELPERS_MODULE) || node::module(path).is_some();
+            !is_ours && *path != hooks::MODULE
+        })
     }
 }
 
@@ -134,6 +137,10 @@ impl Bundler<'_> {
             );
             self.pending.clear();
             return self.fail(Diagnostic::whole_file(path, message));
+        }
+        if let Some(code) = node::source(path) {
+            self.push(path, code, None, vec![]);
+            return None;
         }
         if path.starts_with(HELPERS_MODULE) {
             match helper(path) {
@@ -255,6 +262,9 @@ impl Files<'_> {
 
     /// The file that a specifier means.
     fn resolve(&self, importer: &str, specifier: &str) -> Result<String, Unresolved> {
+        if let Some(module) = node::module(specifier) {
+            return Ok(module);
+        }
         let place = resolve::join(importer, specifier)?;
         for candidate in resolve::candidates(&place) {
             match self.text(&candidate) {

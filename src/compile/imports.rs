@@ -15,6 +15,8 @@ use oxc::span::Span;
 use oxc::str::Str;
 
 use super::diagnostics::DIAGNOSTICS_MAX;
+use super::node;
+use super::resolve::instead;
 use super::typescript::HELPERS_MODULE;
 
 /// Names the module that a specifier means.
@@ -67,7 +69,8 @@ pub fn rewrite<'a>(
     }
 }
 
-/// `require("…")` does not exist here; calling it is reported before it fails.
+/// `require` knows a few modules of Node; calling it with any other is reported
+/// before it fails.
 pub fn refuse_require(semantic: &Semantic) -> Result<(), Vec<(Span, Unresolved)>> {
     // `typeof require` means that the file works without it.
     if semantic.source_text().contains("typeof require") {
@@ -83,15 +86,17 @@ pub fn refuse_require(semantic: &Semantic) -> Result<(), Vec<(Span, Unresolved)>
         else {
             continue;
         };
-        if callee.name == "require" && callee.is_global_reference(semantic.scoping()) {
-            let specifier = specifier.value.as_str();
+        let specifier = specifier.value.as_str();
+        if callee.name == "require"
+            && callee.is_global_reference(semantic.scoping())
+            && node::module(specifier).is_none()
+        {
             let hint = if is_relative(specifier) {
                 format!("write `import … from \"{specifier}\"`")
             } else {
-                "copy what you need into the deployment and import it with a relative path"
-                    .to_owned()
+                instead(specifier)
             };
-            let message = "`require` is not supported".to_owned();
+            let message = format!("`require` knows no `{specifier}`");
             failed.push((call.span, Unresolved { message, hint }));
         }
     }

@@ -4,6 +4,7 @@
 //! Pure: works on names. Whether a file exists, the caller finds out.
 
 use super::imports::{Unresolved, is_relative};
+use super::node;
 
 /// The place of a specifier relative to the file that imports it, without `.`,
 /// `..` and empty segments. Empty for the deployment's own folder.
@@ -66,46 +67,31 @@ pub fn is_json(path: &str) -> bool {
 }
 
 fn not_relative(specifier: &str) -> Unresolved {
+    Unresolved {
+        message: format!("cannot import `{specifier}`: only relative imports are supported"),
+        hint: instead(specifier),
+    }
+}
+
+/// What to do about a specifier that is not relative.
+pub fn instead(specifier: &str) -> String {
+    if node::is_absent(specifier) {
+        return format!(
+            "of Node's modules there are only {}; use the Web APIs (`fetch`, `URL`, …) and the \
+             injected globals (`fs`, `kv`, …)",
+            node::names()
+        );
+    }
     let hint = if specifier.starts_with('/') {
         "write the path relative to this file, starting with `./` or `../`"
-    } else if specifier.starts_with("node:") || NODE_MODULES.contains(&specifier) {
-        "Node's modules do not exist here; use the Web APIs (`fetch`, `crypto`, `URL`, …) and the \
-         injected globals"
     } else if specifier.contains("://") || specifier.starts_with("data:") {
         "download the module into the deployment and import it with a relative path"
     } else {
         "packages are not installed; copy the code you need into the deployment and import it \
          with a relative path"
     };
-    Unresolved {
-        message: format!("cannot import `{specifier}`: only relative imports are supported"),
-        hint: hint.to_owned(),
-    }
+    hint.to_owned()
 }
-
-/// Those of Node's modules that scripts are likely to ask for without `node:`.
-const NODE_MODULES: &[&str] = &[
-    "fs",
-    "fs/promises",
-    "path",
-    "crypto",
-    "http",
-    "https",
-    "os",
-    "url",
-    "util",
-    "stream",
-    "events",
-    "buffer",
-    "child_process",
-    "net",
-    "dns",
-    "zlib",
-    "assert",
-    "process",
-    "timers",
-    "querystring",
-];
 
 #[cfg(test)]
 mod tests {
@@ -146,8 +132,8 @@ mod tests {
         let bare = [
             ("lodash", "packages are not installed"),
             ("@scope/x", "packages are not installed"),
-            ("node:fs", "Node's modules do not exist here"),
-            ("fs", "Node's modules do not exist here"),
+            ("node:fs", "of Node's modules there are only"),
+            ("fs", "of Node's modules there are only"),
             ("https://esm.sh/x", "download the module"),
             ("data:text/javascript,1", "download the module"),
             ("/lib/x", "write the path relative"),

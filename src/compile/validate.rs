@@ -6,6 +6,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::imports::is_relative;
+use super::node;
 use super::shape::Shape;
 use super::typescript::{self, HELPERS_MODULE, Language, Role};
 use crate::model::diagnostic::Diagnostic;
@@ -35,7 +36,7 @@ impl Validation {
         self.imports
             .iter()
             .map(String::as_str)
-            .filter(|specifier| !is_relative(specifier))
+            .filter(|specifier| !is_relative(specifier) && node::module(specifier).is_none())
     }
 }
 
@@ -91,12 +92,11 @@ mod tests {
 
     #[test]
     fn a_valid_script_is_shown_as_it_will_run() {
-        let source =
-            "import { a } from './a'\nimport 'lodash'\nimport type { T } from 't'\nreturn a as T";
+        let source = "import { a } from './a'\nimport 'lodash'\nimport 'node:crypto'\nimport type { T } from 't'\nreturn a as T";
         let validation = validate("x.ts", source, Language::TypeScript);
         assert!(validation.is_valid());
         assert_eq!(validation.shape, Some(Shape::Body));
-        assert_eq!(validation.imports, ["./a", "lodash"]);
+        assert_eq!(validation.imports, ["./a", "lodash", "node:crypto"]);
         assert_eq!(
             validation.unsupported_imports().collect::<Vec<_>>(),
             ["lodash"]
@@ -111,6 +111,7 @@ mod tests {
         insta::assert_snapshot!(validation.javascript.unwrap(), @r#"
         import { a } from "./a";
         import "lodash";
+        import "node:crypto";
         export default function(req, res, metadata, shared) {
         	return a;
         }

@@ -364,6 +364,53 @@ async fn a_stream_arrives_as_it_is_made() {
     }
 }
 
+/// Cookies are one field however they came (RFC 9113, 8.2.3), the host is among the
+/// fields, and they can be handed on as they are.
+#[tokio::test]
+async fn the_fields_of_a_request_are_what_a_script_expects() {
+    let server = Server::with_scripts(&[
+        (
+            "web.ts",
+            "export default (request: Request) => Response.json([request.headers.get('cookie'), request.headers.get('host'), [...request.headers.keys()]])",
+        ),
+        (
+            "node.ts",
+            "return [req.headers.cookie, req.headers.host, Object.keys(req.headers)]",
+        ),
+        (
+            "on.ts",
+            "export default (request: Request) => fetch(new Request('/web', request))",
+        ),
+        (
+            "with.ts",
+            "export default (request: Request) => fetch('/node', { headers: request.headers })",
+        ),
+    ])
+    .start()
+    .await;
+    let own = "a.localhost:1";
+    // Within the server it is nobody's.
+    let within = "self.footpath.internal";
+    for (route, host) in [
+        ("/web", own),
+        ("/node", own),
+        ("/on", within),
+        ("/with", within),
+    ] {
+        let head = format!(
+            "GET {route} HTTP/1.1\r\nHost: {own}\r\nCookie: a=1\r\nUser-Agent: x\r\nAccept: */*\r\nCookie: b=2\r\nConnection: close\r\n\r\n"
+        );
+        let mut answer = server.raw(head).await.expect(200).json();
+        let names = answer[2].as_array_mut().unwrap();
+        names.sort_by_key(ToString::to_string);
+        assert_eq!(
+            answer,
+            json!(["a=1; b=2", host, ["accept", "cookie", "host", "user-agent"]]),
+            "{route}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_response_keeps_its_repeated_headers() {
     let source = r#"

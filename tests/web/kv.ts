@@ -52,6 +52,18 @@ export default async function (req, res) {
     const cycle: any = {};
     cycle.self = cycle;
     await t.rejects("cycle", () => kv.set("check:x", cycle), "TypeError");
+    for (const inside of [new Uint8Array(1), new ArrayBuffer(1), new Map(), new Set(), Promise.resolve(), new Error("e"), /x/, NaN, Infinity, 1n]) {
+      await t.rejects(`${Object.prototype.toString.call(inside)} inside`, () => kv.set("check:x", { list: [inside] }), "TypeError");
+    }
+    t.equal("nothing stored", await kv.get("check:x"), undefined);
+    t.match("says where", await kv.set("check:x", { tags: new Set() }).catch((error) => error.message), /"tags" is a Set; store \[\.\.\.set\]/);
+    t.match("says what", await kv.set("check:x", undefined).catch((error) => error.message), /^kv: undefined cannot be stored/);
+    t.match("empty key", await kv.get("").catch((error) => error.message), /^kv: a key has at least one character$/);
+  });
+  await t.group("as JSON has it", async () => {
+    const date = new Date(0);
+    await kv.set("check:x", { date, gone: undefined, url: new URL("http://a/") });
+    t.equal("date", await kv.get("check:x"), { date: "1970-01-01T00:00:00.000Z", url: "http://a/" });
   });
   return t.result();
 }

@@ -26,6 +26,16 @@ export default async function (req, res) {
     t.equal("compare", Buffer.compare(Buffer.from("a"), Buffer.from("b")), -1);
     t.equal("read", Buffer.from([1, 2, 3, 4]).readUInt32BE(0), 0x01020304);
     t.equal("write", (() => { const b = Buffer.alloc(4); b.write("xyz", 1); return b.toString("latin1"); })(), "\0xyz");
+    const bytes = Buffer.from([0x80, 1, 2, 3, 4, 5, 6, 7]);
+    t.equal("integers", [bytes.readInt8(0), bytes.readInt16BE(0), bytes.readUInt16LE(0), bytes.readInt32LE(4), bytes.readUIntBE(1, 6), bytes.readIntLE(0, 3)],
+      [-128, -32767, 0x180, 0x07060504, 0x010203040506, 0x020180]);
+    t.equal("bigints", [bytes.readBigUInt64BE(0), bytes.readBigInt64BE(0)], [0x8001020304050607n, BigInt.asIntN(64, 0x8001020304050607n)]);
+    const written = (write: (to: any) => number) => { const to = Buffer.alloc(8); return [write(to), to.toString("hex")]; };
+    t.equal("writes", [written((to) => to.writeInt16BE(-2, 1)), written((to) => to.writeUIntLE(0x123456, 0, 3)), written((to) => to.writeDoubleBE(1.5)), written((to) => to.writeFloatLE(0.5, 4))],
+      [[3, "00fffe0000000000"], [3, "5634120000000000"], [8, "3ff8000000000000"], [8, "000000000000003f"]]);
+    t.throws("too large", () => Buffer.alloc(1).writeUInt8(256), "RangeError");
+    t.throws("behind the end", () => bytes.readUInt32BE(5), "RangeError");
+    t.equal("lastIndexOf", Buffer.from("abab").lastIndexOf("ab"), 2);
     t.throws("encoding", () => buffer.toString("nope"), "TypeError");
     t.throws("from null", () => Buffer.from(null), "TypeError");
     t.throws("alloc -1", () => Buffer.alloc(-1), "RangeError");

@@ -4,7 +4,7 @@
 
 import { native } from "footpath:native.js";
 import { use } from "footpath:lazy.js";
-import { hostContext, saveShared } from "footpath:call.js";
+import { hostContext, requestHeaders, saveShared } from "footpath:call.js";
 import { script } from "footpath:load.js";
 
 // An object whose properties are computed from the exchange when they are first
@@ -80,17 +80,15 @@ function splitTarget() {
 }
 
 function headersObject() {
-  const flat = native.headers();
+  const flat = requestHeaders();
   const headers = {};
   for (let i = 0; i < flat.length; i += 2) {
     const name = flat[i];
     const value = flat[i + 1];
     if (!Object.hasOwn(headers, name)) headers[name] = name === "set-cookie" ? [value] : value;
     else if (name === "set-cookie") headers[name].push(value);
-    else headers[name] += (name === "cookie" ? "; " : ", ") + value;
+    else headers[name] += ", " + value;
   }
-  // HTTP/2 has no Host header, but says the same.
-  headers.host ??= native.origin()[1] ?? "";
   return headers;
 }
 
@@ -261,7 +259,10 @@ class ServerResponse {
   end(chunk, encoding, callback) {
     const { state } = this.#exchange;
     if (typeof chunk === "function") return this.end(undefined, undefined, chunk);
-    if (state.ended) return this;
+    if (state.ended) {
+      if (chunk !== undefined && chunk !== null) native.log(3, "res.end was given a body after the answer was sent; it is ignored. A handler that answers later returns a promise");
+      return this;
+    }
     if (this.#out === null) {
       saveShared();
       const body = chunk === undefined || chunk === null ? null : toBytes(chunk, encoding);

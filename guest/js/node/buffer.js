@@ -1,6 +1,7 @@
 // The part of Node's Buffer that bodies need: a Uint8Array that knows encodings.
 
 import { native } from "footpath:native.js";
+import { defineNumbers } from "footpath:node/numbers.js";
 
 function encodingOf(encoding) {
   switch (String(encoding ?? "utf8").toLowerCase()) {
@@ -129,24 +130,23 @@ export class Buffer extends Uint8Array {
     return this;
   }
   indexOf(value, from = 0, encoding = "utf8") {
+    if (typeof from === "string") [from, encoding] = [0, from];
     if (typeof value === "number") return super.indexOf(value & 0xff, from);
     const bytes = typeof value === "string" ? encode(value, encoding) : value;
     for (let i = from < 0 ? Math.max(0, this.length + from) : from; i + bytes.length <= this.length; i++) {
-      let same = 0;
-      while (same < bytes.length && this[i + same] === bytes[same]) same++;
-      if (same === bytes.length) return i;
+      if (isAt(this, bytes, i)) return i;
+    }
+    return -1;
+  }
+  lastIndexOf(value, from = this.length, encoding = "utf8") {
+    if (typeof from === "string") [from, encoding] = [this.length, from];
+    const bytes = typeof value === "number" ? [value & 0xff] : typeof value === "string" ? encode(value, encoding) : value;
+    for (let i = Math.min(from < 0 ? this.length + from : from, this.length - bytes.length); i >= 0; i--) {
+      if (isAt(this, bytes, i)) return i;
     }
     return -1;
   }
   includes(value, from = 0, encoding = "utf8") { return this.indexOf(value, from, encoding) >= 0; }
-
-  readUInt8(offset = 0) { return dataView(this).getUint8(offset); }
-  readUInt16BE(offset = 0) { return dataView(this).getUint16(offset); }
-  readUInt16LE(offset = 0) { return dataView(this).getUint16(offset, true); }
-  readUInt32BE(offset = 0) { return dataView(this).getUint32(offset); }
-  readUInt32LE(offset = 0) { return dataView(this).getUint32(offset, true); }
-  readInt32BE(offset = 0) { return dataView(this).getInt32(offset); }
-  readInt32LE(offset = 0) { return dataView(this).getInt32(offset, true); }
 
   [Symbol.for("nodejs.util.inspect.custom")]() {
     const shown = plain(this).subarray(0, 50).toHex().replace(/..(?=.)/g, "$& ");
@@ -154,8 +154,15 @@ export class Buffer extends Uint8Array {
   }
 }
 
+defineNumbers(Buffer.prototype);
+
 function view(bytes) { return new Buffer(bytes.buffer, bytes.byteOffset, bytes.byteLength); }
-function dataView(buffer) { return new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength); }
+
+function isAt(buffer, bytes, at) {
+  let same = 0;
+  while (same < bytes.length && buffer[at + same] === bytes[same]) same++;
+  return same === bytes.length;
+}
 
 function checkSize(size) {
   if (!Number.isInteger(size) || size < 0) throw new RangeError(`Buffer: ${String(size)} is not a size in bytes`);

@@ -1,33 +1,44 @@
-// `require` for scripts that were written for Node: a few modules that are globals
-// here, and a clear error for the rest.
+// `require` for scripts that were written for Node: a few modules, most of them
+// globals here, and a clear error for the rest.
+
+import { use } from "footpath:lazy.js";
 
 const INSTEAD = {
-  fs: "handlers see no files; import data with a relative import",
-  "fs/promises": "handlers see no files; import data with a relative import",
-  http: "use fetch", https: "use fetch", net: "use fetch", tls: "use fetch", dns: "use fetch",
-  url: "URL and URLSearchParams are globals",
+  fs: "the text files of the deployment are read with the global `fs`, data with a relative import",
+  "fs/promises": "the text files of the deployment are read with the global `fs`, data with a relative import",
+  http: "use fetch", https: "use fetch", http2: "use fetch", net: "use fetch", tls: "use fetch", dns: "use fetch",
   path: "paths are URLs here; use URL",
   util: "use console.log, structuredClone, TextEncoder",
   events: "EventTarget is a global",
   stream: "ReadableStream and its kin are globals",
+  "stream/promises": "ReadableStream and its kin are globals",
   child_process: "handlers cannot start processes",
   worker_threads: "a handler is one thread; call another route with fetch",
   os: "a handler has no operating system",
+  perf_hooks: "performance is a global",
+  querystring: "URLSearchParams is a global",
 };
 
+const pick = (...names) => Object.fromEntries(names.map((name) => [name, globalThis[name]]));
+
+// `src/compile/node.rs` says what can be imported from each.
 const MODULES = {
-  buffer: () => ({ Buffer: globalThis.Buffer, Blob: globalThis.Blob, File: globalThis.File, atob, btoa }),
+  buffer: () => pick("Buffer", "Blob", "File", "atob", "btoa"),
   process: () => globalThis.process,
-  crypto: () => ({ webcrypto: globalThis.crypto, randomUUID: () => globalThis.crypto.randomUUID() }),
-  timers: () => ({
-    setTimeout: globalThis.setTimeout, setInterval: globalThis.setInterval, setImmediate: globalThis.setImmediate,
-    clearTimeout: globalThis.clearTimeout, clearInterval: globalThis.clearInterval, clearImmediate: globalThis.clearImmediate,
+  crypto: () => use("node/crypto.js"),
+  timers: () => pick("setTimeout", "setInterval", "setImmediate", "clearTimeout", "clearInterval", "clearImmediate"),
+  "timers/promises": () => ({
+    setTimeout: (delay, value) => new Promise((done) => globalThis.setTimeout(done, delay, value)),
+    setImmediate: (value) => new Promise((done) => globalThis.setImmediate(done, value)),
   }),
+  url: () => pick("URL", "URLSearchParams"),
 };
+
+const loaded = Object.create(null);
 
 export function require(specifier) {
   const name = String(specifier).replace(/^node:/, "");
-  if (Object.hasOwn(MODULES, name)) return MODULES[name]();
+  if (Object.hasOwn(MODULES, name)) return loaded[name] ??= MODULES[name]();
   const advice = Object.hasOwn(INSTEAD, name) ? INSTEAD[name]
     : /^[./]/.test(name) ? "write `import` for files of the deployment"
     : "packages are not installed here; bundle it into a file and import that";

@@ -55,7 +55,7 @@ fn errors_have_line_and_column() {
         (
             "x.ts",
             "const r = require('lodash')",
-            &["1:11 `require` is not supported"],
+            &["1:11 `require` knows no `lodash`"],
         ),
         (
             "x.ts",

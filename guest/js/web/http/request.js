@@ -3,7 +3,7 @@
 
 import { native } from "footpath:native.js";
 import { use } from "footpath:lazy.js";
-import { requestOrigin } from "footpath:call.js";
+import { requestHeaders, requestOrigin } from "footpath:call.js";
 import { Headers, headersOver, flatHeaders } from "footpath:web/http/headers.js";
 import { Body, Incoming, defineBody, extract } from "footpath:web/http/body.js";
 
@@ -106,7 +106,7 @@ export class Request {
 
   get method() { return this.#method ??= native.method(); }
   get url() { return this.#url ??= requestOrigin() + native.target(); }
-  get headers() { return this.#headers ??= headersOver(native.headers(), true); }
+  get headers() { return this.#headers ??= headersOver(requestHeaders(), true); }
   get redirect() { return this.#redirect; }
   get signal() { return this.#signal ??= new (use("web/events.js").AbortController)().signal; }
 
