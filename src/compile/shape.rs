@@ -15,6 +15,8 @@
 //! | `export default` of an object literal without `fetch` and without `...`, a class, a string, a number | unclear |
 //! | `export default` of anything else (`app`, `withAuth(h)`, an import) | [`Shape::Evaluate`]: the value decides after the file has run |
 //! | named exports only | [`Shape::Library`]: not a route, only for import |
+//! | … of which a function is named `GET`, `POST`, `PUT`, `PATCH` or `DELETE` | unclear |
+//! | no export, but a top-level `addEventListener("fetch", …)` | unclear |
 //! | `export default` or `module.exports` together with a top-level `return`, named exports with one, `export` with `module.exports` | unclear |
 //!
 //! A function counts whether it is written in place, is named in `export
@@ -82,8 +84,22 @@ pub fn of_entry<'a>(program: &'a Program<'a>, semantic: &Semantic<'a>) -> Result
     ) {
         (Some((span, default)), _, _) => of_default(span, &default, semantic),
         (None, Some(_), _) => Ok(Shape::CommonJs),
-        (None, None, Some(_)) => Ok(Shape::Library),
-        (None, None, None) => Ok(Shape::Body),
+        (None, None, Some(_)) => match facts.method_export {
+            Some(span) => Err(unclear(
+                span,
+                "a function that is exported under the name of a method is not called",
+                "export one handler, `export default (request: Request) => …`, and look at `request.method`",
+            )),
+            None => Ok(Shape::Library),
+        },
+        (None, None, None) => match facts.fetch_listener {
+            Some(span) => Err(unclear(
+                span,
+                "a listener of `fetch` is not called",
+                "export the handler instead: `export default { fetch(request) { … } }`",
+            )),
+            None => Ok(Shape::Body),
+        },
     }
 }
 

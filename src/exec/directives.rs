@@ -90,6 +90,7 @@ pub fn parse(source: &str) -> Parsed {
     }
     warnings.extend(without_effect(&directives, &seen));
     warnings.extend(block.late.iter().filter_map(late));
+    warnings.extend(block.commented.iter().filter_map(commented));
     warnings.truncate(MAX_WARNINGS);
     let comments = seen
         .iter()
@@ -137,6 +138,16 @@ fn late(line: &DirectiveLine<'_>) -> Option<Warning> {
         "stands on line {} and has no effect: directives stand before any code, in the first {} lines",
         line.line.number,
         block::PARSE_WINDOW_LINES
+    );
+    Some(Warning::new(field, line.value, message))
+}
+
+/// A known directive in a block comment, as JSDoc has its tags.
+fn commented(line: &DirectiveLine<'_>) -> Option<Warning> {
+    let field = fields::by_name(line.name)?;
+    let message = format!(
+        "stands in a block comment on line {} and has no effect: write `// @{} …` on a line of its own",
+        line.line.number, field.name
     );
     Some(Warning::new(field, line.value, message))
 }
@@ -309,7 +320,7 @@ mod tests {
 
     #[test]
     fn what_has_no_effect_is_said() {
-        let cases: [(&str, &[&str]); 9] = [
+        let cases: [(&str, &[&str]); 12] = [
             (
                 "// @websocket true",
                 &["@websocket is not available yet and has no effect"],
@@ -331,6 +342,15 @@ mod tests {
                 &["@token stands on line 2 and has no effect"],
             ),
             (
+                "/** @token x */\nreturn 1",
+                &["@token stands in a block comment on line 1 and has no effect"],
+            ),
+            (
+                "/**\n * Words.\n * @enabled false\n * @returns {string}\n */\n// @ai true",
+                &["@enabled stands in a block comment on line 3 and has no effect"],
+            ),
+            ("return 1\n/** @token x */", &[]),
+            (
                 "// @Mode worker",
                 &["@Mode is not a directive and has no effect"],
             ),
@@ -351,13 +371,8 @@ mod tests {
             let expected: Vec<String> = expected.iter().map(|text| short_message(text)).collect();
             assert_eq!(warnings(source), expected, "{source}");
         }
-        assert_eq!(parse("return\n".to_owned().as_str()).warnings, []);
-        assert_eq!(
-            parse(&format!("x\n{}", "// @mode worker\n".repeat(1000)))
-                .warnings
-                .len(),
-            MAX_WARNINGS
-        );
+        let many = parse(&format!("x\n{}", "// @mode worker\n".repeat(1000)));
+        assert_eq!(many.warnings.len(), MAX_WARNINGS);
         assert_eq!(
             parse("// @tokens hush").warnings[0].value,
             Secret::PLACEHOLDER
@@ -366,10 +381,8 @@ mod tests {
 
     fn short_message(text: &str) -> String {
         let (directive, message) = text.split_once(' ').unwrap();
-        format!(
-            "{directive} {}",
-            message.split([',', ';', ':']).next().unwrap()
-        )
+        let end = message.find([',', ';', ':']).unwrap_or(message.len());
+        format!("{directive} {}", &message[..end])
     }
 
     proptest! {

@@ -224,37 +224,60 @@ impl Folder {
     /// without folders that start with a dot.
     pub fn files(&self, exec_id: &ExecId) -> BTreeMap<String, fs::Metadata> {
         let mut found = BTreeMap::new();
-        let root = self.root.join(exec_id.as_str());
+        self.walk(exec_id, |path, kind, entry| {
+            if kind.is_file()
+                && found.len() < FILES_MAX
+                && let Ok(metadata) = entry.metadata()
+            {
+                found.insert(path, metadata);
+            }
+        });
+        found
+    }
+
+    /// The symbolic links where files would be, by deployment-relative path.
+    pub fn links(&self, exec_id: &ExecId) -> Vec<String> {
+        let mut found = Vec::new();
+        self.walk(exec_id, |path, kind, _| {
+            if kind.is_symlink() && found.len() < FILES_MAX {
+                found.push(path);
+            }
+        });
+        found
+    }
+
+    /// Whether a path is a symbolic link itself.
+    pub fn is_link(&self, path: &ScriptPath) -> bool {
+        fs::symlink_metadata(self.root.join(path.as_str())).is_ok_and(|about| about.is_symlink())
+    }
+
+    /// Visits what lies in a deployment but for folders. What starts with a dot and
+    /// packages are passed over.
+    fn walk(&self, exec_id: &ExecId, mut visit: impl FnMut(String, fs::FileType, &fs::DirEntry)) {
+        let Ok(root) = self.checked(exec_id.as_str()) else {
+            return;
+        };
         let mut folders = vec![(root, String::new(), 0)];
         while let Some((folder, prefix, depth)) = folders.pop() {
             for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-                let Ok(name) = entry.file_name().into_string() else {
+                let (Ok(name), Ok(kind)) = (entry.file_name().into_string(), entry.file_type())
+                else {
                     continue;
                 };
-                let Ok(kind) = entry.file_type() else {
+                if name.starts_with('.') || name == "node_modules" {
                     continue;
+                }
+                let path = match prefix.as_str() {
+                    "" => name,
+                    prefix => format!("{prefix}/{name}"),
                 };
-                let path = if prefix.is_empty() {
-                    name.clone()
-                } else {
-                    format!("{prefix}/{name}")
-                };
-                if kind.is_dir()
-                    && !name.starts_with('.')
-                    && name != "node_modules"
-                    && depth < DEPTH_MAX
-                {
+                if !kind.is_dir() {
+                    visit(path, kind, &entry);
+                } else if depth < DEPTH_MAX {
                     folders.push((entry.path(), path, depth + 1));
-                } else if kind.is_file()
-                    && found.len() < FILES_MAX
-                    && !name.starts_with('.')
-                    && let Ok(metadata) = entry.metadata()
-                {
-                    found.insert(path, metadata);
                 }
             }
         }
-        found
     }
 
     /// Where a folder of a deployment lies.

@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::directives::Warning;
 use super::folder::FolderError;
 use super::history::{Author, Origin};
 use super::routes::mount::mount;
 use super::script::{Problem, Script, hash};
-use super::stray::{Stray, stray};
+use super::stray::{Stray, link, stray};
 use super::watcher::Changed;
 use super::{Exec, ExecError};
 use crate::model::exec_id::ExecId;
@@ -21,9 +22,12 @@ impl Exec {
         for change in changes {
             let result = match &change {
                 Changed::Inside(path) => self.changed_inside(path, &author).await,
-                Changed::Deployment(exec_id) => self.changed_below(exec_id, "", &author).await,
+                Changed::Deployment(exec_id) => {
+                    self.tell_stray(exec_id.as_str());
+                    self.changed_below(exec_id, "", &author).await
+                }
                 Changed::Outside(name) => {
-                    stray(self.folder(), name).iter().for_each(tell_stray);
+                    self.tell_stray(name);
                     Ok(())
                 }
             };
@@ -31,6 +35,10 @@ impl Exec {
                 tracing::warn!("a changed file was not published: {error}");
             }
         }
+    }
+
+    fn tell_stray(&self, name: &str) {
+        stray(self.folder(), name).iter().for_each(tell_stray);
     }
 
     async fn changed_inside(
@@ -47,6 +55,7 @@ impl Exec {
             return self.refresh(path, author).await;
         }
         if !self.folder().exists(path) {
+            link(self.folder(), path).iter().for_each(tell_stray);
             self.gone(path, author).await?;
             let prefix = format!("{}/", path.relative());
             return self.changed_below(path.exec_id(), &prefix, author).await;
@@ -174,6 +183,14 @@ fn tell(scripts: &[Arc<Script>]) {
         match &script.problem {
             Some(problem) => tracing::warn!(script = %script.path, "{}", problem.message),
             None => tracing::info!(script = %script.path, "published"),
+        }
+        for warning in &script.warnings {
+            let Warning {
+                directive,
+                value,
+                message,
+            } = warning;
+            tracing::warn!(script = %script.path, value, "{directive} {message}");
         }
     }
 }

@@ -70,7 +70,9 @@ impl FolderWatcher {
                 let _ = sender.try_send(changed);
             }
         };
-        let mut watcher = notify::recommended_watcher(told).map_err(failed)?;
+        // A link that leads up would have changes reported by its path, and not by theirs.
+        let config = notify::Config::default().with_follow_symlinks(false);
+        let mut watcher = RecommendedWatcher::new(told, config).map_err(failed)?;
         watcher
             .watch(folder.root(), RecursiveMode::Recursive)
             .map_err(failed)?;

@@ -20,7 +20,14 @@ pub const MAX_PATH_BYTES: usize = 1024;
 /// Longest single name, in bytes: what common file systems allow.
 pub const MAX_SEGMENT_BYTES: usize = 255;
 /// Names refused at any depth and in any case.
-pub const RESERVED_SEGMENTS: [&str; 3] = ["node_modules", ".git", ".footpath"];
+pub const RESERVED_SEGMENTS: [&str; 6] = [
+    "node_modules",
+    ".git",
+    ".footpath",
+    ".hoody-cache",
+    "_sdk",
+    "_hoody",
+];
 
 /// The place of one script: `<execId>/<path inside the deployment>`, separated
 /// by `/` on every system. Shown, stored and serialised as that text.

@@ -97,6 +97,17 @@ async fn links_that_lead_out_of_the_tree_are_not_followed() {
             .await
             .expect_error(503, "SCRIPT_NOT_PUBLISHED");
     }
+    // Nor is it silent: at the start, and when one is made.
+    for path in ["1/link.ts", "1/tree"] {
+        assert!(
+            server.log().contains(&format!("name=\"{path}\"")),
+            "{}",
+            server.log()
+        );
+    }
+    std::os::unix::fs::symlink("good.ts", server.scripts().join("1/same.ts")).unwrap();
+    server.logs("name=\"1/same.ts\"").await;
+    server.get("/same").await.expect(404);
 }
 
 #[tokio::test]

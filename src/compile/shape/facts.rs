@@ -2,9 +2,9 @@
 
 use oxc::ast::AstKind;
 use oxc::ast::ast::{
-    AssignmentTarget, BindingPattern, ExportDefaultDeclarationKind, ExportSpecifier, Expression,
-    FormalParameters, Function, IdentifierReference, ImportOrExportKind, ModuleExportName,
-    ObjectExpression, ObjectPropertyKind, Program, Statement,
+    AssignmentTarget, BindingPattern, CallExpression, Declaration, ExportDefaultDeclarationKind,
+    ExportSpecifier, Expression, FormalParameters, Function, IdentifierReference,
+    ImportOrExportKind, ModuleExportName, ObjectExpression, ObjectPropertyKind, Program, Statement,
 };
 use oxc::semantic::{IsGlobalReference, NodeId, Semantic};
 use oxc::span::Span;
@@ -19,6 +19,10 @@ pub struct Facts<'a> {
     /// The first assignment to `module.exports` or into it.
     pub module_exports: Option<Span>,
     pub top_level_return: Option<Span>,
+    /// The first exported function that is named as a method of HTTP.
+    pub method_export: Option<Span>,
+    /// The first `addEventListener("fetch", …)` that runs with the file.
+    pub fetch_listener: Option<Span>,
 }
 
 /// What `export default` exports, as far as the tree tells.
@@ -38,6 +42,8 @@ impl<'a> Facts<'a> {
             named_export: None,
             module_exports: None,
             top_level_return: None,
+            method_export: None,
+            fetch_listener: None,
         };
         for statement in &program.body {
             facts.read_export(statement, semantic);
@@ -55,6 +61,13 @@ impl<'a> Facts<'a> {
                         && is_top_level(node.id(), semantic) =>
                 {
                     facts.module_exports = Some(assignment.span);
+                }
+                AstKind::CallExpression(call)
+                    if facts.fetch_listener.is_none()
+                        && listens_to_fetch(call, semantic)
+                        && is_top_level(node.id(), semantic) =>
+                {
+                    facts.fetch_listener = Some(call.span);
                 }
                 _ => {}
             }
@@ -86,6 +99,9 @@ impl<'a> Facts<'a> {
                 let declaration = &export.declaration;
                 if !declaration.is_type() && !declaration.declare() {
                     self.named_export.get_or_insert(export.span);
+                    if is_named_as_a_method(declaration) {
+                        self.method_export.get_or_insert(export.span);
+                    }
                 }
             }
             Statement::ExportNamedDeclaration(export) => {
@@ -231,6 +247,47 @@ fn default_of_name<'a>(
         }
     }
     DefaultExport::Unknown
+}
+
+/// `function GET` or `const GET = …`.
+fn is_named_as_a_method(declaration: &Declaration) -> bool {
+    let is_method = |name: &str| matches!(name, "GET" | "POST" | "PUT" | "PATCH" | "DELETE");
+    match declaration {
+        Declaration::FunctionDeclaration(function) => {
+            function.id.as_ref().is_some_and(|id| is_method(&id.name))
+        }
+        Declaration::VariableDeclaration(variables) => {
+            variables.declarations.iter().any(|declarator| {
+                let name = match &declarator.id {
+                    BindingPattern::BindingIdentifier(name) => name.name.as_str(),
+                    _ => return false,
+                };
+                let is_function = |value: &Expression| {
+                    matches!(
+                        value.get_inner_expression(),
+                        Expression::FunctionExpression(_) | Expression::ArrowFunctionExpression(_)
+                    )
+                };
+                is_method(name) && declarator.init.as_ref().is_some_and(is_function)
+            })
+        }
+        _ => false,
+    }
+}
+
+/// `addEventListener("fetch", …)`, as service workers have it.
+fn listens_to_fetch(call: &CallExpression, semantic: &Semantic) -> bool {
+    let is_listener = match &call.callee {
+        Expression::Identifier(name) => {
+            name.name == "addEventListener" && name.is_global_reference(semantic.scoping())
+        }
+        _ => false,
+    };
+    let first = call
+        .arguments
+        .first()
+        .and_then(|first| first.as_expression());
+    is_listener && matches!(first, Some(Expression::StringLiteral(name)) if name.value == "fetch")
 }
 
 fn is_only_a_type(name: &IdentifierReference, semantic: &Semantic) -> bool {

@@ -25,6 +25,8 @@ fn shapes_of_entries() {
         ("return { a: 1 }", Body),
         ("const x = await fetch(req.url); return x", Body),
         ("console.log(1)", Body),
+        ("addEventListener('abort', stop)", Body),
+        ("const start = () => addEventListener('fetch', f)", Body),
         ("import { a } from './a'; return a", Body),
         (
             "import type { A } from './a'; export {}; return 1 as A",
@@ -116,6 +118,7 @@ fn shapes_of_entries() {
             Web,
         ),
         ("const app = { fetch }; export default app", Web),
+        ("export function GET() {} export default (req) => 1", Node),
         // Only the value can tell.
         ("const app = new Hono(); export default app", Evaluate),
         ("export default withAuth((req) => 1)", Evaluate),
@@ -137,6 +140,8 @@ fn shapes_of_entries() {
         ("export * from './a'", Library),
         ("export * as a from './a'", Library),
         ("export enum A { B }", Library),
+        ("export const GET = 1; export function get() {}", Library),
+        ("export type GET = () => void; export const a = 1", Library),
         ("export class A {}", Library),
     ];
     for (source, expected) in table {
@@ -154,6 +159,8 @@ fn unclear_entries() {
     let value = "the default export is a plain value, which cannot answer requests";
     let object =
         "the default export is an object without a `fetch` member, which cannot answer requests";
+    let method = "a function that is exported under the name of a method is not called";
+    let listener = "a listener of `fetch` is not called";
     let table = [
         ("export default (x) => 1", "1:17", parameter),
         ("export default ({ url }) => 1", "1:17", parameter),
@@ -195,6 +202,21 @@ fn unclear_entries() {
             object,
         ),
         ("export default {}", "1:1", object),
+        (
+            "export async function GET(request: Request) {}",
+            "1:1",
+            method,
+        ),
+        (
+            "export const a = 1\nexport const POST = async () => {}",
+            "2:1",
+            method,
+        ),
+        (
+            "let a = 1\naddEventListener('fetch', (event) => {})",
+            "2:1",
+            listener,
+        ),
     ];
     for (source, position, message) in table {
         assert_eq!(

@@ -41,6 +41,8 @@ pub struct Block<'a> {
     /// Lines that look like directives but stand behind the first code or
     /// behind the window, and have no effect.
     pub late: Vec<DirectiveLine<'a>>,
+    /// Lines of block comments at the top that look like directives and are none.
+    pub commented: Vec<DirectiveLine<'a>>,
     /// Where the first line that a directive may stand on starts: behind a byte
     /// order mark or a `#!` line.
     pub top: usize,
@@ -52,6 +54,7 @@ pub fn read(source: &str) -> Block<'_> {
     let mut block = Block {
         directives: Vec::new(),
         late: Vec::new(),
+        commented: Vec::new(),
         top: 0,
     };
     let mut place = Place::Top;
@@ -71,7 +74,11 @@ pub fn read(source: &str) -> Block<'_> {
             }
         }
         let starts_inside = matches!(place, Place::BlockComment);
+        let is_commented = starts_inside || place.opens_comment(line.text);
         place = place.after(line.text);
+        if is_commented && line.number <= PARSE_WINDOW_LINES {
+            block.commented.extend(DirectiveLine::read_commented(line));
+        }
         let directive = (!starts_inside)
             .then(|| DirectiveLine::read(line))
             .flatten();
@@ -134,12 +141,20 @@ impl Line<'_> {
 
 impl<'a> DirectiveLine<'a> {
     fn read(line: Line<'a>) -> Option<DirectiveLine<'a>> {
-        let rest = line
-            .text
-            .trim_start()
-            .strip_prefix("//")?
-            .trim_start()
-            .strip_prefix('@')?;
+        DirectiveLine::of(line, line.text.trim_start().strip_prefix("//")?)
+    }
+
+    /// The same of a line of a block comment, ` * @name value` or `/** @name value */`.
+    fn read_commented(line: Line<'a>) -> Option<DirectiveLine<'a>> {
+        let text = line.text.trim_start().trim_start_matches(['/', '*']);
+        let mut found = DirectiveLine::of(line, text)?;
+        found.value = found.value.trim_end_matches(['*', '/']).trim_end();
+        Some(found)
+    }
+
+    /// What a comment says that `text`, the end of the line, is in.
+    fn of(line: Line<'a>, text: &'a str) -> Option<DirectiveLine<'a>> {
+        let rest = text.trim_start().strip_prefix('@')?;
         let (name, value) = rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len()));
         // A colon is no part of a name; it is let through to be reported.
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ':');
@@ -166,6 +181,10 @@ enum Place {
 }
 
 impl Place {
+    fn opens_comment(self, line: &str) -> bool {
+        matches!(self, Place::Top) && line.trim_start().starts_with("/*")
+    }
+
     /// The place behind a line.
     fn after(self, line: &str) -> Place {
         let mut rest = match self {

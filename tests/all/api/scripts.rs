@@ -215,6 +215,20 @@ async fn files_of_other_kinds_are_checked_as_what_they_are() {
             .contains(".tsx"),
         "{answer}"
     );
+    // So is what stands in the comments and has no effect.
+    for (comment, expected) in [
+        ("// @schedule */0 5 * * *", "is no schedule"),
+        ("/** @token hush */", "block comment"),
+    ] {
+        let answer = write(&server, "comments.ts", &format!("{comment}\nreturn 1")).await;
+        assert!(
+            answer["warnings"][0]["message"]
+                .as_str()
+                .unwrap()
+                .contains(expected),
+            "{answer}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -473,6 +487,9 @@ async fn paths_that_lead_elsewhere_are_refused() {
         ),
         (".git/config", 403, "Path is excluded from access"),
         ("node_modules/x.js", 403, "Path is excluded from access"),
+        ("a/_sdk/x.ts", 403, "Path is excluded from access"),
+        ("_hoody/x.ts", 403, "Path is excluded from access"),
+        (".hoody-cache/x", 403, "Path is excluded from access"),
         (
             "link/passwd",
             403,

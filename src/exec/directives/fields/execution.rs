@@ -9,7 +9,7 @@ pub const FIELDS: &[Field] = &[
     Field {
         examples: &["serverless", "worker"],
         notes: "serverless: a fresh instance for each request. worker: one instance is kept, calls run one at a time, \
-                and it is started anew after a failure.",
+                and it is started anew after a trap (a limit, not an error that was thrown).",
         ..field(
             "mode",
             "mode",
