@@ -13,7 +13,7 @@ use http::{
     uri::Scheme,
 };
 use http_body::Body;
-use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::{
     client::legacy::{Client, connect::capture_connection},
@@ -31,12 +31,15 @@ mod policy;
 #[cfg(test)]
 mod tests;
 pub mod upstream;
+mod whole;
 
 pub use address::Reason;
 pub use between::watched;
 pub use error::{EgressError, Phase};
 pub use headers::{remove_hop_by_hop, remove_where};
 pub use policy::{Policy, PolicyError};
+use upstream::UpstreamBody;
+pub use whole::{BrokenOffError, Whole};
 
 /// An unused connection is closed after this.
 const IDLE: Duration = Duration::from_secs(30);
@@ -46,10 +49,13 @@ const HEADER_BYTES_MAX: u32 = 64 * 1024;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// The body of a response.
+pub type Answer = Whole<Incoming, fn() -> bool>;
+
 /// Sends requests that the policy allows. Clones share the connections.
 #[derive(Clone)]
 pub struct Egress {
-    client: Client<connect::Connector, UnsyncBoxBody<Bytes, BoxError>>,
+    client: Client<connect::Connector, UpstreamBody>,
 }
 
 /// How long to wait for what. The time between two parts of the response's body
@@ -86,12 +92,13 @@ impl Egress {
         &self,
         request: Request<B>,
         timeouts: Timeouts,
-    ) -> Result<Response<Incoming>, EgressError>
+    ) -> Result<Response<Answer>, EgressError>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
         let mut request = prepare(request)?.map(|body| body.map_err(Into::into).boxed_unsync());
+        let has_body = !request.body().is_end_stream();
         let mut captured = capture_connection(&mut request);
         let response = self.client.request(request);
         tokio::pin!(response);
@@ -109,8 +116,15 @@ impl Egress {
         };
         let mut response = answered.map_err(|error| classify(&error))?;
         remove_hop_by_hop(response.headers_mut());
-        Ok(response)
+        Ok(whole(response, has_body))
     }
+}
+
+/// `has_body`: whether the request may still be on its way.
+fn whole(response: Response<Incoming>, has_body: bool) -> Response<Answer> {
+    let is_ours_over: fn() -> bool = if has_body { || false } else { || true };
+    let version = response.version();
+    response.map(|body| Whole::new(body, version, is_ours_over))
 }
 
 impl fmt::Debug for Egress {

@@ -239,7 +239,7 @@ impl Acme {
     /// yet: whichever lasts longer.
     fn in_force(&self, names: &[String]) -> Result<Option<InForce>, AcmeError> {
         let domain = &names[0];
-        let record = record::certificate(&self.0.store, domain)?;
+        let record = self.issued(names)?;
         let fits = |facts: &Facts| names.iter().all(|name| covers(&facts.names, name));
         let known = record.as_ref().map(|record| record.fingerprint.as_str());
         let served = self.0.table.served(domain);
@@ -283,6 +283,22 @@ impl Acme {
             facts,
             chain_pem: record.chain_pem,
         }))
+    }
+
+    /// What was issued for the first of the names, else for the same names in another
+    /// order.
+    fn issued(&self, names: &[String]) -> Result<Option<CertificateRecord>, AcmeError> {
+        for name in names {
+            let record = record::certificate(&self.0.store, name)?;
+            let is_wanted = |record: &CertificateRecord| {
+                let has_all = names.iter().all(|name| record.names.contains(name));
+                name == &names[0] || (record.names.len() == names.len() && has_all)
+            };
+            if let Some(record) = record.filter(is_wanted) {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
     }
 
     fn rehearse(&self, names: &[String], request: &Request) -> Result<Ordered, AcmeError> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::BytesMut;
-use http::{Method, StatusCode, header};
+use http::{Method, StatusCode, Version, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use super::front::{Front, Peer};
+use crate::egress::Whole;
 use crate::proxy::tls::{TlsAcceptor, TlsInfo, TlsStream};
 use crate::shutdown::Shutdown;
 use guard::{Guarded, Upgrade};
@@ -185,7 +186,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
             let is_empty = request.body().is_end_stream();
             let unread = (is_h2 && !is_empty).then(Unread::default);
             let request = request.map(|body| match &unread {
-                Some(unread) => unread.of(Body::new(body)),
+                Some(unread) => unread.of(Body::new(Whole::new(body, Version::HTTP_2, || true))),
                 None if is_empty => Body::empty(),
                 None => Body::new(body),
             });

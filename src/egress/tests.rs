@@ -12,7 +12,8 @@ use std::{
 
 use http::StatusCode;
 use http_body_util::{Empty, Full, StreamBody};
-use hyper::{body::Frame, service::service_fn};
+use hyper::body::Frame;
+use hyper::service::service_fn;
 use hyper_util::{rt::TokioIo, server::conn::auto};
 use tokio::net::TcpListener;
 
@@ -95,7 +96,7 @@ fn get(url: &str) -> Request<Empty<Bytes>> {
     Request::get(url).body(Empty::new()).unwrap()
 }
 
-async fn text(response: Response<Incoming>) -> String {
+async fn text(response: Response<Answer>) -> String {
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
     String::from_utf8(bytes.to_vec()).unwrap()
 }

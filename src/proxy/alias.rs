@@ -82,6 +82,12 @@ pub enum AliasError {
         "an alias leads to an `upstream` or to the scripts of a `container_id`, and to one of them"
     )]
     NoTarget,
+    #[error("there is no program `{program}`: `exec` for the scripts of a deployment, or `http`")]
+    UnknownProgram { program: String },
+    #[error(
+        "a port is 1 to 65535, and goes with the program `http`; another machine's goes into `upstream`"
+    )]
+    BadPort,
     #[error(transparent)]
     ExecId(#[from] ExecIdError),
     #[error(transparent)]

@@ -313,6 +313,7 @@ impl Bundles {
     ) -> Result<Prepared, BundleError> {
         let chain = check::chain(&new.chain_pem)?;
         let facts = check::facts(&chain)?;
+        check::signatures(&chain)?;
         let key = new.key_pem.as_deref().map(check::key).transpose()?;
         let same = current.filter(|served| served.certified.cert == chain);
         let certified = key.map(|key| check::certified(chain, &key)).transpose()?;

@@ -17,8 +17,8 @@ use tokio::sync::Semaphore;
 
 use super::alias::dialled;
 use super::log::Pending;
-use crate::egress::EgressError;
 use crate::egress::upstream::{UpstreamBody, Upstreams};
+use crate::egress::{EgressError, Whole};
 use crate::shutdown::Shutdown;
 use body::{Progress, Watched};
 
@@ -61,6 +61,8 @@ pub enum ForwardError {
     Silent { after: Duration },
     #[error("{max} requests wait for upstreams already")]
     Busy { max: usize },
+    #[error("the client broke the request's body off")]
+    BrokenOff,
     #[error("the request cannot be passed on: {reason}")]
     BadRequest { reason: String },
     #[error("the upstream changed the protocol although nobody had asked")]
@@ -206,7 +208,11 @@ impl Forwarder {
             .send(outgoing, protocol, shared.patience.connect);
         let after = shared.patience.first_byte;
         let mut response = tokio::select! {
-            answered = sending => answered?,
+            // To the upstream's side it looks as if that had failed.
+            answered = sending => answered.map_err(|error| match progress.is_broken_off() {
+                true => ForwardError::BrokenOff,
+                false => error.into(),
+            })?,
             () = progress.silent_for(after) => return Err(ForwardError::Silent { after }),
         };
         let is_connect = upgrade.as_ref().is_some_and(|wish| wish.is_connect);
@@ -240,8 +246,14 @@ impl Forwarder {
             // To the client it would mean that the tunnel stands.
             return Err(ForwardError::NoUpgrade);
         }
+        let is_sent = progress.is_ended();
+        if response.version() == Version::HTTP_2 {
+            let is_sent = move || progress.is_ended();
+            response =
+                response.map(|body| Whole::new(body, Version::HTTP_2, is_sent).boxed_unsync());
+        }
         headers::for_client(response.headers_mut());
-        if !response.status().is_success() && !progress.is_ended() {
+        if !response.status().is_success() && !is_sent {
             // A refusal that did not wait for the body: nobody will read the rest.
             headers::close(response.headers_mut());
         }

@@ -85,6 +85,8 @@ pub enum PermissionError {
     BadJwt { reason: &'static str },
     #[error("{range:?} is no address and no CIDR block")]
     BadRange { range: String },
+    #[error("there are no groups of the kind `{kind}`: token, password, jwt or ip")]
+    UnknownKind { kind: String },
     #[error("the name of a group has 1 to {NAME_CHARS_MAX} of a-z, A-Z, 0-9, `-` and `_`")]
     BadName,
     #[error("there is no group {name}")]

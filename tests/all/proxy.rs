@@ -21,10 +21,14 @@ use crate::harness::{Credulous, Sending, Server};
 mod abuse;
 #[path = "proxy/aliases.rs"]
 mod aliases;
+#[path = "proxy/broken_off.rs"]
+mod broken_off;
 #[path = "proxy/bundles.rs"]
 mod bundles;
 #[path = "proxy/early.rs"]
 mod early;
+#[path = "proxy/frames.rs"]
+mod frames;
 #[path = "proxy/lasting.rs"]
 mod lasting;
 #[path = "proxy/malformed.rs"]

@@ -355,6 +355,11 @@ impl From<ForwardError> for ApiError {
                 "UPSTREAM_BUSY",
                 "Too many requests wait for upstreams",
             ),
+            ForwardError::BrokenOff => (
+                S::BAD_REQUEST,
+                "REQUEST_ABORTED",
+                "Request aborted before the body was fully received",
+            ),
             ForwardError::BadRequest { .. } => (
                 S::BAD_REQUEST,
                 "BAD_REQUEST",

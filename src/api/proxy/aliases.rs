@@ -16,7 +16,8 @@ use crate::api::reply::Answer;
 use crate::model::exec_id::ExecId;
 use crate::model::host_name as name;
 use crate::proxy::alias::{
-    Alias, AliasError, PROGRAM_UPSTREAM, Target, checked_path, host_of_label, prefix, upstream,
+    Alias, AliasError, PROGRAM_SCRIPTS, PROGRAM_UPSTREAM, Target, checked_path, host_of_label,
+    prefix, upstream,
 };
 use crate::proxy::permission::Permissions;
 
@@ -46,6 +47,13 @@ pub struct AliasView {
     pub updated_at: String,
     pub created_by: String,
     pub url: String,
+    /// There is one of everything: these are what clients of a larger system expect.
+    pub index: u32,
+    pub realm_ids: Vec<String>,
+    pub user_id: Option<String>,
+    pub project_id: Option<String>,
+    pub server_id: Option<String>,
+    pub server_name: Option<String>,
 }
 
 impl AliasView {
@@ -74,6 +82,12 @@ impl AliasView {
             created_at: iso(alias.created_at),
             updated_at: iso(alias.updated_at),
             created_by: alias.origin.clone(),
+            index: 1,
+            realm_ids: Vec::new(),
+            user_id: None,
+            project_id: None,
+            server_id: None,
+            server_name: None,
         }
     }
 }
@@ -290,25 +304,38 @@ impl AliasRequest {
 
     /// The target that is asked for, and a path that came with it.
     fn target(&self) -> Result<Option<(Target, Option<String>)>, AliasError> {
-        let port = self.port.and_then(|port| u16::try_from(port).ok());
-        let local = port.map(|port| format!("http://127.0.0.1:{port}"));
-        let local = local.filter(|_| self.program.as_deref() == Some(PROGRAM_UPSTREAM));
-        match (
-            self.upstream.as_ref().or(local.as_ref()),
-            &self.container_id,
-        ) {
-            (Some(url), None) => {
-                let (url, path) = upstream(url)?;
-                let preserve_host = self.preserve_host.unwrap_or(url.starts_with("http://"));
-                Ok(Some((Target::Upstream { url, preserve_host }, path)))
+        let is_upstream = match self.program.as_deref() {
+            None | Some(PROGRAM_SCRIPTS) => false,
+            Some(PROGRAM_UPSTREAM) => true,
+            Some(other) => {
+                let program = other.chars().take(40).collect();
+                return Err(AliasError::UnknownProgram { program });
             }
-            (None, Some(id)) => {
+        };
+        let local = match self.port {
+            None => None,
+            Some(port @ 1..=65535) if is_upstream => Some(format!("http://127.0.0.1:{port}")),
+            Some(_) => return Err(AliasError::BadPort),
+        };
+        match (&self.upstream, local, &self.container_id) {
+            (None, None, None) => Ok(None),
+            (Some(url), None, None) if self.program.as_deref() != Some(PROGRAM_SCRIPTS) => {
+                self.upstream_at(url)
+            }
+            // The deployment is on this machine, and so is the port.
+            (None, Some(url), _) => self.upstream_at(&url),
+            (None, None, Some(id)) if !is_upstream => {
                 let exec_id = ExecId::parse(id)?;
                 Ok(Some((Target::Scripts { exec_id }, None)))
             }
-            (Some(_), Some(_)) => Err(AliasError::NoTarget),
-            (None, None) => Ok(None),
+            _ => Err(AliasError::NoTarget),
         }
+    }
+
+    fn upstream_at(&self, url: &str) -> Result<Option<(Target, Option<String>)>, AliasError> {
+        let (url, path) = upstream(url)?;
+        let preserve_host = self.preserve_host.unwrap_or(url.starts_with("http://"));
+        Ok(Some((Target::Upstream { url, preserve_host }, path)))
     }
 
     /// The fields that have nothing to do with others.
@@ -352,9 +379,11 @@ impl From<AliasError> for ApiError {
         let (status, code) = match &error {
             AliasError::Name(_) | AliasError::BadLabel => (StatusCode::BAD_REQUEST, "BAD_ALIAS"),
             AliasError::BadPath { .. } => (StatusCode::BAD_REQUEST, "BAD_PATH"),
-            AliasError::BadUpstream { .. } | AliasError::NoTarget | AliasError::ExecId(_) => {
-                (StatusCode::BAD_REQUEST, "BAD_TARGET")
-            }
+            AliasError::BadUpstream { .. }
+            | AliasError::NoTarget
+            | AliasError::UnknownProgram { .. }
+            | AliasError::BadPort
+            | AliasError::ExecId(_) => (StatusCode::BAD_REQUEST, "BAD_TARGET"),
             AliasError::Refused(_) => (StatusCode::FORBIDDEN, "UPSTREAM_REFUSED"),
             AliasError::InUse { .. } => (StatusCode::CONFLICT, "ALIAS_IN_USE"),
             AliasError::NotFound { .. } => (StatusCode::NOT_FOUND, "NOT_FOUND"),

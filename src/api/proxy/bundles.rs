@@ -307,12 +307,14 @@ impl From<BundleError> for ApiError {
                 (StatusCode::BAD_REQUEST, "BAD_CHAIN")
             }
             BundleError::BadOrder { .. }
+            | BundleError::BadSignature
             | BundleError::AuthorityFirst
             | BundleError::TooManyCertificates { .. } => (StatusCode::BAD_REQUEST, "BAD_CHAIN"),
             BundleError::BadKey { .. } | BundleError::NoKey => (StatusCode::BAD_REQUEST, "BAD_KEY"),
             BundleError::EncryptedKey => (StatusCode::BAD_REQUEST, "KEY_ENCRYPTED"),
             BundleError::UnsupportedKey { .. } => (StatusCode::BAD_REQUEST, "KEY_UNSUPPORTED"),
             BundleError::KeyMismatch => (StatusCode::BAD_REQUEST, "KEY_MISMATCH"),
+            BundleError::NotForServers => (StatusCode::BAD_REQUEST, "NOT_FOR_SERVERS"),
             BundleError::NotCovered { .. } => (StatusCode::BAD_REQUEST, "NAME_NOT_COVERED"),
             BundleError::Expired { .. } => (StatusCode::BAD_REQUEST, "CERTIFICATE_EXPIRED"),
             BundleError::NotYetValid { .. } => {

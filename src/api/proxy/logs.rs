@@ -35,7 +35,7 @@ pub struct LogsQuery {
     /// `info`, `warn` (4xx) or `error` (5xx).
     pub level: Option<String>,
     pub method: Option<String>,
-    /// `response` or `event`.
+    /// `response` or `event`; of the kind `request` there are no lines.
     pub kind: Option<String>,
     /// Bodies are never kept; these are taken and mean nothing.
     #[allow(dead_code, reason = "a client may send it")]
@@ -44,7 +44,25 @@ pub struct LogsQuery {
     pub include_response_body: Option<bool>,
 }
 
+const LEVELS: [&str; 3] = ["info", "warn", "error"];
+const KINDS: [&str; 3] = ["response", "event", "request"];
+
 impl LogsQuery {
+    /// Refuses what no line can be, which would only look like silence.
+    fn check(&self) -> Result<(), ApiError> {
+        let known = |name: &str, value: &Option<String>, values: &[&str]| match value {
+            Some(value) if !values.iter().any(|one| one.eq_ignore_ascii_case(value)) => {
+                let values = values.join(", ");
+                Err(ApiError::bad_request(format!(
+                    "{name} must be one of {values}"
+                )))
+            }
+            _ => Ok(()),
+        };
+        known("level", &self.level, &LEVELS)?;
+        known("kind", &self.kind, &KINDS)
+    }
+
     fn wants(&self, line: &Line) -> bool {
         let same = |wanted: &Option<String>, found: &str| {
             wanted
@@ -63,7 +81,7 @@ pub fn read_shape() -> Value {
 fn line_shape() -> Value {
     json!({
         "id": "string", "traceId": "string", "tsMs": "integer", "tsIso": "string", "kind": "string",
-        "level": "string", "serviceName": "string", "method": "string?", "url": "string",
+        "level": "string", "projectId": "string?", "containerId": "string?", "serviceName": "string", "method": "string?", "url": "string",
         "clientIp": "string?", "status": "integer?", "source": "string",
         "data": {
             "host": "string", "upstream": "string?", "alias": "string?", "group": "string?", "token": "string?",
@@ -76,6 +94,7 @@ fn line_shape() -> Value {
 /// Newest first.
 pub async fn read(call: Call<LogsQuery>) -> Result<Response, ApiError> {
     let query = &call.query;
+    query.check()?;
     let all = call.api.access_log.newest();
     let found: Vec<&Arc<Line>> = all.iter().filter(|line| query.wants(line)).collect();
     let count = query
@@ -122,6 +141,7 @@ pub async fn stats(call: Call<Nothing>) -> Result<Response, ApiError> {
 /// Server-sent events, one a line, from the one after `Last-Event-ID` on. The event
 /// `reset` says that lines are missing before the next.
 pub async fn stream(call: Call<LogsQuery>) -> Result<Response, ApiError> {
+    call.query.check()?;
     let log = &call.api.access_log;
     // Following starts before reading, so that no line falls between.
     let follow = log.follow();
@@ -177,6 +197,8 @@ fn view(line: &Line) -> Value {
         "tsIso": iso(line.at),
         "kind": kind(line),
         "level": level(line),
+        "projectId": Value::Null,
+        "containerId": Value::Null,
         "serviceName": "proxy",
         "method": line.method.as_ref().map(|method| method.as_str()),
         "url": line.url,

@@ -353,6 +353,7 @@ impl From<PermissionError> for ApiError {
             | PermissionError::BadPassword
             | PermissionError::BadJwt { .. }
             | PermissionError::BadRange { .. }
+            | PermissionError::UnknownKind { .. }
             | PermissionError::BadName => StatusCode::BAD_REQUEST,
         };
         Self::new(status, error.to_string())

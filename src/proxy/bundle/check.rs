@@ -2,12 +2,16 @@
 //! Pure but for the key's arithmetic; it takes `now` and asks nobody.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::crypto::aws_lc_rs::{self, sign::any_supported_type};
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
+use rustls::{CertificateError, RootCertStore};
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
@@ -19,6 +23,8 @@ pub const CHAIN_BYTES_MAX: usize = 128 << 10;
 /// A key as PEM; one of RSA 4096 has about 3 KB.
 pub const KEY_BYTES_MAX: usize = 32 << 10;
 const CHAIN_CERTIFICATES_MAX: usize = 10;
+/// Some editors begin a text with it.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// What a certificate says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,11 +44,14 @@ pub struct Facts {
 /// counts once, since some clients send the leaf and then the whole chain.
 pub fn chain(pem: &str) -> Result<Vec<CertificateDer<'static>>, BundleError> {
     limit("certificate chain", pem, CHAIN_BYTES_MAX)?;
+    let pem = pem.trim_start_matches(BYTE_ORDER_MARK);
     let mut chain: Vec<CertificateDer<'static>> = Vec::new();
+    let mut sections = 0;
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         let certificate = certificate.map_err(|error| BundleError::BadChain {
             reason: pem_reason(&error),
         })?;
+        sections += 1;
         if !chain.contains(&certificate) {
             chain.push(certificate);
         }
@@ -50,6 +59,11 @@ pub fn chain(pem: &str) -> Result<Vec<CertificateDer<'static>>, BundleError> {
     // A section without an end is skipped by the reader.
     if pem.matches("-----BEGIN").count() != pem.matches("-----END").count() {
         let reason = "a section has no end, or its line breaks are missing".to_owned();
+        return Err(BundleError::BadChain { reason });
+    }
+    // Nor does it see one that something stands before on its line.
+    if pem.matches("-----BEGIN CERTIFICATE-----").count() > sections {
+        let reason = "something stands before a section on its first line".to_owned();
         return Err(BundleError::BadChain { reason });
     }
     match chain.len() {
@@ -70,6 +84,7 @@ pub fn key(pem: &str) -> Result<PrivateKeyDer<'static>, BundleError> {
     if pem.contains("BEGIN ENCRYPTED PRIVATE KEY") || pem.contains("Proc-Type: 4,ENCRYPTED") {
         return Err(BundleError::EncryptedKey);
     }
+    let pem = pem.trim_start_matches(BYTE_ORDER_MARK);
     PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|error| BundleError::BadKey {
         reason: pem_reason(&error),
     })
@@ -119,6 +134,45 @@ pub fn facts(chain: &[CertificateDer<'_>]) -> Result<Facts, BundleError> {
         not_after: time(validity.not_after.timestamp()),
         issuer: leaf.issuer().to_string(),
     })
+}
+
+/// Checks what no name tells: that each certificate is signed by the next one, and
+/// that the first may serve. What else a client may object to, dates and trust among
+/// it, is not for here.
+pub fn signatures(chain: &[CertificateDer<'_>]) -> Result<(), BundleError> {
+    let ([leaf, ..], [between @ .., last]) = (chain, chain) else {
+        return Ok(());
+    };
+    let begins = chain.iter().filter_map(|der| {
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        u64::try_from(certificate.validity().not_before.timestamp()).ok()
+    });
+    let all_begun = UnixTime::since_unix_epoch(Duration::from_secs(begins.max().unwrap_or(0)));
+    let mut roots = RootCertStore::empty();
+    let (Ok(leaf), Ok(())) = (
+        ParsedCertificate::try_from(leaf),
+        roots.add(last.clone().into_owned()),
+    ) else {
+        return Ok(());
+    };
+    let issuers = between.get(1..).unwrap_or_default();
+    let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
+    let verified = verify_server_cert_signed_by_trust_anchor(
+        &leaf,
+        &roots,
+        issuers,
+        all_begun,
+        algorithms.all,
+    );
+    match verified {
+        Err(rustls::Error::InvalidCertificate(CertificateError::BadSignature)) => {
+            Err(BundleError::BadSignature)
+        }
+        Err(rustls::Error::InvalidCertificate(
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. },
+        )) => Err(BundleError::NotForServers),
+        _ => Ok(()),
+    }
 }
 
 /// The chain with its key, ready to be served.

@@ -26,6 +26,14 @@ pub enum BundleError {
     )]
     BadOrder { position: usize },
     #[error(
+        "a certificate of the chain is not signed by the one after it, although that has the issuer's name; send the issuer that signed it"
+    )]
+    BadSignature,
+    #[error(
+        "the certificate is not for servers: its extended key usage has no `serverAuth`; ask the authority for a server certificate"
+    )]
+    NotForServers,
+    #[error(
         "the first certificate belongs to a certificate authority; send the server's own certificate first"
     )]
     AuthorityFirst,

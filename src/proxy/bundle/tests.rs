@@ -30,6 +30,16 @@ fn dated(names: &[&str], years: (i32, i32)) -> (String, String) {
     (chain, key.serialize_pem())
 }
 
+/// A certificate that only clients may use.
+fn for_clients(names: &[&str]) -> (String, String) {
+    let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
+    let mut leaf = CertificateParams::new(names).unwrap();
+    leaf.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    let key = KeyPair::generate().unwrap();
+    let certificate = leaf.self_signed(&key).unwrap();
+    (certificate.pem(), key.serialize_pem())
+}
+
 fn bundle(domain: &str, (chain_pem, key_pem): &(String, String)) -> NewBundle {
     NewBundle {
         domain: domain.to_owned(),
@@ -155,6 +165,9 @@ async fn what_cannot_be_served_is_refused_and_the_old_one_stays() {
     let (leaf, authority) = other.0.split_at(other.0.rfind("-----BEGIN").unwrap());
     let cut = |text: &str| text[..text.len() - 60].to_owned();
     let key = other.1.clone();
+    // Of the same name, and with another key.
+    let (_, impostor) = good.0.split_at(good.0.rfind("-----BEGIN").unwrap());
+    let clients = for_clients(&["a.example"]);
     let encrypted = key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
     let cases: Vec<(&str, &str, String, String, &str)> = vec![
         (
@@ -235,6 +248,27 @@ async fn what_cannot_be_served_is_refused_and_the_old_one_stays() {
             "not in order",
         ),
         (
+            "an issuer that did not sign",
+            "a.example",
+            format!("{leaf}{impostor}"),
+            key.clone(),
+            "not signed by the one after it",
+        ),
+        (
+            "a certificate for clients",
+            "a.example",
+            clients.0,
+            clients.1,
+            "not for servers",
+        ),
+        (
+            "something before the first line",
+            "a.example",
+            format!("x{}", other.0),
+            key.clone(),
+            "stands before a section",
+        ),
+        (
             "another name",
             "b.example",
             other.0.clone(),
@@ -278,6 +312,13 @@ async fn what_cannot_be_served_is_refused_and_the_old_one_stays() {
         assert!(message.contains(expected), "{what}: {message}");
         assert!(!message.contains("BEGIN"), "{what}: {message}");
     }
+    // What some editors begin a text with does not matter.
+    let marked = [
+        "\u{feff}".to_owned() + &other.0,
+        "\u{feff}".to_owned() + &key,
+    ];
+    let marked = bundle("a.example", &marked.into());
+    bundles.rehearse(&marked, Precondition::None).unwrap();
     for (years, expected) in [((2020, 2021), "ended"), ((2089, 2090), "begins")] {
         let new = bundle("a.example", &dated(&["a.example"], years));
         let refused = bundles.install(new.clone(), Precondition::None).await;

@@ -70,6 +70,9 @@ impl Body for Watched {
             this.clock = None;
             if let Some(progress) = &this.progress {
                 progress.touch();
+                if matches!(frame, Some(Err(_))) {
+                    progress.break_off();
+                }
                 if frame.is_none() || this.body.is_end_stream() {
                     progress.end();
                 }
@@ -85,7 +88,10 @@ impl Body for Watched {
         let idle = this.idle;
         let clock = this.clock.get_or_insert_with(|| Box::pin(sleep(idle)));
         match clock.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(Some(Err(SilentError { after: idle }.into()))),
+            Poll::Ready(()) => {
+                this.progress.iter().for_each(Progress::break_off);
+                Poll::Ready(Some(Err(SilentError { after: idle }.into())))
+            }
             Poll::Pending => Poll::Pending,
         }
     }
@@ -107,6 +113,7 @@ struct State {
     start: Instant,
     last_ms: AtomicU64,
     is_ended: AtomicBool,
+    is_broken_off: AtomicBool,
 }
 
 impl Progress {
@@ -115,6 +122,7 @@ impl Progress {
             start: Instant::now(),
             last_ms: AtomicU64::new(0),
             is_ended: AtomicBool::new(false),
+            is_broken_off: AtomicBool::new(false),
         }))
     }
 
@@ -125,6 +133,15 @@ impl Progress {
     /// Whether all of the body went by.
     pub fn is_ended(&self) -> bool {
         self.0.is_ended.load(Ordering::Relaxed)
+    }
+
+    pub fn break_off(&self) {
+        self.0.is_broken_off.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the sender of the body failed before its end.
+    pub fn is_broken_off(&self) -> bool {
+        self.0.is_broken_off.load(Ordering::Relaxed)
     }
 
     pub fn touch(&self) {

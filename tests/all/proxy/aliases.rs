@@ -184,6 +184,22 @@ async fn what_is_no_alias_is_refused() {
             400,
         ),
         (
+            json!({ "host": "b.example", "container_id": "1", "program": "terminal" }),
+            400,
+        ),
+        (
+            json!({ "host": "b.example", "container_id": "1", "program": "exec", "port": 9 }),
+            400,
+        ),
+        (
+            json!({ "host": "b.example", "program": "http", "port": 65536 }),
+            400,
+        ),
+        (
+            json!({ "host": "b.example", "program": "exec", "upstream": "http://127.0.0.1:9" }),
+            400,
+        ),
+        (
             json!({ "host": "b.example", "container_id": "1", "expires_at": "2020-01-01T00:00:00Z" }),
             400,
         ),
@@ -191,6 +207,14 @@ async fn what_is_no_alias_is_refused() {
     for (body, status) in cases {
         create(&server, body).await.expect(status);
     }
+    // A port is one of this machine, whichever deployment it is said to be of.
+    let body = json!({ "host": "b.example", "container_id": "1", "program": "http", "port": 9 });
+    let rehearse = server.post(&format!("{ALIASES}?dry_run=true"), "");
+    let rehearsed = rehearse.as_root().json(&body).await;
+    let shown = rehearsed.expect_header("x-dry-run", "true").json();
+    assert_eq!(data(&shown)["upstream"], "http://127.0.0.1:9");
+    let made = create(&server, body).await.expect(201);
+    assert_eq!(made.header("x-dry-run"), None);
     let token = json!({ "alias": "certs", "permissions": ["proxy:cert"] });
     let token = server
         .post("/api/v1/auth/tokens", "")
@@ -329,6 +353,11 @@ async fn bodies_stream_and_upgrades_pass() {
     let reply = server.raw(refused).await.expect(403);
     assert!(reply.text().contains("/after"), "HTTP goes on: {reply:?}");
 
+    for nothing in ["level=nope", "kind=nope"] {
+        let asked = server.get(&format!("/_logs?{nothing}")).as_root();
+        let refused = asked.await.expect(400).text();
+        assert!(refused.contains("must be one of"), "{refused}");
+    }
     let logs = server
         .get("/_logs?kind=response")
         .as_root()
@@ -533,6 +562,12 @@ async fn signed_tokens_let_requests_in() {
         json!({ "algorithm": "HS256", "sources": sources }),
     ] {
         put(&server, bad).await.expect(400);
+    }
+    // Nor of a kind that there is not, nor of another than its fields are of.
+    for kind in ["zip", "token"] {
+        let body = json!({ "groups": { "staff": { "type": kind, "range": "10.0.0.0/8" } } });
+        let request = change(&server, Method::PUT, &format!("{id}/permissions"), body);
+        request.header("if-match", "file:v0").await.expect(400);
     }
     let claims = json!({ "role": "admin" });
     let good = json!({ "secret": "s3cret-of-jwt", "algorithm": "HS256", "sources": sources, "claims": claims });

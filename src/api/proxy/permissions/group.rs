@@ -6,8 +6,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::api::error::ApiError;
 use crate::proxy::permission::{Group, Jwt, PermissionError};
+
+const KIND_CHARS_SHOWN: usize = 40;
 
 /// One kind of group.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -31,14 +32,21 @@ pub struct GroupRequest {
     /// Of a jwt: what claims must be.
     #[schema(value_type = Value, required = false)]
     pub claims: Option<BTreeMap<String, Value>>,
-    /// What it is, when a document says so.
+    /// `token`, `password`, `jwt` or `ip`; the fields say it too.
     #[serde(rename = "type")]
-    #[allow(dead_code, reason = "the fields say it too")]
     pub kind: Option<String>,
 }
 
 impl GroupRequest {
-    pub fn group(self) -> Result<Group, PermissionError> {
+    /// The group, of the kind that it names or that its fields have.
+    pub fn group(mut self) -> Result<Group, PermissionError> {
+        match self.kind.take() {
+            Some(kind) => self.of_kind(&kind),
+            None => self.by_fields(),
+        }
+    }
+
+    fn by_fields(self) -> Result<Group, PermissionError> {
         if let Some(secret) = self.secret {
             let algorithm = self.algorithm.unwrap_or_default();
             let sources = self.sources.unwrap_or_default();
@@ -62,7 +70,7 @@ impl GroupRequest {
     }
 
     /// The group, if it is of the kind that the path names.
-    pub fn of_kind(self, kind: &str) -> Result<Group, ApiError> {
+    pub fn of_kind(self, kind: &str) -> Result<Group, PermissionError> {
         let no_such = match kind {
             "token" => PermissionError::BadToken,
             "password" => PermissionError::BadPassword,
@@ -73,14 +81,14 @@ impl GroupRequest {
                 range: String::new(),
             },
             kind => {
-                let error =
-                    format!("there are no groups of the kind `{kind}`: token, password, jwt or ip");
-                return Err(ApiError::not_found(error));
+                return Err(PermissionError::UnknownKind {
+                    kind: kind.chars().take(KIND_CHARS_SHOWN).collect(),
+                });
             }
         };
         match self.kind_by_fields() == kind {
-            true => Ok(self.group()?),
-            false => Err(no_such.into()),
+            true => self.by_fields(),
+            false => Err(no_such),
         }
     }
 
