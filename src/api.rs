@@ -104,8 +104,10 @@ pub fn router(api: Api) -> Router {
         router = router.route(path, operations(at_path));
     }
     for prefix in routes::RESERVED {
-        if !endpoints.iter().any(|endpoint| endpoint.path == prefix) {
-            router = router.route(prefix, any(unknown));
+        for path in [prefix.to_owned(), format!("{prefix}/")] {
+            if !endpoints.iter().any(|endpoint| endpoint.path == path) {
+                router = router.route(&path, any(unknown));
+            }
         }
         router = router.route(&format!("{prefix}/{{*rest}}"), any(unknown));
     }

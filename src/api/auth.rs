@@ -78,6 +78,15 @@ pub struct CreateRequest {
     pub expires_at: Option<Value>,
     /// The user in cron that it is for; by default one called like the alias.
     pub user: Option<String>,
+    /// There is one realm, and no token can be kept to others: absent or empty.
+    #[serde(default)]
+    #[schema(required = false)]
+    pub realm_ids: Vec<String>,
+    /// There is one realm, and no second factor; these are taken and mean nothing.
+    #[allow(dead_code, reason = "a client may send it")]
+    pub allow_no_realm: Option<bool>,
+    #[allow(dead_code, reason = "a client may send it")]
+    pub otp_code: Option<String>,
 }
 
 pub async fn create(
@@ -92,9 +101,15 @@ pub async fn create(
         ip_whitelist,
         expires_at,
         user,
+        realm_ids,
+        ..
     } = call.body;
     if alias.is_empty() {
         return Err(required("alias", Place::Body));
+    }
+    if !realm_ids.is_empty() {
+        let error = "there is one realm here; `deployments` keeps a token to some scripts";
+        return Err(ApiError::bad_request(error));
     }
     let now = Utc::now();
     let expires_at = expires_at

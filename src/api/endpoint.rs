@@ -10,7 +10,7 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -93,6 +93,9 @@ pub struct Call<Q, B = Nothing> {
     pub token: Option<TokenInfo>,
 }
 
+/// Says of an answer that nothing was changed, whatever its body says would be.
+const DRY_RUN: HeaderName = HeaderName::from_static("x-dry-run");
+
 /// No fields at all.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub struct Nothing {}
@@ -135,7 +138,13 @@ impl Endpoint {
                 let function = function.clone();
                 Box::pin(async move {
                     let call = read::<Q, B>(incoming, token, terms).await?;
-                    Ok(function(call).await?.into_reply())
+                    let dry_run = call.scope.dry_run;
+                    let mut response = function(call).await?.into_reply();
+                    if dry_run {
+                        let yes = HeaderValue::from_static("true");
+                        response.headers_mut().insert(DRY_RUN, yes);
+                    }
+                    Ok(response)
                 })
             }),
         }

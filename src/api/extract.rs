@@ -78,7 +78,7 @@ pub async fn json_body(
             .take(PREVIEW_CHARS)
             .collect();
         ApiError::bad_request("Invalid JSON body").details(json!({
-            "hint": "Send one JSON object, such as {\"path\": \"hello.ts\"}.",
+            "hint": "Send one JSON object, such as {\"name\": \"value\"}.",
             "parseError": parse_error,
             "contentType": content_type,
             "bodyPreview": preview,

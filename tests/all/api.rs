@@ -71,6 +71,7 @@ async fn without_a_token_nobody_learns_what_exists() {
     };
     for (method, target) in [
         (Method::GET, "/api/v1/exec/nothing"),
+        (Method::GET, "/api/v1/exec/"),
         (Method::PUT, "/api/v1/exec/scripts/list"),
         (Method::OPTIONS, "/api/v1/exec/scripts/list"),
         (Method::GET, "/api/v1/exec"),

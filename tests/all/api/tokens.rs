@@ -131,6 +131,10 @@ async fn tokens_that_cannot_be_are_refused() {
             json!({ "alias": "b", "permissions": ["exec"], "expires_at": 1 }),
         ),
         (400, json!({ "alias": "b", "permission": ["exec"] })),
+        (
+            400,
+            json!({ "alias": "b", "permissions": ["exec"], "realm_ids": ["r"] }),
+        ),
         (409, json!({ "alias": "a", "permissions": ["exec"] })),
     ];
     for (status, body) in cases {
