@@ -17,6 +17,7 @@ mod jsx;
 pub mod link;
 mod nesting;
 mod node;
+mod positions;
 mod resolve;
 pub mod shape;
 pub mod silence;

@@ -160,7 +160,7 @@ impl Bundler<'_> {
             return self.fail(not_a_script(path, source));
         };
         let resolve = |specifier: &str| self.files.resolve(path, specifier);
-        match typescript::compile(path, source, language, role, &resolve) {
+        match typescript::compile_noted(path, source, language, role, &resolve) {
             Ok(compiled) => {
                 self.queue(path, &compiled.imports);
                 self.push(

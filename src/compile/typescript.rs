@@ -19,7 +19,7 @@ use oxc::transformer::{HelperLoaderMode, Module, TransformOptions, Transformer};
 use super::diagnostics::{at_span, from_oxc};
 use super::imports::{self, Resolve};
 use super::shape::{self, Shape, Unclear};
-use super::{deep_stack, jsx, nesting, wrap};
+use super::{deep_stack, jsx, nesting, positions, wrap};
 use crate::model::diagnostic::Diagnostic;
 
 /// The largest source file.
@@ -72,6 +72,26 @@ impl Language {
     }
 }
 
+/// Like [`compile`], for the engine: each statement has its place in what that
+/// compiles, so that errors do.
+pub fn compile_noted(
+    path: &str,
+    source: &str,
+    language: Language,
+    role: Role,
+    resolve: &Resolve,
+) -> Result<Compiled, Vec<Diagnostic>> {
+    let file = File {
+        path,
+        source,
+        language,
+        role,
+        resolve,
+        is_noted: true,
+    };
+    file.compile_if_it_fits()
+}
+
 /// Compiles one file. `path` is relative to the deployment, with `/`; it names
 /// the file in errors and in the source map. `resolve` is called for every
 /// import that is left once types are gone; what it returns is written into the
@@ -86,29 +106,15 @@ pub fn compile(
     role: Role,
     resolve: &Resolve,
 ) -> Result<Compiled, Vec<Diagnostic>> {
-    if source.len() > SOURCE_BYTES_MAX {
-        let message = format!(
-            "the file has {} bytes, more than the {SOURCE_BYTES_MAX} that are allowed",
-            source.len()
-        );
-        return Err(vec![
-            Diagnostic::whole_file(path, message).with_hint("split it into modules"),
-        ]);
-    }
-    if let Err(too_deep) = nesting::check(source) {
-        let limit = too_deep.limit;
-        let diagnostic = Diagnostic::at(path, source, too_deep.offset, limit.message());
-        return Err(vec![diagnostic.with_hint(limit.hint())]);
-    }
     let file = File {
         path,
         source,
         language,
         role,
         resolve,
+        is_noted: false,
     };
-    deep_stack::run(nesting::stack_bytes(source.len()), || file.compile())
-        .unwrap_or_else(|problem| Err(vec![Diagnostic::whole_file(path, problem.to_string())]))
+    file.compile_if_it_fits()
 }
 
 struct File<'s> {
@@ -117,9 +123,30 @@ struct File<'s> {
     language: Language,
     role: Role,
     resolve: &'s Resolve<'s>,
+    is_noted: bool,
 }
 
 impl File<'_> {
+    fn compile_if_it_fits(&self) -> Result<Compiled, Vec<Diagnostic>> {
+        let Self { path, source, .. } = *self;
+        if source.len() > SOURCE_BYTES_MAX {
+            let message = format!(
+                "the file has {} bytes, more than the {SOURCE_BYTES_MAX} that are allowed",
+                source.len()
+            );
+            return Err(vec![
+                Diagnostic::whole_file(path, message).with_hint("split it into modules"),
+            ]);
+        }
+        if let Err(too_deep) = nesting::check(source) {
+            let limit = too_deep.limit;
+            let diagnostic = Diagnostic::at(path, source, too_deep.offset, limit.message());
+            return Err(vec![diagnostic.with_hint(limit.hint())]);
+        }
+        deep_stack::run(nesting::stack_bytes(source.len()), || self.compile())
+            .unwrap_or_else(|problem| Err(vec![Diagnostic::whole_file(path, problem.to_string())]))
+    }
+
     fn compile(&self) -> Result<Compiled, Vec<Diagnostic>> {
         let allocator = Allocator::default();
         let mut program = self.parse(&allocator)?;
@@ -133,6 +160,9 @@ impl File<'_> {
                 Role::Entry | Role::Import => &wrap::PARAMETERS[..],
             };
             wrap::into_function(&mut program, &allocator, parameters);
+        }
+        if self.is_noted {
+            positions::mark(&mut program, &allocator);
         }
         let (code, source_map) = self.print(&program);
         let (code, source_map) = match shape {

@@ -66,6 +66,58 @@ async fn in_development_the_caller_gets_the_stack_too() {
     }
 }
 
+/// What is no call and no `throw` has the place of its statement.
+#[tokio::test]
+async fn an_error_that_nobody_threw_has_a_place_too() {
+    let cases = [
+        (
+            "property",
+            "type T = any;\nconst a: T = req.nothing;\nreturn a.b.c;",
+            "property.ts:3:1",
+        ),
+        (
+            "declared",
+            "interface I { a: string }\n\nconst a = req.nothing.more;\nreturn a;",
+            "declared.ts:3:1",
+        ),
+        (
+            "unknown",
+            "const a = req.method;\nif (a) return nothing;\nreturn 2",
+            "unknown.ts:2:8",
+        ),
+        (
+            "condition",
+            "const a: any = null;\n\nif (a.b) return 1;",
+            "condition.ts:3:1",
+        ),
+        (
+            "loop",
+            "export default (req: any) => {\n  const a = req.nothing;\n  for (const b of a.list) return b;\n}",
+            "loop.ts:3:3",
+        ),
+        (
+            "web",
+            "export default {\n  fetch(request: Request) {\n    const body: any = null;\n    return body.text;\n  },\n}",
+            "web.ts:4:5",
+        ),
+        (
+            "common",
+            "module.exports = (req, res) => {\n  const a = req.nothing;\n  return a.b;\n}",
+            "common.ts:3:3",
+        ),
+    ];
+    let server = Server::empty()
+        .routes(&cases.map(|(name, source, _)| (name, source)))
+        .dev()
+        .start()
+        .await;
+    for (name, _, place) in cases {
+        let answer = server.get(&format!("/{name}")).await.expect(500).json();
+        let stack = answer["stack"].as_str().unwrap();
+        assert!(stack.contains(place), "{place}: {stack}");
+    }
+}
+
 #[tokio::test]
 async fn whatever_is_thrown_is_one_kind_of_answer() {
     let cases = [

@@ -69,7 +69,9 @@ fn modules_name_each_other_by_path() {
     import { find } from "lib/db.ts";
     import conf from "api/conf.json";
     export default async function(req, res, metadata, shared) {
+    	0;
     	const { lazy } = await import("api/users/lazy.js");
+    	0;
     	return find(conf, lazy);
     }
     "#);

@@ -48,8 +48,8 @@ fn text_at<'s>(source: &'s str, location: &Location) -> &'s str {
 
 #[test]
 fn frames_become_positions_in_the_sources() {
-    let stack = "    at boom (api/users/[id].ts:8:36)
-    at default (api/users/[id].ts:10:2)
+    let stack = "    at boom (api/users/[id].ts:9:36)
+    at default (api/users/[id].ts:11:2)
     at <anonymous> (main.mjs:1:93)
 ";
     insta::assert_snapshot!(example().map_stack(stack), @r"
@@ -57,9 +57,9 @@ fn frames_become_positions_in_the_sources() {
     at default (api/users/[id].ts:9:1)
     ");
     let stack = "RangeError: too long
-    at check (lib/check.ts:2:31)
-    at default (api/users/[id].ts:5:8)
-    at api/users/[id].ts:5:8
+    at check (lib/check.ts:3:31)
+    at default (api/users/[id].ts:6:8)
+    at api/users/[id].ts:6:8
     at map (native)
     at native
 ";
@@ -74,7 +74,7 @@ fn frames_become_positions_in_the_sources() {
 #[test]
 fn the_first_frame_is_shown_with_its_source() {
     let maps = example();
-    let stack = "    at get (native)\n    at check (lib/check.ts:2:31)\n    at default (api/users/[id].ts:5:8)\n";
+    let stack = "    at get (native)\n    at check (lib/check.ts:3:31)\n    at default (api/users/[id].ts:6:8)\n";
     let location = maps.first_frame(stack).unwrap();
     assert_eq!((location.path.as_str(), location.line), ("lib/check.ts", 2));
     assert!(
@@ -96,7 +96,7 @@ fn columns_are_bytes_in_the_engine_and_characters_here() {
     let generated = "\treturn f(\"ü\", \"日本\", \"😀\", g(1), h(2));";
     for name in ["g(", "h("] {
         let column = generated.find(name).unwrap() + 1;
-        let stack = format!("    at default (a.ts:2:{column})");
+        let stack = format!("    at default (a.ts:3:{column})");
         let location = maps.first_frame(&stack).unwrap();
         assert!(
             text_at(source, &location).starts_with(name),
@@ -166,7 +166,7 @@ fn whatever_is_thrown_as_a_stack_is_survived() {
     for frame in frames {
         assert_eq!(maps.first_frame(frame), None, "{frame}");
     }
-    let endless = "    at check (lib/check.ts:2:31)\n".repeat(100_000);
+    let endless = "    at check (lib/check.ts:3:31)\n".repeat(100_000);
     assert_eq!(maps.map_stack(&endless).lines().count(), STACK_LINES_MAX);
     assert_eq!(SourceMaps::default().map_stack("    at x (a.ts:1:1)\n"), "");
 }

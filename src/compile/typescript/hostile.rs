@@ -70,6 +70,7 @@ fn every_recursive_production_fits_the_stack() {
                     language,
                     role,
                     resolve: &resolve,
+                    is_noted: true,
                 };
                 assert!(file.compile_on_half_the_stack().is_some(), "{case:?}");
             }
