@@ -233,7 +233,7 @@ interface Buffer extends Uint8Array {
   write(text: string, offset: number, length?: number | BufferEncoding, encoding?: BufferEncoding): number;
   copy(target: Uint8Array, targetStart?: number, start?: number, end?: number): number;
   fill(value: any, start?: number, end?: number, encoding?: BufferEncoding): this;
-  indexOf(value: any, from?: number, encoding?: BufferEncoding): number;
+  indexOf(value: any, from?: number | BufferEncoding, encoding?: BufferEncoding): number;
   lastIndexOf(value: any, from?: number | BufferEncoding, encoding?: BufferEncoding): number;
   includes(value: any, from?: number, encoding?: BufferEncoding): boolean;
   readInt8(offset?: number): number;
@@ -321,31 +321,31 @@ declare module "node:buffer" {
 declare module "node:crypto" {
   type Bytes = string | ArrayBuffer | ArrayBufferView;
   type HashName = "sha1" | "sha256" | "sha384" | "sha512" | (string & {});
-  type TextEncoding = "hex" | "base64" | "base64url" | "latin1" | "binary";
   class Hash {
     private constructor();
     update(data: Bytes, encoding?: BufferEncoding): this;
     digest(): Buffer;
-    digest(encoding: TextEncoding): string;
+    digest(encoding: BufferEncoding): string;
     copy(): Hash;
   }
   class Hmac {
     private constructor();
     update(data: Bytes, encoding?: BufferEncoding): this;
     digest(): Buffer;
-    digest(encoding: TextEncoding): string;
+    digest(encoding: BufferEncoding): string;
   }
   function createHash(algorithm: HashName): Hash;
-  function createHmac(algorithm: HashName, key: Bytes): Hmac;
-  function hash(algorithm: HashName, data: Bytes, encoding?: TextEncoding): string;
+  function createHmac(algorithm: HashName, key: Bytes, options?: { encoding?: BufferEncoding }): Hmac;
+  function hash(algorithm: HashName, data: Bytes, encoding?: BufferEncoding): string;
   function hash(algorithm: HashName, data: Bytes, encoding: "buffer"): Buffer;
   function getHashes(): string[];
   /** Throws if the lengths differ. */
-  function timingSafeEqual(left: ArrayBuffer | ArrayBufferView, right: ArrayBuffer | ArrayBufferView): boolean;
+  function timingSafeEqual(left: ArrayBufferLike | ArrayBufferView, right: ArrayBufferLike | ArrayBufferView): boolean;
   function randomBytes(size: number): Buffer;
   function randomBytes(size: number, callback: (error: null, bytes: Buffer) => void): void;
   /** `max` is excluded. */
   function randomInt(max: number): number;
+  function randomInt(max: number, callback: (error: null, number: number) => void): void;
   function randomInt(min: number, max: number): number;
   function randomInt(min: number, max: number, callback: (error: null, number: number) => void): void;
   function randomUUID(): string;
@@ -383,8 +383,8 @@ declare module "node:timers" {
   export { setTimeout, setInterval, setImmediate, clearTimeout, clearInterval, clearImmediate };
 }
 declare module "node:timers/promises" {
-  function setTimeout<Value = void>(delay?: number, value?: Value): Promise<Value>;
-  function setImmediate<Value = void>(value?: Value): Promise<Value>;
+  function setTimeout<Value = void>(delay?: number, value?: Value, options?: { signal?: AbortSignal }): Promise<Value>;
+  function setImmediate<Value = void>(value?: Value, options?: { signal?: AbortSignal }): Promise<Value>;
   const all: typeof import("node:timers/promises");
   export default all;
   export { setTimeout, setImmediate };

@@ -50,7 +50,7 @@ const HEADER_BYTES_MAX: u32 = 64 * 1024;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The body of a response.
-pub type Answer = Whole<Incoming, fn() -> bool>;
+pub type Answer = Whole<Incoming>;
 
 /// Sends requests that the policy allows. Clones share the connections.
 #[derive(Clone)]
@@ -98,7 +98,6 @@ impl Egress {
         B::Error: Into<BoxError>,
     {
         let mut request = prepare(request)?.map(|body| body.map_err(Into::into).boxed_unsync());
-        let has_body = !request.body().is_end_stream();
         let mut captured = capture_connection(&mut request);
         let response = self.client.request(request);
         tokio::pin!(response);
@@ -116,15 +115,9 @@ impl Egress {
         };
         let mut response = answered.map_err(|error| classify(&error))?;
         remove_hop_by_hop(response.headers_mut());
-        Ok(whole(response, has_body))
+        let version = response.version();
+        Ok(response.map(|body| Whole::new(body, version)))
     }
-}
-
-/// `has_body`: whether the request may still be on its way.
-fn whole(response: Response<Incoming>, has_body: bool) -> Response<Answer> {
-    let is_ours_over: fn() -> bool = if has_body { || false } else { || true };
-    let version = response.version();
-    response.map(|body| Whole::new(body, version, is_ours_over))
 }
 
 impl fmt::Debug for Egress {

@@ -33,7 +33,6 @@ const MISSING = {
   exports: "use export, or module.exports as a CommonJS script",
   module: "use export default",
   Atomics: "a handler is one thread; kv.increment and kv.compareAndSet are atomic among calls",
-  SharedArrayBuffer: "a handler is one thread; use an ArrayBuffer",
   fetch: "this script was not given outbound calls",
   kv: "this script was not given the store",
   shared: "this script was not given shared state",

@@ -48,22 +48,22 @@ function encode(value) {
 }
 
 // What JSON would store as something else without a word. A Date it stores as a text,
-// which everybody knows of it.
-const NOT_INSIDE = [
-  [(value) => ArrayBuffer.isView(value) || value instanceof ArrayBuffer, "bytes", "store them under a key of their own, or as base64"],
-  [(value) => value instanceof Map, "a Map", "store [...map]"],
-  [(value) => value instanceof Set, "a Set", "store [...set]"],
-  [(value) => value instanceof Promise, "a Promise", "await it first"],
-  [(value) => value instanceof Error, "an Error", "store its message"],
-  [(value) => value instanceof RegExp, "a RegExp", "store its source"],
-  [(value) => typeof value === "number", "no finite number", "store null or a text"],
-];
+// which everybody knows of it; what has a toJSON knows best.
+const INSTEAD = {
+  Map: "store [...map]", Set: "store [...set]", Promise: "await it first", Error: "store its message", RegExp: "store its source",
+  Headers: "store [...headers]", Response: "store its text", ArrayBuffer: "store it under a key of its own",
+};
 
 function checkInside(name, value) {
-  const inside = this[name];
-  if (typeof inside === "number" ? Number.isFinite(inside) : typeof inside !== "object" || inside === null) return value;
-  const found = NOT_INSIDE.find(([is]) => is(inside));
-  if (found) throw new TypeError(`${name === "" ? "it" : JSON.stringify(name)} is ${found[1]}; ${found[2]}`);
+  if (typeof value === "number" ? Number.isFinite(value) : typeof value !== "object" || value === null) return value;
+  const where = name === "" ? "it" : JSON.stringify(name);
+  if (typeof value === "number") throw new TypeError(`${where} is ${value}; store null or a text`);
+  if (ArrayBuffer.isView(value)) throw new TypeError(`${where} is bytes; store them under a key of their own, or as base64`);
+  const tag = Object.prototype.toString.call(value).slice(8, -1);
+  // Objects of other kinds keep their content where JSON does not look.
+  if (!["Object", "Array", "Boolean", "Number", "String", "BigInt"].includes(tag) && Object.keys(value).length === 0) {
+    throw new TypeError(`${where} is a ${tag}, of which JSON keeps nothing; ${Object.hasOwn(INSTEAD, tag) ? INSTEAD[tag] : "store what it holds"}`);
+  }
   return value;
 }
 

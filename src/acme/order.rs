@@ -285,20 +285,24 @@ impl Acme {
         }))
     }
 
-    /// What was issued for the first of the names, else for the same names in another
-    /// order.
+    /// What was issued for these names, in whatever order they stood and whichever
+    /// lasts longest, else for the first of them with others.
     fn issued(&self, names: &[String]) -> Result<Option<CertificateRecord>, AcmeError> {
+        let mut of_all = Vec::new();
+        let mut of_first = None;
         for name in names {
-            let record = record::certificate(&self.0.store, name)?;
-            let is_wanted = |record: &CertificateRecord| {
-                let has_all = names.iter().all(|name| record.names.contains(name));
-                name == &names[0] || (record.names.len() == names.len() && has_all)
+            let Some(record) = record::certificate(&self.0.store, name)? else {
+                continue;
             };
-            if let Some(record) = record.filter(is_wanted) {
-                return Ok(Some(record));
+            let has_all = names.iter().all(|name| record.names.contains(name));
+            if has_all && record.names.len() == names.len() {
+                of_all.push(record);
+            } else if name == &names[0] {
+                of_first = Some(record);
             }
         }
-        Ok(None)
+        let longest = of_all.into_iter().max_by_key(|record| record.not_after);
+        Ok(longest.or(of_first))
     }
 
     fn rehearse(&self, names: &[String], request: &Request) -> Result<Ordered, AcmeError> {

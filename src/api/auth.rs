@@ -79,9 +79,7 @@ pub struct CreateRequest {
     /// The user in cron that it is for; by default one called like the alias.
     pub user: Option<String>,
     /// There is one realm, and no token can be kept to others: absent or empty.
-    #[serde(default)]
-    #[schema(required = false)]
-    pub realm_ids: Vec<String>,
+    pub realm_ids: Option<Vec<String>>,
     /// There is one realm, and no second factor; these are taken and mean nothing.
     #[allow(dead_code, reason = "a client may send it")]
     pub allow_no_realm: Option<bool>,
@@ -107,7 +105,7 @@ pub async fn create(
     if alias.is_empty() {
         return Err(required("alias", Place::Body));
     }
-    if !realm_ids.is_empty() {
+    if realm_ids.is_some_and(|ids| !ids.is_empty()) {
         let error = "there is one realm here; `deployments` keeps a token to some scripts";
         return Err(ApiError::bad_request(error));
     }

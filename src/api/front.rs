@@ -24,6 +24,7 @@ use crate::proxy::forward::is_extended_connect;
 use crate::proxy::log::{Kind, Line, Pending};
 use crate::proxy::tls::TlsInfo;
 
+mod failure;
 mod gate;
 mod lookup;
 mod secrets;

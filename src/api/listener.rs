@@ -186,7 +186,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
             let is_empty = request.body().is_end_stream();
             let unread = (is_h2 && !is_empty).then(Unread::default);
             let request = request.map(|body| match &unread {
-                Some(unread) => unread.of(Body::new(Whole::new(body, Version::HTTP_2, || true))),
+                Some(unread) => unread.of(Body::new(Whole::new(body, Version::HTTP_2))),
                 None if is_empty => Body::empty(),
                 None => Body::new(body),
             });

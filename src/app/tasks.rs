@@ -12,7 +12,7 @@ use crate::api;
 use crate::auth::Tokens;
 use crate::cron::Cron;
 use crate::exec::Exec;
-use crate::exec::refresh::tell_stray;
+use crate::exec::refresh::{tell_stray, tell_wrong};
 use crate::exec::script::Script;
 use crate::exec::stray::strays;
 use crate::shutdown::Shutdown;
@@ -72,11 +72,7 @@ pub async fn publish_waiting(exec: Arc<Exec>, waiting: Vec<Arc<Script>>) {
         async move {
             let path = &script.path;
             match exec.publish_first(&script).await {
-                Ok(published) => {
-                    if let Some(problem) = &published.problem {
-                        tracing::warn!(script = %path, "{}", problem.message);
-                    }
-                }
+                Ok(published) => tell_wrong(&published),
                 Err(error) => tracing::warn!(script = %path, %error, "not published"),
             }
         }

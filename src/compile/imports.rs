@@ -7,7 +7,10 @@
 
 use oxc::allocator::Allocator;
 use oxc::ast::AstKind;
-use oxc::ast::ast::{Argument, Expression, ImportExpression, Program, Statement, StringLiteral};
+use oxc::ast::ast::{
+    Argument, Expression, ImportDeclaration, ImportDeclarationSpecifier, ImportExpression, Program,
+    Statement, StringLiteral,
+};
 use oxc::ast::builder::AstBuilder;
 use oxc::ast_visit::{VisitMut, walk_mut};
 use oxc::semantic::{IsGlobalReference, Semantic};
@@ -47,6 +50,7 @@ pub fn rewrite<'a>(
         match statement {
             Statement::ImportDeclaration(import) => {
                 rewriter.refuse_phase(import.span, import.phase.is_some());
+                rewriter.check_names(import);
                 rewriter.rewrite(&mut import.source);
                 import.with_clause = None;
             }
@@ -148,6 +152,23 @@ impl<'a> Rewriter<'a, '_> {
             Err(problem) => {
                 self.fail(span, problem);
                 None
+            }
+        }
+    }
+
+    /// What a module of Node lacks is told where it is imported.
+    fn check_names(&mut self, import: &ImportDeclaration<'a>) {
+        let module = import.source.value.as_str();
+        for specifier in import.specifiers.iter().flatten() {
+            let ImportDeclarationSpecifier::ImportSpecifier(specifier) = specifier else {
+                continue;
+            };
+            let name = specifier.imported.name();
+            if let Some(known) = node::instead_of(module, name.as_str()) {
+                let module = module.strip_prefix("node:").unwrap_or(module);
+                let message = format!("`node:{module}` has no `{name}` here");
+                let hint = format!("it has {known}");
+                self.fail(specifier.span, Unresolved { message, hint });
             }
         }
     }

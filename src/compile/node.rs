@@ -49,8 +49,12 @@ const ABSENT: &[&str] = &[
     "async_hooks",
     "child_process",
     "cluster",
+    "console",
+    "constants",
+    "diagnostics_channel",
     "dgram",
     "dns",
+    "dns/promises",
     "events",
     "fs",
     "fs/promises",
@@ -61,14 +65,20 @@ const ABSENT: &[&str] = &[
     "net",
     "os",
     "path",
+    "path/posix",
     "perf_hooks",
+    "punycode",
     "querystring",
     "readline",
     "stream",
     "stream/promises",
+    "stream/web",
     "string_decoder",
     "tls",
+    "tty",
     "util",
+    "util/types",
+    "v8",
     "vm",
     "worker_threads",
     "zlib",
@@ -90,6 +100,14 @@ pub fn is_absent(specifier: &str) -> bool {
 pub fn names() -> String {
     let names = MODULES.iter().map(|(name, _)| format!("`node:{name}`"));
     names.collect::<Vec<String>>().join(", ")
+}
+
+/// What a module exports, if `name` is not among it.
+pub fn instead_of(specifier: &str, name: &str) -> Option<String> {
+    let module = specifier.strip_prefix("node:").unwrap_or(specifier);
+    let known = exports(module)?;
+    let is_known = name == "default" || known.contains(&name);
+    (!is_known).then(|| known.join(", "))
 }
 
 /// The text of a module of this name.

@@ -5,6 +5,7 @@
 
 use super::imports::{Unresolved, is_relative};
 use super::node;
+use crate::model::script::RESERVED_SEGMENTS;
 
 /// The place of a specifier relative to the file that imports it, without `.`,
 /// `..` and empty segments. Empty for the deployment's own folder.
@@ -27,6 +28,16 @@ pub fn join(importer: &str, specifier: &str) -> Result<String, Unresolved> {
             }
             name => segments.push(name),
         }
+    }
+    let is_reserved = |name: &&&str| RESERVED_SEGMENTS.contains(name);
+    if let Some(name) = segments.iter().find(is_reserved) {
+        return Err(Unresolved {
+            message: format!("`{specifier}` leads through `{name}`, which is a reserved name"),
+            hint: format!(
+                "call it something else; reserved are {}",
+                RESERVED_SEGMENTS.join(", ")
+            ),
+        });
     }
     Ok(segments.join("/"))
 }

@@ -15,8 +15,8 @@
 //! | `export default` of an object literal without `fetch` and without `...`, a class, a string, a number | unclear |
 //! | `export default` of anything else (`app`, `withAuth(h)`, an import) | [`Shape::Evaluate`]: the value decides after the file has run |
 //! | named exports only | [`Shape::Library`]: not a route, only for import |
-//! | … of which a function is named `GET`, `POST`, `PUT`, `PATCH` or `DELETE` | unclear |
-//! | no export, but a top-level `addEventListener("fetch", …)` | unclear |
+//! | … of which one is a function named `GET`, `POST`, `PUT`, `PATCH` or `DELETE` whose first parameter is named `req` or `request` | unclear |
+//! | no export and no top-level `return`, but a top-level `addEventListener("fetch", …)` | unclear |
 //! | `export default` or `module.exports` together with a top-level `return`, named exports with one, `export` with `module.exports` | unclear |
 //!
 //! A function counts whether it is written in place, is named in `export
@@ -92,6 +92,7 @@ pub fn of_entry<'a>(program: &'a Program<'a>, semantic: &Semantic<'a>) -> Result
             )),
             None => Ok(Shape::Library),
         },
+        (None, None, None) if facts.top_level_return.is_some() => Ok(Shape::Body),
         (None, None, None) => match facts.fetch_listener {
             Some(span) => Err(unclear(
                 span,

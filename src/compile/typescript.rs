@@ -2,14 +2,14 @@
 //!
 //! Types are stripped; enums, namespaces, parameter properties and legacy
 //! decorators are lowered. Everything else stays as it is written: the engine
-//! knows ES2023, classes with private members, `await using` and regular
-//! expressions with `v`. This file reads no other file: imports are resolved by
+//! knows ES2023, classes with private members and `await using`. This file reads no other file: imports are resolved by
 //! whoever calls it.
 
 use std::path::Path;
 
 use oxc::allocator::Allocator;
-use oxc::ast::ast::Program;
+use oxc::ast::AstKind;
+use oxc::ast::ast::{Program, RegExpFlags};
 use oxc::codegen::{Codegen, CodegenOptions, CommentOptions};
 use oxc::parser::{ParseOptions, Parser};
 use oxc::semantic::{Semantic, SemanticBuilder};
@@ -226,6 +226,12 @@ impl File<'_> {
                 .with_hint("split it into several statements");
             return Err(vec![diagnostic]);
         }
+        if let Some(span) = set_notation(&semantic) {
+            let message = "regular expressions with the flag `v` are not supported".to_owned();
+            let diagnostic = at_span(self.path, self.source, span, message)
+                .with_hint("write it with the flag `u`");
+            return Err(vec![diagnostic]);
+        }
         imports::refuse_require(&semantic).map_err(|unresolved| self.unresolved(unresolved))?;
         let shape = match self.role {
             Role::Entry | Role::Hook => shape::of_entry(program, &semantic),
@@ -302,6 +308,18 @@ fn too_deep(semantic: &Semantic) -> Option<Span> {
         depths[id.index()] = depth;
     }
     None
+}
+
+/// The first regular expression with the flag `v`. QuickJS takes it, and reads most of
+/// what it means as something else without a word.
+fn set_notation(semantic: &Semantic) -> Option<Span> {
+    semantic.nodes().iter().find_map(|node| match node.kind() {
+        AstKind::RegExpLiteral(literal) => {
+            let has_flag = literal.regex.flags.contains(RegExpFlags::V);
+            has_flag.then_some(literal.span)
+        }
+        _ => None,
+    })
 }
 
 #[cfg(test)]

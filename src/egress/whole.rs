@@ -1,6 +1,6 @@
-//! A body that fails when its sender over HTTP/2 gave it up. hyper ends one
-//! whose stream was reset with `NO_ERROR` or `CANCEL` as if it were complete, since a
-//! server may say so behind a whole answer (RFC 9113, section 8.1).
+//! A body that fails when its sender over HTTP/2 gave it up. hyper ends one whose
+//! stream was reset with `NO_ERROR` as if it were complete, since a server may say so
+//! behind a whole answer (RFC 9113, section 8.1); whether it was whole, the stream knows.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -16,38 +16,28 @@ use super::BoxError;
 #[error("the sender broke the body off before its end")]
 pub struct BrokenOffError;
 
-/// `is_ours_over` says whether this side had nothing more to send: while it had, a
-/// reset may follow a whole answer, and only a length that was announced can tell.
 #[derive(Debug)]
-pub struct Whole<B, F> {
+pub struct Whole<B> {
     body: B,
     is_h2: bool,
-    is_ours_over: F,
     is_done: bool,
 }
 
-impl<B: Body, F: Fn() -> bool> Whole<B, F> {
+impl<B: Body> Whole<B> {
     /// `version`: by which it comes; over HTTP/1 it is as it is.
-    pub fn new(body: B, version: Version, is_ours_over: F) -> Self {
+    pub fn new(body: B, version: Version) -> Self {
         Self {
             body,
             is_h2: version == Version::HTTP_2,
-            is_ours_over,
             is_done: false,
         }
     }
-
-    fn is_broken_off(&self) -> bool {
-        let is_short = self.body.size_hint().lower() > 0;
-        self.is_h2 && !self.body.is_end_stream() && (is_short || (self.is_ours_over)())
-    }
 }
 
-impl<B, F> Body for Whole<B, F>
+impl<B> Body for Whole<B>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
-    F: Fn() -> bool + Unpin,
 {
     type Data = Bytes;
     type Error = BoxError;
@@ -62,7 +52,7 @@ where
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         self.is_done = !matches!(frame, Some(Ok(_)));
         Poll::Ready(match frame {
-            None if self.is_broken_off() => Some(Err(BrokenOffError.into())),
+            None if self.is_h2 && !self.body.is_end_stream() => Some(Err(BrokenOffError.into())),
             frame => frame.map(|frame| frame.map_err(Into::into)),
         })
     }

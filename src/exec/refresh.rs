@@ -180,17 +180,24 @@ pub fn tell_stray(stray: &Stray) {
 /// What became of scripts whose files, or whose imports' files, have changed.
 fn tell(scripts: &[Arc<Script>]) {
     for script in scripts {
-        match &script.problem {
-            Some(problem) => tracing::warn!(script = %script.path, "{}", problem.message),
-            None => tracing::info!(script = %script.path, "published"),
+        if script.problem.is_none() {
+            tracing::info!(script = %script.path, "published");
         }
-        for warning in &script.warnings {
-            let Warning {
-                directive,
-                value,
-                message,
-            } = warning;
-            tracing::warn!(script = %script.path, value, "{directive} {message}");
-        }
+        tell_wrong(script);
+    }
+}
+
+/// Why a script does not compile, and what of its directives has no effect.
+pub fn tell_wrong(script: &Script) {
+    if let Some(problem) = &script.problem {
+        tracing::warn!(script = %script.path, "{}", problem.message);
+    }
+    for warning in &script.warnings {
+        let Warning {
+            directive,
+            value,
+            message,
+        } = warning;
+        tracing::warn!(script = %script.path, value, "{directive} {message}");
     }
 }

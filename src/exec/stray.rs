@@ -40,7 +40,9 @@ pub fn strays(folder: &Folder) -> Vec<Stray> {
 /// Whether a file of a deployment is one: a symbolic link where a route would be.
 pub fn link(folder: &Folder, path: &ScriptPath) -> Option<Stray> {
     let expected = match mount(path.relative()) {
-        Ok(_) | Err(NotMounted::Extension) => true,
+        Ok(_) => true,
+        // Perhaps there are routes in it.
+        Err(NotMounted::Extension) => folder.root().join(path.as_str()).is_dir(),
         Err(why) => why.is_mistake(),
     };
     (expected && folder.is_link(path)).then(|| Stray {
@@ -54,7 +56,7 @@ pub fn link(folder: &Folder, path: &ScriptPath) -> Option<Stray> {
 pub fn stray(folder: &Folder, name: &str) -> Option<Stray> {
     let about = fs::symlink_metadata(folder.root().join(name)).ok()?;
     let on_purpose = name.starts_with(['.', '_']) || name == "node_modules";
-    let reason = if about.is_symlink() {
+    let reason = if about.is_symlink() && folder.root().join(name).is_dir() {
         (!on_purpose).then(|| NO_LINKS.to_owned())?
     } else if about.is_dir() {
         let error = ExecId::parse(name).err()?;

@@ -79,7 +79,7 @@ pub enum AliasError {
     #[error("the upstream {url:?} is not a URL such as `http://10.0.0.5:3000`: {reason}")]
     BadUpstream { url: String, reason: &'static str },
     #[error(
-        "an alias leads to an `upstream` or to the scripts of a `container_id`, and to one of them"
+        "an alias leads to an `upstream`, to a `port` of this machine with the program `http`, or to the scripts of a `container_id`, and to one of them"
     )]
     NoTarget,
     #[error("there is no program `{program}`: `exec` for the scripts of a deployment, or `http`")]

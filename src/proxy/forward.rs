@@ -20,7 +20,7 @@ use super::log::Pending;
 use crate::egress::upstream::{UpstreamBody, Upstreams};
 use crate::egress::{EgressError, Whole};
 use crate::shutdown::Shutdown;
-use body::{Progress, Watched};
+use body::{Failure, Progress, Watched};
 
 mod body;
 mod headers;
@@ -63,6 +63,8 @@ pub enum ForwardError {
     Busy { max: usize },
     #[error("the client broke the request's body off")]
     BrokenOff,
+    #[error("nothing of the request's body came for too long")]
+    ClientSilent,
     #[error("the request cannot be passed on: {reason}")]
     BadRequest { reason: String },
     #[error("the upstream changed the protocol although nobody had asked")]
@@ -209,9 +211,10 @@ impl Forwarder {
         let after = shared.patience.first_byte;
         let mut response = tokio::select! {
             // To the upstream's side it looks as if that had failed.
-            answered = sending => answered.map_err(|error| match progress.is_broken_off() {
-                true => ForwardError::BrokenOff,
-                false => error.into(),
+            answered = sending => answered.map_err(|error| match progress.failure() {
+                Some(Failure::BrokenOff) => ForwardError::BrokenOff,
+                Some(Failure::Silent) => ForwardError::ClientSilent,
+                None => error.into(),
             })?,
             () = progress.silent_for(after) => return Err(ForwardError::Silent { after }),
         };
@@ -246,14 +249,11 @@ impl Forwarder {
             // To the client it would mean that the tunnel stands.
             return Err(ForwardError::NoUpgrade);
         }
-        let is_sent = progress.is_ended();
         if response.version() == Version::HTTP_2 {
-            let is_sent = move || progress.is_ended();
-            response =
-                response.map(|body| Whole::new(body, Version::HTTP_2, is_sent).boxed_unsync());
+            response = response.map(|body| Whole::new(body, Version::HTTP_2).boxed_unsync());
         }
         headers::for_client(response.headers_mut());
-        if !response.status().is_success() && !is_sent {
+        if !response.status().is_success() && !progress.is_ended() {
             // A refusal that did not wait for the body: nobody will read the rest.
             headers::close(response.headers_mut());
         }

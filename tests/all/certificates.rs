@@ -229,6 +229,14 @@ async fn an_order_takes_options_and_says_what_is_wrong() {
             (&json!("not_due"), &first["serial"], &json!(domain))
         );
     }
+    // Also when the first of them has a certificate of its own.
+    ordered(order(&server, json!({ "name": "d.test" })).await);
+    let both = ordered(order(&server, json!({ "name": ["e.test", "d.test"] })).await);
+    let turned = ordered(order(&server, json!({ "name": ["d.test", "e.test"] })).await);
+    assert_eq!(
+        (&turned["status"], &turned["serial"]),
+        (&json!("not_due"), &both["serial"])
+    );
     let status = server.get("/status").await.expect(200).json();
     assert_eq!(
         (&status["status"], &status["serial"]),

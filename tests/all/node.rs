@@ -67,6 +67,7 @@ async fn crypto_hashes_signs_and_compares() {
             same: timingSafeEqual(a, b),
             differs: timingSafeEqual(a, randomBytes(32)),
             lengths: thrown(() => timingSafeEqual(a, randomBytes(31))),
+            key: createHmac("sha256", "aa", { encoding: "hex" }).update("x").digest("hex"),
             unknown: thrown(() => createHash("md5")),
             again: thrown(() => { const hash = createHash("sha256"); hash.digest(); hash.digest() }),
             dice: Array.from({ length: 50 }, () => randomInt(1, 7)).every((n) => n >= 1 && n <= 6),
@@ -84,6 +85,7 @@ async fn crypto_hashes_signs_and_compares() {
             "same": true,
             "differs": false,
             "lengths": "ERR_CRYPTO_TIMING_SAFE_EQUAL_LENGTH",
+            "key": "6e3334930d2ec8777858006b45e26aa9b9569fdd7355a8bf3c7edaa06dde8115",
             "unknown": "ERR_OSSL_EVP_UNSUPPORTED",
             "again": "ERR_CRYPTO_HASH_FINALIZED",
             "dice": true,
@@ -105,6 +107,10 @@ async fn other_modules_are_refused_with_what_to_use() {
         (
             "import { EventEmitter } from 'events'; return EventEmitter",
             "`node:crypto`",
+        ),
+        (
+            "import { createCipheriv } from 'crypto'; return createCipheriv",
+            "`node:crypto` has no `createCipheriv` here",
         ),
         ("const path = require('path'); return 1", "`path`"),
         (

@@ -52,18 +52,23 @@ export default async function (req, res) {
     const cycle: any = {};
     cycle.self = cycle;
     await t.rejects("cycle", () => kv.set("check:x", cycle), "TypeError");
-    for (const inside of [new Uint8Array(1), new ArrayBuffer(1), new Map(), new Set(), Promise.resolve(), new Error("e"), /x/, NaN, Infinity, 1n]) {
+    for (const inside of [new Uint8Array(1), new ArrayBuffer(1), new Map(), new Set(), Promise.resolve(), new Error("e"), /x/, NaN, Infinity, 1n,
+      new Headers(), new Blob([]), new Response("x"), new WeakMap(), [].values(), { toJSON: () => new Set([1]) }]) {
       await t.rejects(`${Object.prototype.toString.call(inside)} inside`, () => kv.set("check:x", { list: [inside] }), "TypeError");
     }
     t.equal("nothing stored", await kv.get("check:x"), undefined);
-    t.match("says where", await kv.set("check:x", { tags: new Set() }).catch((error) => error.message), /"tags" is a Set; store \[\.\.\.set\]/);
+    t.match("says where", await kv.set("check:x", { tags: new Set() }).catch((error) => error.message), /"tags" is a Set, of which JSON keeps nothing; store \[\.\.\.set\]/);
     t.match("says what", await kv.set("check:x", undefined).catch((error) => error.message), /^kv: undefined cannot be stored/);
     t.match("empty key", await kv.get("").catch((error) => error.message), /^kv: a key has at least one character$/);
   });
   await t.group("as JSON has it", async () => {
     const date = new Date(0);
-    await kv.set("check:x", { date, gone: undefined, url: new URL("http://a/") });
-    t.equal("date", await kv.get("check:x"), { date: "1970-01-01T00:00:00.000Z", url: "http://a/" });
+    class Point { constructor(public x: number) {} }
+    class Empty {}
+    class Named extends Map { toJSON() { return [...this]; } }
+    await kv.set("check:x", { date, gone: undefined, url: new URL("http://a/"), point: new Point(1), empty: new Empty(), map: new Named([[1, 2]]), buffer: Buffer.from("a"), bare: Object.create(null) });
+    t.equal("own forms", await kv.get("check:x"),
+      { date: "1970-01-01T00:00:00.000Z", url: "http://a/", point: { x: 1 }, empty: {}, map: [[1, 2]], buffer: { type: "Buffer", data: [97] }, bare: {} });
   });
   return t.result();
 }

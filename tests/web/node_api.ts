@@ -33,6 +33,8 @@ export default async function (req, res) {
     const written = (write: (to: any) => number) => { const to = Buffer.alloc(8); return [write(to), to.toString("hex")]; };
     t.equal("writes", [written((to) => to.writeInt16BE(-2, 1)), written((to) => to.writeUIntLE(0x123456, 0, 3)), written((to) => to.writeDoubleBE(1.5)), written((to) => to.writeFloatLE(0.5, 4))],
       [[3, "00fffe0000000000"], [3, "5634120000000000"], [8, "3ff8000000000000"], [8, "000000000000003f"]]);
+    t.equal("fractions", [written((to) => to.writeIntBE(-1.5, 0, 3)), written((to) => to.writeIntBE(-0.5, 0, 3))], [[3, "ffffff0000000000"], [3, "0000000000000000"]]);
+    t.throws("a text as bigint", () => Buffer.alloc(8).writeBigInt64BE("5"), "TypeError");
     t.throws("too large", () => Buffer.alloc(1).writeUInt8(256), "RangeError");
     t.throws("behind the end", () => bytes.readUInt32BE(5), "RangeError");
     t.equal("lastIndexOf", Buffer.from("abab").lastIndexOf("ab"), 2);
@@ -54,6 +56,15 @@ export default async function (req, res) {
     await null;
     t.equal("nextTick", order, ["tick"]);
     t.throws("exit", () => process.exit(0), "Error");
+  });
+  await t.group("timers/promises", async () => {
+    const { setTimeout: sleep } = require("timers/promises");
+    t.equal("value", await sleep(1, 5), 5);
+    const controller = new AbortController();
+    const aborted = sleep(60_000, 5, { signal: controller.signal });
+    controller.abort();
+    await t.rejects("abort", () => aborted, "AbortError");
+    await t.rejects("aborted before", () => sleep(1, 5, { signal: AbortSignal.abort() }), "AbortError");
   });
   await t.group("require", () => {
     t.ok("buffer", require("node:buffer").Buffer === Buffer);

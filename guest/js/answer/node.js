@@ -89,6 +89,7 @@ function headersObject() {
     else if (name === "set-cookie") headers[name].push(value);
     else headers[name] += ", " + value;
   }
+  headers.host ??= "";
   return headers;
 }
 

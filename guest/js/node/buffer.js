@@ -133,6 +133,7 @@ export class Buffer extends Uint8Array {
     if (typeof from === "string") [from, encoding] = [0, from];
     if (typeof value === "number") return super.indexOf(value & 0xff, from);
     const bytes = typeof value === "string" ? encode(value, encoding) : value;
+    if (bytes.length === 0) return Math.min(from, this.length);
     for (let i = from < 0 ? Math.max(0, this.length + from) : from; i + bytes.length <= this.length; i++) {
       if (isAt(this, bytes, i)) return i;
     }
@@ -140,6 +141,7 @@ export class Buffer extends Uint8Array {
   }
   lastIndexOf(value, from = this.length, encoding = "utf8") {
     if (typeof from === "string") [from, encoding] = [this.length, from];
+    if (Number.isNaN(+from)) from = this.length;
     const bytes = typeof value === "number" ? [value & 0xff] : typeof value === "string" ? encode(value, encoding) : value;
     for (let i = Math.min(from < 0 ? this.length + from : from, this.length - bytes.length); i >= 0; i--) {
       if (isAt(this, bytes, i)) return i;

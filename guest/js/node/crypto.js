@@ -12,10 +12,10 @@ function failure(code, message, Kind = Error) {
   return Object.assign(new Kind(message), { code });
 }
 
-function hashName(algorithm) {
-  const name = String(algorithm).toLowerCase().replace(/^rsa-/, "").replace("-", "");
+function hashName(algorithm, code = "ERR_OSSL_EVP_UNSUPPORTED") {
+  const name = String(algorithm).toLowerCase().replace(/^rsa-/, "").replace(/^sha-/, "sha");
   if (Object.hasOwn(HASHES, name)) return HASHES[name];
-  throw failure("ERR_OSSL_EVP_UNSUPPORTED", `Digest method ${JSON.stringify(String(algorithm))} is not supported; there are ${getHashes().join(", ")}`);
+  throw failure(code, `Digest method ${JSON.stringify(String(algorithm))} is not supported; there are ${getHashes().join(", ")}`);
 }
 
 function bytesOf(data, encoding, what) {
@@ -73,15 +73,15 @@ export class Hash extends Digest {
 }
 
 export class Hmac extends Digest {
-  constructor(algorithm, key) {
-    const name = hashName(algorithm);
-    const secret = bytesOf(key, "utf8", "key").slice();
+  constructor(algorithm, key, options = undefined) {
+    const name = hashName(algorithm, "ERR_CRYPTO_INVALID_DIGEST");
+    const secret = bytesOf(key, options?.encoding ?? "utf8", "key").slice();
     super((bytes) => native.hmac(name, secret, bytes));
   }
 }
 
 export function createHash(algorithm) { return new Hash(algorithm); }
-export function createHmac(algorithm, key) { return new Hmac(algorithm, key); }
+export function createHmac(algorithm, key, options) { return new Hmac(algorithm, key, options); }
 export function hash(algorithm, data, encoding = "hex") { return new Hash(algorithm).update(data).digest(encoding); }
 export function getHashes() { return Object.keys(HASHES); }
 
@@ -115,8 +115,9 @@ export function randomInt(min, max, callback) {
     throw failure("ERR_INVALID_ARG_TYPE", "randomInt: the bounds must be safe integers", TypeError);
   }
   const range = max - min;
-  if (range <= 0 || range > RANDOM_RANGE_MAX) {
-    throw failure("ERR_OUT_OF_RANGE", `randomInt: max must be above min by at most ${RANDOM_RANGE_MAX}`, RangeError);
+  if (range <= 0) throw failure("ERR_OUT_OF_RANGE", `randomInt: max must be greater than min (${min}); it is ${max}`, RangeError);
+  if (range > RANDOM_RANGE_MAX) {
+    throw failure("ERR_OUT_OF_RANGE", `randomInt: max may be above min by ${RANDOM_RANGE_MAX} at most`, RangeError);
   }
   // Numbers above the last multiple of the range would make small results likelier.
   const limit = 2 ** 48 - 2 ** 48 % range;

@@ -18,6 +18,7 @@ function outOfRange(what, value, range) {
 
 function viewAt(buffer, offset, size) {
   const last = buffer.length - size;
+  if (last < 0) throw Object.assign(new RangeError("Attempt to access memory outside buffer bounds"), { code: "ERR_BUFFER_OUT_OF_BOUNDS" });
   if (!Number.isInteger(offset) || offset < 0 || offset > last) throw outOfRange("offset", offset, `>= 0 and <= ${last}`);
   return new DataView(buffer.buffer, buffer.byteOffset + offset, size);
 }
@@ -45,6 +46,7 @@ function defineFixed(prototype, [nodeName, viewName, size]) {
     });
     define(prototype, `write${nodeName}${ending}`, function (value, offset = 0) {
       if (!nodeName.startsWith("Big")) value = +value;
+      else if (typeof value !== "bigint") throw new TypeError(`The "value" argument must be a bigint, not ${typeof value}`);
       if (isInteger) checkInteger(value, size * 8, !nodeName.includes("UInt"));
       viewAt(this, offset, size)[`set${viewName}`](0, value, little);
       return offset + size;
@@ -70,7 +72,8 @@ function defineVariable(prototype, signed, little) {
     value = +value;
     checkInteger(value, size * 8, signed);
     const view = viewAt(this, offset, size);
-    let rest = Math.trunc(value < 0 ? value + 2 ** (size * 8) : value);
+    let rest = Math.trunc(value);
+    if (rest < 0) rest += 2 ** (size * 8);
     for (let i = 0; i < size; i++) {
       view.setUint8(little ? i : size - 1 - i, rest % 256);
       rest = Math.floor(rest / 256);

@@ -17,6 +17,7 @@ const INSTEAD = {
   os: "a handler has no operating system",
   perf_hooks: "performance is a global",
   querystring: "URLSearchParams is a global",
+  zlib: "the server compresses answers", assert: "throw an Error", vm: "use isolate.eval", module: "use a relative import",
 };
 
 const pick = (...names) => Object.fromEntries(names.map((name) => [name, globalThis[name]]));
@@ -28,11 +29,23 @@ const MODULES = {
   crypto: () => use("node/crypto.js"),
   timers: () => pick("setTimeout", "setInterval", "setImmediate", "clearTimeout", "clearInterval", "clearImmediate"),
   "timers/promises": () => ({
-    setTimeout: (delay, value) => new Promise((done) => globalThis.setTimeout(done, delay, value)),
-    setImmediate: (value) => new Promise((done) => globalThis.setImmediate(done, value)),
+    setTimeout: (delay, value, options) => waiting((done) => globalThis.setTimeout(done, delay, value), globalThis.clearTimeout, options),
+    setImmediate: (value, options) => waiting((done) => globalThis.setImmediate(done, value), globalThis.clearImmediate, options),
   }),
   url: () => pick("URL", "URLSearchParams"),
 };
+
+// A promise of what a timer gives, unless the signal aborts it first.
+function waiting(start, clear, { signal } = {}) {
+  return new Promise((done, fail) => {
+    signal?.throwIfAborted();
+    const timer = start(done);
+    signal?.addEventListener("abort", () => {
+      clear(timer);
+      fail(signal.reason);
+    }, { once: true });
+  });
+}
 
 const loaded = Object.create(null);
 
@@ -41,6 +54,7 @@ export function require(specifier) {
   if (Object.hasOwn(MODULES, name)) return loaded[name] ??= MODULES[name]();
   const advice = Object.hasOwn(INSTEAD, name) ? INSTEAD[name]
     : /^[./]/.test(name) ? "write `import` for files of the deployment"
+    : String(specifier).startsWith("node:") ? "this module of Node does not exist here"
     : "packages are not installed here; bundle it into a file and import that";
   throw Object.assign(new Error(`Cannot find module '${specifier}': ${advice}`), { code: "MODULE_NOT_FOUND" });
 }

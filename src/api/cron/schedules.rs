@@ -67,6 +67,7 @@ fn unreadable(exec: &Exec) -> Vec<(String, String)> {
     let scripts = deployments
         .values()
         .flat_map(|deployment| deployment.scripts.values())
+        .filter(|script| script.comments.contains_key("schedule"))
         .filter(|script| script.directives.schedule.expression.is_none());
     let warnings = scripts.flat_map(|script| {
         let warnings = script.warnings.iter();

@@ -21,6 +21,8 @@ use crate::proxy::alias::{
 };
 use crate::proxy::permission::Permissions;
 
+mod error;
+
 /// Random bytes of a name that nobody chose; twice as many characters.
 const RANDOM_NAME_BYTES: usize = 24;
 
@@ -318,12 +320,15 @@ impl AliasRequest {
             Some(_) => return Err(AliasError::BadPort),
         };
         match (&self.upstream, local, &self.container_id) {
-            (None, None, None) => Ok(None),
+            (None, None, None) if self.program.is_none() => Ok(None),
             (Some(url), None, None) if self.program.as_deref() != Some(PROGRAM_SCRIPTS) => {
                 self.upstream_at(url)
             }
             // The deployment is on this machine, and so is the port.
-            (None, Some(url), _) => self.upstream_at(&url),
+            (None, Some(url), id) => {
+                id.as_deref().map(ExecId::parse).transpose()?;
+                self.upstream_at(&url)
+            }
             (None, None, Some(id)) if !is_upstream => {
                 let exec_id = ExecId::parse(id)?;
                 Ok(Some((Target::Scripts { exec_id }, None)))
@@ -372,29 +377,4 @@ impl AliasRequest {
 fn random_name() -> String {
     let bytes: [u8; RANDOM_NAME_BYTES] = rand::random();
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-impl From<AliasError> for ApiError {
-    fn from(error: AliasError) -> Self {
-        let (status, code) = match &error {
-            AliasError::Name(_) | AliasError::BadLabel => (StatusCode::BAD_REQUEST, "BAD_ALIAS"),
-            AliasError::BadPath { .. } => (StatusCode::BAD_REQUEST, "BAD_PATH"),
-            AliasError::BadUpstream { .. }
-            | AliasError::NoTarget
-            | AliasError::UnknownProgram { .. }
-            | AliasError::BadPort
-            | AliasError::ExecId(_) => (StatusCode::BAD_REQUEST, "BAD_TARGET"),
-            AliasError::Refused(_) => (StatusCode::FORBIDDEN, "UPSTREAM_REFUSED"),
-            AliasError::InUse { .. } => (StatusCode::CONFLICT, "ALIAS_IN_USE"),
-            AliasError::NotFound { .. } => (StatusCode::NOT_FOUND, "NOT_FOUND"),
-            AliasError::Configured { .. } => (StatusCode::CONFLICT, "ALIAS_CONFIGURED"),
-            AliasError::AlreadyExpired => (StatusCode::BAD_REQUEST, "ALREADY_EXPIRED"),
-            AliasError::TooMany { .. } => (StatusCode::CONFLICT, "TOO_MANY"),
-            AliasError::Changed { .. } => (StatusCode::PRECONDITION_FAILED, "VERSION_CHANGED"),
-            AliasError::Permission(error) => return error.clone().into(),
-            AliasError::Sealed(_) => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL"),
-            AliasError::Store(error) => return error.clone().into(),
-        };
-        Self::new(status, error.to_string()).details(serde_json::json!({ "code": code }))
-    }
 }

@@ -249,12 +249,14 @@ fn default_of_name<'a>(
     DefaultExport::Unknown
 }
 
-/// `function GET` or `const GET = …`.
+/// `function GET(request)` or `const GET = (request) => …`, as some frameworks have
+/// it. A function of such a name that takes something else is a library's.
 fn is_named_as_a_method(declaration: &Declaration) -> bool {
     let is_method = |name: &str| matches!(name, "GET" | "POST" | "PUT" | "PATCH" | "DELETE");
     match declaration {
         Declaration::FunctionDeclaration(function) => {
             function.id.as_ref().is_some_and(|id| is_method(&id.name))
+                && takes_a_request(&function.params)
         }
         Declaration::VariableDeclaration(variables) => {
             variables.declarations.iter().any(|declarator| {
@@ -262,14 +264,29 @@ fn is_named_as_a_method(declaration: &Declaration) -> bool {
                     BindingPattern::BindingIdentifier(name) => name.name.as_str(),
                     _ => return false,
                 };
-                let is_function = |value: &Expression| {
-                    matches!(
-                        value.get_inner_expression(),
-                        Expression::FunctionExpression(_) | Expression::ArrowFunctionExpression(_)
-                    )
+                let parameters = match declarator
+                    .init
+                    .as_ref()
+                    .map(|init| init.get_inner_expression())
+                {
+                    Some(Expression::FunctionExpression(function)) => &function.params,
+                    Some(Expression::ArrowFunctionExpression(function)) => &function.params,
+                    _ => return false,
                 };
-                is_method(name) && declarator.init.as_ref().is_some_and(is_function)
+                is_method(name) && takes_a_request(parameters)
             })
+        }
+        _ => false,
+    }
+}
+
+fn takes_a_request(parameters: &FormalParameters) -> bool {
+    let Some(first) = parameters.items.first() else {
+        return false;
+    };
+    match &first.pattern {
+        BindingPattern::BindingIdentifier(name) => {
+            matches!(name.name.trim_start_matches('_'), "req" | "request")
         }
         _ => false,
     }
@@ -277,11 +294,18 @@ fn is_named_as_a_method(declaration: &Declaration) -> bool {
 
 /// `addEventListener("fetch", …)`, as service workers have it.
 fn listens_to_fetch(call: &CallExpression, semantic: &Semantic) -> bool {
-    let is_listener = match &call.callee {
+    let is_global = |object: &Expression, names: &[&str]| match object {
         Expression::Identifier(name) => {
-            name.name == "addEventListener" && name.is_global_reference(semantic.scoping())
+            names.contains(&name.name.as_str()) && name.is_global_reference(semantic.scoping())
         }
         _ => false,
+    };
+    let is_listener = match call.callee.as_member_expression() {
+        Some(member) => {
+            member.static_property_name() == Some("addEventListener")
+                && is_global(member.object(), &["self", "globalThis"])
+        }
+        None => is_global(&call.callee, &["addEventListener"]),
     };
     let first = call
         .arguments

@@ -26,6 +26,7 @@ fn shapes_of_entries() {
         ("const x = await fetch(req.url); return x", Body),
         ("console.log(1)", Body),
         ("addEventListener('abort', stop)", Body),
+        ("addEventListener('fetch', f); return 1", Body),
         ("const start = () => addEventListener('fetch', f)", Body),
         ("import { a } from './a'; return a", Body),
         (
@@ -141,6 +142,8 @@ fn shapes_of_entries() {
         ("export * as a from './a'", Library),
         ("export enum A { B }", Library),
         ("export const GET = 1; export function get() {}", Library),
+        ("export const DELETE = (url: string) => fetch(url)", Library),
+        ("export function GET() {}", Library),
         ("export type GET = () => void; export const a = 1", Library),
         ("export class A {}", Library),
     ];
@@ -208,7 +211,7 @@ fn unclear_entries() {
             method,
         ),
         (
-            "export const a = 1\nexport const POST = async () => {}",
+            "export const a = 1\nexport const POST = async (_req: any) => {}",
             "2:1",
             method,
         ),

@@ -54,6 +54,11 @@ fn errors_have_line_and_column() {
         ),
         (
             "x.ts",
+            "const r = /[\\p{L}--[a-z]]/v",
+            &["1:11 regular expressions with the flag `v` are not supported"],
+        ),
+        (
+            "x.ts",
             "const r = require('lodash')",
             &["1:11 `require` knows no `lodash`"],
         ),

@@ -239,7 +239,7 @@ fn modern_javascript_stays() {
         "class A { #a = 1; static #b; static { this.c = 1 } get d() { return this?.#a ?? 0 } }
 async function* f() { for await (const x of y) yield* x }
 a ||= b ** 2n; using c = d(); await using e = f();
-const g = /(?<y>\\d+)\\p{L}/dv, h = 1_000, { i, ...j } = k;
+const g = /(?<y>\\d+)\\p{L}/du, h = 1_000, { i, ...j } = k;
 label: for (;;) { break label }
 try { } catch { }
 import.meta.url; export { A }";
@@ -260,7 +260,7 @@ import.meta.url; export { A }";
     a ||= b ** 2n;
     using c = d();
     await using e = f();
-    const g = /(?<y>\d+)\p{L}/dv, h = 1e3, { i, ...j } = k;
+    const g = /(?<y>\d+)\p{L}/du, h = 1e3, { i, ...j } = k;
     label: for (;;) {
     	break label;
     }

@@ -170,9 +170,20 @@ pub fn signatures(chain: &[CertificateDer<'_>]) -> Result<(), BundleError> {
         }
         Err(rustls::Error::InvalidCertificate(
             CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. },
-        )) => Err(BundleError::NotForServers),
+        )) if !serves(&chain[0]) => Err(BundleError::NotForServers),
         _ => Ok(()),
     }
+}
+
+/// Whether a certificate says that it is for servers, or for anything (RFC 5280,
+/// section 4.2.1.12), or does not say.
+fn serves(der: &CertificateDer<'_>) -> bool {
+    let parsed = X509Certificate::from_der(der);
+    let usage = parsed
+        .as_ref()
+        .ok()
+        .and_then(|(_, one)| one.extended_key_usage().ok()?);
+    usage.is_none_or(|usage| usage.value.any || usage.value.server_auth)
 }
 
 /// The chain with its key, ready to be served.

@@ -3,8 +3,8 @@
 
 use std::any::Any;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ impl Body for Watched {
             if let Some(progress) = &this.progress {
                 progress.touch();
                 if matches!(frame, Some(Err(_))) {
-                    progress.break_off();
+                    progress.fail(Failure::BrokenOff);
                 }
                 if frame.is_none() || this.body.is_end_stream() {
                     progress.end();
@@ -89,7 +89,9 @@ impl Body for Watched {
         let clock = this.clock.get_or_insert_with(|| Box::pin(sleep(idle)));
         match clock.as_mut().poll(context) {
             Poll::Ready(()) => {
-                this.progress.iter().for_each(Progress::break_off);
+                if let Some(progress) = &this.progress {
+                    progress.fail(Failure::Silent);
+                }
                 Poll::Ready(Some(Err(SilentError { after: idle }.into())))
             }
             Poll::Pending => Poll::Pending,
@@ -109,11 +111,18 @@ impl Body for Watched {
 #[derive(Clone)]
 pub struct Progress(Arc<State>);
 
+/// What the sender of a body did not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    BrokenOff,
+    Silent,
+}
+
 struct State {
     start: Instant,
     last_ms: AtomicU64,
     is_ended: AtomicBool,
-    is_broken_off: AtomicBool,
+    failure: OnceLock<Failure>,
 }
 
 impl Progress {
@@ -122,7 +131,7 @@ impl Progress {
             start: Instant::now(),
             last_ms: AtomicU64::new(0),
             is_ended: AtomicBool::new(false),
-            is_broken_off: AtomicBool::new(false),
+            failure: OnceLock::new(),
         }))
     }
 
@@ -135,13 +144,14 @@ impl Progress {
         self.0.is_ended.load(Ordering::Relaxed)
     }
 
-    pub fn break_off(&self) {
-        self.0.is_broken_off.store(true, Ordering::Relaxed);
+    fn fail(&self, failure: Failure) {
+        // The first one is why.
+        let _ = self.0.failure.set(failure);
     }
 
-    /// Whether the sender of the body failed before its end.
-    pub fn is_broken_off(&self) -> bool {
-        self.0.is_broken_off.load(Ordering::Relaxed)
+    /// Why the sender of the body is to blame, if it is.
+    pub fn failure(&self) -> Option<Failure> {
+        self.0.failure.get().copied()
     }
 
     pub fn touch(&self) {

@@ -1,10 +1,13 @@
 //! `logs/*`, `monitor/*` and `/metrics`: what is told of what happened.
 
+use std::time::Duration;
+
 use http::Method;
 use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
 
 use super::{get, post};
-use crate::harness::Server;
+use crate::harness::{PATIENCE, Server};
 
 /// The lines of a log that are about this path.
 async fn lines(server: &Server, file: &str, holding: &str) -> Vec<Value> {
@@ -195,6 +198,13 @@ async fn what_handlers_say_is_kept_as_their_lines_ask() {
             .collect();
         lines
     };
+    // The last line is written when the answer has gone.
+    let whole = async {
+        while of(&id).await.len() < 3 {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, whole).await.expect("all lines in time");
     let found = of(&id).await;
     let messages: Vec<_> = found
         .iter()

@@ -196,6 +196,11 @@ async fn what_is_no_alias_is_refused() {
             400,
         ),
         (
+            json!({ "host": "b.example", "container_id": "!", "program": "http", "port": 9 }),
+            400,
+        ),
+        (json!({ "host": "b.example", "program": "http" }), 400),
+        (
             json!({ "host": "b.example", "program": "exec", "upstream": "http://127.0.0.1:9" }),
             400,
         ),
