@@ -8,9 +8,8 @@
 
 use oxc::allocator::{Allocator, ArenaVec, TakeIn};
 use oxc::ast::ast::{
-    Declaration, DoWhileStatement, ExportDefaultDeclarationKind, Expression, ForInStatement,
-    ForOfStatement, ForStatement, IfStatement, NumberBase, Program, Statement, VariableDeclaration,
-    WhileStatement,
+    Declaration, ExportDefaultDeclarationKind, Expression, IfStatement, NumberBase, Program,
+    Statement, VariableDeclaration,
 };
 use oxc::ast::builder::AstBuilder;
 use oxc::ast_visit::{VisitMut, walk_mut};
@@ -33,14 +32,14 @@ impl<'a> Marker<'a> {
         Statement::new_expression_statement(span, nothing, &self.builder)
     }
 
-    /// A `return` that stands where one statement may gets a block, which may hold two.
-    fn mark_body(&self, body: &mut Statement<'a>) {
-        if matches!(body, Statement::ReturnStatement(_)) && is_unnoted(body) {
+    /// A `return` alone behind a condition gets a block, which may hold two statements.
+    fn mark_branch(&self, branch: &mut Statement<'a>) {
+        if matches!(branch, Statement::ReturnStatement(_)) && is_unnoted(branch) {
             let mut both = ArenaVec::new_in(&self.builder);
-            both.push(self.note(body.span()));
-            both.push(body.take_in(&self.builder));
+            both.push(self.note(branch.span()));
+            both.push(branch.take_in(&self.builder));
             // Without a span: of two nodes in one place the map has only the first.
-            *body = Statement::new_block_statement(SPAN, both, &self.builder);
+            *branch = Statement::new_block_statement(SPAN, both, &self.builder);
         }
     }
 }
@@ -63,35 +62,10 @@ impl<'a> VisitMut<'a> for Marker<'a> {
 
     fn visit_if_statement(&mut self, statement: &mut IfStatement<'a>) {
         walk_mut::walk_if_statement(self, statement);
-        self.mark_body(&mut statement.consequent);
+        self.mark_branch(&mut statement.consequent);
         if let Some(alternate) = &mut statement.alternate {
-            self.mark_body(alternate);
+            self.mark_branch(alternate);
         }
-    }
-
-    fn visit_for_statement(&mut self, statement: &mut ForStatement<'a>) {
-        walk_mut::walk_for_statement(self, statement);
-        self.mark_body(&mut statement.body);
-    }
-
-    fn visit_for_in_statement(&mut self, statement: &mut ForInStatement<'a>) {
-        walk_mut::walk_for_in_statement(self, statement);
-        self.mark_body(&mut statement.body);
-    }
-
-    fn visit_for_of_statement(&mut self, statement: &mut ForOfStatement<'a>) {
-        walk_mut::walk_for_of_statement(self, statement);
-        self.mark_body(&mut statement.body);
-    }
-
-    fn visit_while_statement(&mut self, statement: &mut WhileStatement<'a>) {
-        walk_mut::walk_while_statement(self, statement);
-        self.mark_body(&mut statement.body);
-    }
-
-    fn visit_do_while_statement(&mut self, statement: &mut DoWhileStatement<'a>) {
-        walk_mut::walk_do_while_statement(self, statement);
-        self.mark_body(&mut statement.body);
     }
 }
 

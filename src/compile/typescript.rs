@@ -72,26 +72,6 @@ impl Language {
     }
 }
 
-/// Like [`compile`], for the engine: each statement has its place in what that
-/// compiles, so that errors do.
-pub fn compile_noted(
-    path: &str,
-    source: &str,
-    language: Language,
-    role: Role,
-    resolve: &Resolve,
-) -> Result<Compiled, Vec<Diagnostic>> {
-    let file = File {
-        path,
-        source,
-        language,
-        role,
-        resolve,
-        is_noted: true,
-    };
-    file.compile_if_it_fits()
-}
-
 /// Compiles one file. `path` is relative to the deployment, with `/`; it names
 /// the file in errors and in the source map. `resolve` is called for every
 /// import that is left once types are gone; what it returns is written into the
@@ -106,15 +86,19 @@ pub fn compile(
     role: Role,
     resolve: &Resolve,
 ) -> Result<Compiled, Vec<Diagnostic>> {
-    let file = File {
-        path,
-        source,
-        language,
-        role,
-        resolve,
-        is_noted: false,
-    };
-    file.compile_if_it_fits()
+    File::new(path, source, language, role, resolve, false).compile_if_it_fits()
+}
+
+/// Like [`compile`], for the engine: each statement has its place in what that
+/// compiles, so that errors do.
+pub fn compile_noted(
+    path: &str,
+    source: &str,
+    language: Language,
+    role: Role,
+    resolve: &Resolve,
+) -> Result<Compiled, Vec<Diagnostic>> {
+    File::new(path, source, language, role, resolve, true).compile_if_it_fits()
 }
 
 struct File<'s> {
@@ -126,7 +110,25 @@ struct File<'s> {
     is_noted: bool,
 }
 
-impl File<'_> {
+impl<'s> File<'s> {
+    fn new(
+        path: &'s str,
+        source: &'s str,
+        language: Language,
+        role: Role,
+        resolve: &'s Resolve<'s>,
+        is_noted: bool,
+    ) -> Self {
+        Self {
+            path,
+            source,
+            language,
+            role,
+            resolve,
+            is_noted,
+        }
+    }
+
     fn compile_if_it_fits(&self) -> Result<Compiled, Vec<Diagnostic>> {
         let Self { path, source, .. } = *self;
         if source.len() > SOURCE_BYTES_MAX {

@@ -64,14 +64,7 @@ fn every_recursive_production_fits_the_stack() {
                 (Language::JavaScript, Role::Import),
             ] {
                 let resolve = |name: &str| Ok(name.to_owned());
-                let file = File {
-                    path: "x",
-                    source: &source,
-                    language,
-                    role,
-                    resolve: &resolve,
-                    is_noted: true,
-                };
+                let file = File::new("x", &source, language, role, &resolve, true);
                 assert!(file.compile_on_half_the_stack().is_some(), "{case:?}");
             }
         }
