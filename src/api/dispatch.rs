@@ -58,7 +58,8 @@ pub use scheduled::Scheduled;
 pub const EXECUTION_ID: HeaderName = HeaderName::from_static("x-execution-id");
 /// What the call cost, when that is known as the answer starts.
 pub const FUEL_USED: HeaderName = HeaderName::from_static("x-fuel-used");
-/// What a call with `?dry_run=true` would have changed of certificates.
+/// What a call with `?dry_run=true` would have changed of certificates; `true` of an
+/// operation of the API.
 pub const DRY_RUN: HeaderName = HeaderName::from_static("x-dry-run");
 
 /// An answer, and what is still to come of it.

@@ -10,13 +10,14 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::access::Entry;
+use super::dispatch::DRY_RUN;
 use super::error::ApiError;
 use super::extract::{self, Place};
 use super::inside::InsideName;
@@ -92,9 +93,6 @@ pub struct Call<Q, B = Nothing> {
     /// None where everybody may ask.
     pub token: Option<TokenInfo>,
 }
-
-/// Says of an answer that nothing was changed, whatever its body says would be.
-const DRY_RUN: HeaderName = HeaderName::from_static("x-dry-run");
 
 /// No fields at all.
 #[derive(Debug, Default, Deserialize, ToSchema)]

@@ -30,9 +30,7 @@
 
 mod facts;
 
-use oxc::ast::ast::{
-    BindingPattern, FormalParameter, FormalParameters, Program, TSType, TSTypeName,
-};
+use oxc::ast::ast::{FormalParameter, FormalParameters, Program, TSType, TSTypeName};
 use oxc::semantic::{IsGlobalReference, Semantic};
 use oxc::span::{GetSpan, Span};
 use serde::{Deserialize, Serialize};
@@ -152,11 +150,7 @@ fn of_parameters(params: &FormalParameters, semantic: &Semantic) -> Result<Shape
     if params.items.len() > 1 || params.rest.is_some() {
         return Ok(Shape::Node);
     }
-    let name = match &first.pattern {
-        BindingPattern::BindingIdentifier(name) => name.name.trim_start_matches('_'),
-        _ => "",
-    };
-    match name {
+    match facts::name_of(first) {
         "request" => Ok(Shape::Web),
         "req" => Ok(Shape::Node),
         _ => Err(unclear(

@@ -2,8 +2,8 @@
 //!
 //! Types are stripped; enums, namespaces, parameter properties and legacy
 //! decorators are lowered. Everything else stays as it is written: the engine
-//! knows ES2023, classes with private members and `await using`. This file reads no other file: imports are resolved by
-//! whoever calls it.
+//! knows ES2023, classes with private members and `await using`. This file reads
+//! no other file: imports are resolved by whoever calls it.
 
 use std::path::Path;
 

@@ -16,7 +16,8 @@ use rustls::pki_types::CertificateDer;
 
 use super::connect::{Connector, host, port};
 use super::{
-    BoxError, EgressError, HEADER_BYTES_MAX, IDLE, Phase, Policy, classify, client_tls, timeout,
+    BoxError, EgressError, HEADER_BYTES_MAX, IDLE, Phase, Policy, Whole, classify, client_tls,
+    timeout,
 };
 use h1::Connections;
 
@@ -116,7 +117,8 @@ impl Upstreams {
             }
         };
         let response = answered.map_err(|error| classify(&error))?;
-        Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
+        let version = response.version();
+        Ok(response.map(|body| Whole::new(body, version).boxed_unsync()))
     }
 }
 

@@ -17,8 +17,8 @@ use tokio::sync::Semaphore;
 
 use super::alias::dialled;
 use super::log::Pending;
+use crate::egress::EgressError;
 use crate::egress::upstream::{UpstreamBody, Upstreams};
-use crate::egress::{EgressError, Whole};
 use crate::shutdown::Shutdown;
 use body::{Failure, Progress, Watched};
 
@@ -248,9 +248,6 @@ impl Forwarder {
         if is_connect && response.status().is_success() {
             // To the client it would mean that the tunnel stands.
             return Err(ForwardError::NoUpgrade);
-        }
-        if response.version() == Version::HTTP_2 {
-            response = response.map(|body| Whole::new(body, Version::HTTP_2).boxed_unsync());
         }
         headers::for_client(response.headers_mut());
         if !response.status().is_success() && !progress.is_ended() {

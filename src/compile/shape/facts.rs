@@ -3,7 +3,7 @@
 use oxc::ast::AstKind;
 use oxc::ast::ast::{
     AssignmentTarget, BindingPattern, CallExpression, Declaration, ExportDefaultDeclarationKind,
-    ExportSpecifier, Expression, FormalParameters, Function, IdentifierReference,
+    ExportSpecifier, Expression, FormalParameter, FormalParameters, Function, IdentifierReference,
     ImportOrExportKind, ModuleExportName, ObjectExpression, ObjectPropertyKind, Program, Statement,
 };
 use oxc::semantic::{IsGlobalReference, NodeId, Semantic};
@@ -281,14 +281,15 @@ fn is_named_as_a_method(declaration: &Declaration) -> bool {
 }
 
 fn takes_a_request(parameters: &FormalParameters) -> bool {
-    let Some(first) = parameters.items.first() else {
-        return false;
-    };
-    match &first.pattern {
-        BindingPattern::BindingIdentifier(name) => {
-            matches!(name.name.trim_start_matches('_'), "req" | "request")
-        }
-        _ => false,
+    let first = parameters.items.first().map(name_of);
+    matches!(first, Some("req" | "request"))
+}
+
+/// A parameter's name without underscores before it; empty if it is a pattern.
+pub fn name_of<'p>(parameter: &'p FormalParameter) -> &'p str {
+    match &parameter.pattern {
+        BindingPattern::BindingIdentifier(name) => name.name.trim_start_matches('_'),
+        _ => "",
     }
 }
 
